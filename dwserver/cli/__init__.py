@@ -1,0 +1,1 @@
+"""Command lines: `dwserver` (the server) and its subcommands."""

@@ -1,0 +1,172 @@
+"""Rows: who this process is and which part of the topology it plays."""
+
+from __future__ import annotations
+
+import socket
+
+from dwserver.config.variable import Derived, Lookup, OnInvalid, Origin, Variable
+from dwserver.config.variable import ValueType as T
+
+
+def _dispatch_mode(lookup: Lookup) -> str:
+    """Service mode polls; only an embedded server follows the package's mode."""
+    if lookup("DW_MODE") == "service":
+        return "poll"
+    return str(lookup("DW_V2_TASK_DISPATCH_MODE"))
+
+
+SERVER_VARIABLES = (
+    Variable(
+        "DW_MODE",
+        T.ENUM,
+        "server.mode",
+        default="service",
+        choices=("service", "embedded"),
+        description="Whether external workers poll for tasks (service) or the "
+        "process runs them itself (embedded).",
+    ),
+    Variable(
+        "DW_SERVER_ID",
+        T.STRING,
+        "server.server_id",
+        default=Derived("host name", lambda _: socket.gethostname()),
+        description="Name of this node in discovery, logs and the node table; "
+        "unique per process.",
+    ),
+    Variable(
+        "DW_SERVER_KEY",
+        T.STRING,
+        "server.server_key",
+        default=Derived("generated at boot", lambda _: None),
+        is_secret=True,
+        alias="",
+        description="Key that signs requests between nodes; every node of a "
+        "split deployment needs the same one.",
+    ),
+    Variable(
+        "DW_DEFAULT_NAMESPACE",
+        T.STRING,
+        "server.default_namespace",
+        default="default",
+        pattern=r"[a-zA-Z0-9._-]{1,128}",
+        expected="1 to 128 letters, digits, '.', '_' or '-'",
+        description="Namespace of requests that name none; bootstrap creates it.",
+    ),
+    Variable(
+        "DW_SERVER_TOPOLOGY_SHAPE",
+        T.ENUM,
+        "topology.shape",
+        default="standalone_server",
+        choices=("embedded", "standalone_server", "split_control_execution"),
+        on_invalid=OnInvalid.DEFAULT,
+        description="Deployment shape that this node belongs to.",
+    ),
+    Variable(
+        "DW_SERVER_PROCESS_CLASS",
+        T.STRING,
+        "topology.process_class",
+        default=Derived("the shape's default class", lambda _: None),
+        description="Process class of this node, which decides the roles it hosts.",
+    ),
+    Variable(
+        "DW_INGRESS_FORWARDING",
+        T.BOOLEAN,
+        "topology.ingress_forwarding",
+        default=True,
+        origin=Origin.OWN,
+        description="Let an ingress node pass requests on to a live peer that "
+        "hosts the needed role; off answers 503 instead.",
+    ),
+    Variable(
+        "DW_INTERNAL_ADDRESS",
+        T.URL,
+        "topology.internal_address",
+        default=Derived("host name and DW_HTTP_PORT", lambda _: None),
+        pattern=r"https?://[^/\s]+/?",
+        expected="an http:// or https:// address without a path",
+        origin=Origin.OWN,
+        description="Address under which the other nodes reach this one.",
+    ),
+    Variable(
+        "DW_EXECUTION_MODULES",
+        T.CSV,
+        "topology.execution_modules",
+        default=(),
+        origin=Origin.OWN,
+        description="Python modules with workflows and activities that an "
+        "execution node loads.",
+    ),
+    Variable(
+        "DW_TASK_DISPATCH_MODE",
+        T.ENUM,
+        "topology.task_dispatch_mode",
+        default=Derived(
+            "poll in service mode, else DW_V2_TASK_DISPATCH_MODE", _dispatch_mode
+        ),
+        choices=("queue", "poll"),
+        alias="WORKFLOW_V2_TASK_DISPATCH_MODE",
+        description="How new tasks reach workers, as published by discovery.",
+    ),
+    Variable(
+        "DW_V2_TASK_DISPATCH_MODE",
+        T.ENUM,
+        None,
+        default="queue",
+        choices=("queue", "poll"),
+        origin=Origin.PACKAGE,
+        alias="",
+        description="Dispatch mode of an embedded server when "
+        "DW_TASK_DISPATCH_MODE is unset.",
+    ),
+    Variable(
+        "DW_V2_MATCHING_ROLE_QUEUE_WAKE",
+        T.BOOLEAN,
+        "topology.matching_queue_wake",
+        default=True,
+        origin=Origin.PACKAGE,
+        description="Run the broad ready-task sweep on this node; off leaves it "
+        "to a dedicated matching process.",
+    ),
+    Variable(
+        "DW_V2_MULTI_NODE",
+        T.BOOLEAN,
+        "topology.multi_node",
+        default=False,
+        origin=Origin.PACKAGE,
+        description="Declare that several nodes share the database, so that "
+        "boot checks for shared coordination.",
+    ),
+    Variable(
+        "DW_V2_NAMESPACE",
+        T.STRING,
+        "topology.package_namespace",
+        origin=Origin.PACKAGE,
+        description="Namespace to which instances started without one belong.",
+    ),
+    Variable(
+        "DW_EXPOSE_PACKAGE_PROVENANCE",
+        T.BOOLEAN,
+        "server.expose_package_provenance",
+        default=False,
+        description="Show the build's source reference to admins in cluster info.",
+    ),
+    Variable(
+        "DW_PACKAGE_PROVENANCE_PATH",
+        T.STRING,
+        "server.package_provenance_path",
+        default=".package-provenance",
+        description="File with the build's source, reference and commit, one per line.",
+    ),
+    Variable(
+        "DW_EXTERNAL_EXECUTOR_CONFIG_PATH",
+        T.STRING,
+        "server.external_executor_config_path",
+        description="JSON file with external executor carriers and mappings.",
+    ),
+    Variable(
+        "DW_EXTERNAL_EXECUTOR_CONFIG_OVERLAY",
+        T.STRING,
+        "server.external_executor_config_overlay",
+        description="Name of the overlay to apply to the external executor file.",
+    ),
+)

@@ -1,0 +1,3 @@
+"""What every process needs, whatever it serves: services and their supervisor,
+clock, ids, signals, logging and metrics. Takes plain values, never settings.
+"""

@@ -1,0 +1,134 @@
+"""Every metric of the server: name, kind, help, labels and their bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class MetricKind(StrEnum):
+    """The Prometheus type of a metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label and the most distinct values that it may take; more become "other"."""
+
+    name: str
+    bound: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricDefinition:
+    """One metric; `attribute` is its field of `Metrics`. Durations are seconds."""
+
+    attribute: str
+    name: str
+    kind: MetricKind
+    help: str
+    labels: tuple[Label, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+_REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30, 60)
+_COMMIT_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1, 5)
+_LAG_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30, 300)
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 96, 128)
+
+_OPERATION = Label("operation", 150)
+_STATUS_CLASS = Label("status_class", 6)
+_TASK_KIND = Label("kind", 4)
+_COMMAND = Label("command", 80)
+_OUTCOME = Label("outcome", 80)
+_LOOP = Label("loop", 40)
+
+METRICS: tuple[MetricDefinition, ...] = (
+    MetricDefinition(
+        attribute="http_requests",
+        name="dw_http_requests",
+        kind=MetricKind.COUNTER,
+        help="Answered HTTP requests by operation and class of status (2xx…5xx).",
+        labels=(_OPERATION, _STATUS_CLASS),
+    ),
+    MetricDefinition(
+        attribute="http_request_seconds",
+        name="dw_http_request_seconds",
+        kind=MetricKind.HISTOGRAM,
+        help="Time from request to answer; long polls include their wait.",
+        labels=(_OPERATION, _STATUS_CLASS),
+        buckets=_REQUEST_SECONDS,
+    ),
+    MetricDefinition(
+        attribute="polls_waiting",
+        name="dw_polls_waiting",
+        kind=MetricKind.GAUGE,
+        help="Long polls waiting in this process.",
+        labels=(_TASK_KIND,),
+    ),
+    MetricDefinition(
+        attribute="transitions",
+        name="dw_transitions",
+        kind=MetricKind.COUNTER,
+        help="Decided commands by outcome: applied, or the reason of the rejection.",
+        labels=(_COMMAND, _OUTCOME),
+    ),
+    MetricDefinition(
+        attribute="commit_batch_size",
+        name="dw_commit_batch_size",
+        kind=MetricKind.HISTOGRAM,
+        help="Transitions combined in one commit.",
+        buckets=_BATCH_SIZES,
+    ),
+    MetricDefinition(
+        attribute="commit_seconds",
+        name="dw_commit_seconds",
+        kind=MetricKind.HISTOGRAM,
+        help="Duration of one combined commit.",
+        buckets=_COMMIT_SECONDS,
+    ),
+    MetricDefinition(
+        attribute="transition_conflicts",
+        name="dw_transition_conflicts",
+        kind=MetricKind.COUNTER,
+        help="Transitions whose guard failed and that were decided again.",
+    ),
+    MetricDefinition(
+        attribute="tasks_leased",
+        name="dw_tasks_leased",
+        kind=MetricKind.COUNTER,
+        help="Tasks given to workers by way: handoff (in the creating transition) "
+        "or claim.",
+        labels=(_TASK_KIND, Label("way", 2)),
+    ),
+    MetricDefinition(
+        attribute="sweep_queries",
+        name="dw_sweep_queries",
+        kind=MetricKind.COUNTER,
+        help="Claim statements sent by the safety sweep.",
+    ),
+    MetricDefinition(
+        attribute="leases_expired",
+        name="dw_leases_expired",
+        kind=MetricKind.COUNTER,
+        help="Leases that ran out and were taken back.",
+        labels=(_TASK_KIND,),
+    ),
+    MetricDefinition(
+        attribute="timer_lag_seconds",
+        name="dw_timer_lag_seconds",
+        kind=MetricKind.HISTOGRAM,
+        help="Time from a timer's due time to its firing.",
+        buckets=_LAG_SECONDS,
+    ),
+    MetricDefinition(
+        attribute="loop_failures",
+        name="dw_loop_failures",
+        kind=MetricKind.COUNTER,
+        help="Failed passes of background loops.",
+        labels=(_LOOP,),
+    ),
+)

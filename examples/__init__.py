@@ -1,0 +1,1 @@
+"""Programs that use dwserver through the official SDK."""

@@ -1,0 +1,1 @@
+"""An order: reserve (unreliable), charge and notify in parallel, pause, done."""

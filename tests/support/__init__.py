@@ -1,0 +1,1 @@
+"""Harness of the tests and the benchmarks. Only fixture modules need pytest."""

@@ -1,0 +1,324 @@
+"""PostgreSQL and Redis of this machine, started on free ports in temp folders.
+
+No pytest here: benchmarks start their databases with this module as well. Durability
+is what tests are about, so ``fsync`` stays on unless a caller's setting says otherwise.
+PostgreSQL refuses to run as root; then both run as an ordinary system user.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support import probes
+from tests.support.ports import LOOPBACK, free_port
+from tests.support.waiting import wait_until
+
+MIN_POSTGRES_MAJOR = 13
+MIN_REDIS_MAJOR = 6
+START_ATTEMPTS = 3
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+
+# Debian keeps the server binaries of each major version outside PATH.
+POSTGRES_FOLDERS = "/usr/lib/postgresql/*/bin"
+
+
+class LocalServerError(Exception):
+    """A server of this machine is missing or does not start; the text says why."""
+
+
+# --- finding the binaries -------------------------------------------------------------
+
+
+def _major_version(binary: Path) -> int:
+    """First number of ``binary --version``; 0 when it cannot be run."""
+    try:
+        text = subprocess.run(
+            [binary, "--version"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    found = re.search(r"(\d+)\.\d", text) or re.search(r"(\d+)", text)
+    return int(found.group(1)) if found else 0
+
+
+def find_postgres() -> Path | None:
+    """Folder with ``initdb`` and ``postgres`` of the newest version that will do."""
+    folders = [Path(name) for name in os.get_exec_path()]
+    folders += sorted(Path("/").glob(POSTGRES_FOLDERS.lstrip("/")))
+    versions = [
+        (_major_version(folder / "postgres"), folder)
+        for folder in dict.fromkeys(folders)
+        if (folder / "initdb").exists() and (folder / "postgres").exists()
+    ]
+    major, folder = max(versions, default=(0, Path()))
+    return folder if major >= MIN_POSTGRES_MAJOR else None
+
+
+def find_redis() -> Path | None:
+    """``redis-server`` of a version that will do."""
+    found = shutil.which("redis-server")
+    if found is None or _major_version(Path(found)) < MIN_REDIS_MAJOR:
+        return None
+    return Path(found)
+
+
+def missing() -> list[str]:
+    """What this machine lacks, in words for the user; empty when it has everything."""
+    lacking = []
+    if find_postgres() is None:
+        lacking.append(
+            f"PostgreSQL >= {MIN_POSTGRES_MAJOR} server binaries"
+            f" (initdb and postgres in PATH or {POSTGRES_FOLDERS})"
+        )
+    if find_redis() is None:
+        lacking.append(f"Redis >= {MIN_REDIS_MAJOR} (redis-server in PATH)")
+    return lacking
+
+
+# --- running them ---------------------------------------------------------------------
+
+
+def _account() -> pwd.struct_passwd | None:
+    """The system user to run servers as; None when we are not root ourselves."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise LocalServerError("no system user 'postgres' or 'nobody' to run servers as")
+
+
+class LocalServer(ABC):
+    """A server process in a temp folder of its own; a context manager.
+
+    ``start`` after ``stop`` runs it again on the same data, on the same port.
+    """
+
+    name = "server"
+    stop_signal = signal.SIGTERM
+    crash_signal = signal.SIGKILL
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._user = _account()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix=f"dwserver-{self.name}-"))
+        if self._user is not None:
+            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.dispose()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.dispose()
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server."""
+        if self._process is None:
+            raise LocalServerError(f"{self.name} is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start and wait until it answers; another port if this one was taken."""
+        for attempt in range(START_ATTEMPTS):
+            self._process = self._spawn(self._command())
+            wait_until(
+                lambda: self._answers() or self._has_died(),
+                deadline_seconds=START_SECONDS,
+                what=f"start of {self.name} (log: {self.log_path})",
+            )
+            if not self._has_died():
+                return
+            if attempt < START_ATTEMPTS - 1 and self._port_was_taken():
+                self.port = free_port()
+                continue
+            raise LocalServerError(f"{self.name} does not start:\n{self._log()}")
+
+    def stop(self) -> None:
+        """Orderly shutdown; nothing when it does not run."""
+        self._end(self.stop_signal)
+
+    def crash(self) -> None:
+        """End it at once, without a chance to write anything more."""
+        self._end(self.crash_signal)
+
+    def dispose(self) -> None:
+        """Stop it and delete its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @abstractmethod
+    def _command(self) -> list[str]:
+        """The command line that runs the server on ``self.port`` in the foreground."""
+
+    @abstractmethod
+    def _answers(self) -> bool:
+        """Whether a client is served."""
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the tests, not for it
+                user=self._user.pw_uid if self._user else None,
+                group=self._user.pw_gid if self._user else None,
+                extra_groups=[] if self._user else None,
+            )
+
+    def _run(self, command: list[str]) -> None:
+        process = self._spawn(command)
+        if process.wait(timeout=START_SECONDS) != 0:
+            raise LocalServerError(f"{command[0]} failed:\n{self._log()}")
+
+    def _end(self, sign: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(sign)
+        try:
+            process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _has_died(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def _port_was_taken(self) -> bool:
+        return "address already in use" in self._log().lower()
+
+    def _log(self) -> str:
+        if not self.log_path.exists():
+            return ""
+        return self.log_path.read_text(errors="replace")[-4000:]
+
+
+class LocalPostgres(LocalServer):
+    """A PostgreSQL cluster on loopback with a password, without a Unix socket.
+
+    ``settings`` go to the server as ``-c name=value``, over the defaults of initdb.
+    """
+
+    name = "postgres"
+    stop_signal = signal.SIGINT  # "fast": disconnect clients, checkpoint, exit
+    crash_signal = signal.SIGQUIT  # "immediate": no checkpoint, recovery at next start
+
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        binaries = find_postgres()
+        if binaries is None:
+            raise LocalServerError("; ".join(missing()))
+        super().__init__()
+        self._binaries = binaries
+        self._settings = {"max_connections": "200", **(settings or {})}
+        self._password = secrets.token_hex(16)
+
+    @property
+    def admin_dsn(self) -> str:
+        """Superuser on the maintenance database."""
+        return f"postgresql://postgres:{self._password}@{LOOPBACK}:{self.port}/postgres"
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def start(self) -> None:
+        if not self._data.exists():
+            self._create_cluster()
+        super().start()
+
+    def _create_cluster(self) -> None:
+        password_file = self.folder / "password"
+        password_file.write_text(self._password)
+        if self._user is not None:
+            os.chown(password_file, self._user.pw_uid, self._user.pw_gid)
+        self._run(
+            [
+                str(self._binaries / "initdb"),
+                f"--pgdata={self._data}",
+                "--username=postgres",
+                "--auth=scram-sha-256",
+                f"--pwfile={password_file}",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+            ]
+        )
+        password_file.unlink()
+
+    def _command(self) -> list[str]:
+        settings = {
+            **self._settings,
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+        }
+        command = [str(self._binaries / "postgres"), "-D", str(self._data)]
+        return command + [f"--{name}={value}" for name, value in settings.items()]
+
+    def _answers(self) -> bool:
+        return probes.postgres_answers(self.admin_dsn)
+
+
+class LocalRedis(LocalServer):
+    """A Redis on loopback that keeps nothing on disk."""
+
+    name = "redis"
+
+    def __init__(self) -> None:
+        binary = find_redis()
+        if binary is None:
+            raise LocalServerError("; ".join(missing()))
+        super().__init__()
+        self._binary = binary
+
+    @property
+    def url(self) -> str:
+        return f"redis://{LOOPBACK}:{self.port}/0"
+
+    def _command(self) -> list[str]:
+        options = {
+            "--bind": LOOPBACK,
+            "--port": str(self.port),
+            "--save": "",
+            "--appendonly": "no",
+            "--dir": str(self.folder),
+        }
+        return [str(self._binary), *(word for pair in options.items() for word in pair)]
+
+    def _answers(self) -> bool:
+        return probes.redis_answers(LOOPBACK, self.port)
