@@ -1,0 +1,234 @@
+"""A workflow-task completion as a whole (``spec/engine.md §4, §5``).
+
+Order: ownership guard, rules about the list, commands that a replaying worker sent
+again are dropped, the rest is applied in list order, the terminal command last; then
+the follow-up task that waiting causes ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from dwserver.engine.commands import activities, terminal, timers
+from dwserver.engine.commands.activities import ScheduleActivity
+from dwserver.engine.commands.terminal import (
+    CompleteWorkflow,
+    ContinueAsNew,
+    FailWorkflow,
+    Predecessor,
+)
+from dwserver.engine.commands.timers import StartTimer
+from dwserver.engine.draft import Draft
+from dwserver.engine.leases import check_workflow_task, current
+from dwserver.engine.model import Activity, Run, Task, Timer
+from dwserver.engine.outcome import Rejection
+from dwserver.engine.parallel import rebase
+from dwserver.engine.steps import Step, members, open_batch
+from dwserver.engine.wakes import follow_up, is_waiting, new_workflow_task
+from dwserver.engine.words import RunStatus, TaskStatus
+
+BlockingCommand = ScheduleActivity | StartTimer
+TerminalCommand = CompleteWorkflow | FailWorkflow | ContinueAsNew
+WorkflowCommand = BlockingCommand | TerminalCommand
+BLOCKING = (ScheduleActivity, StartTimer)
+TERMINAL = (CompleteWorkflow, FailWorkflow, ContinueAsNew)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A validated ``complete`` request. ``predecessor`` is needed to continue as new."""
+
+    task: Task
+    owner: str
+    attempt: int
+    commands: Sequence[WorkflowCommand]
+    predecessor: Predecessor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Reply: the run's status afterwards and the tasks created, in command order."""
+
+    run_id: str
+    run_status: RunStatus
+    created_task_ids: tuple[str, ...]
+
+
+def complete_workflow_task(
+    draft: Draft, completion: Completion
+) -> Completed | Rejection:
+    """Apply a completion entirely or refuse it without a trace."""
+    run = draft.run
+    task = current(draft, completion.task)
+    refused = check_workflow_task(
+        run,
+        task,
+        owner=completion.owner,
+        attempt=completion.attempt,
+        context=draft.context,
+    ) or _check_list(completion.commands)
+    if refused:
+        return refused
+    commands = _without_resent(draft, task, completion.commands)
+    refused = _check_limits(draft, completion.commands, new=commands)
+    if refused:
+        return refused
+    end = next((c for c in completion.commands if isinstance(c, TERMINAL)), None)
+    closed_as = (
+        TaskStatus.FAILED if isinstance(end, FailWorkflow) else TaskStatus.COMPLETED
+    )
+    draft.put_task(replace(task, status=closed_as, closed_at=draft.context.now))
+    draft.set_run(status=RunStatus.WAITING, task_failures=0)
+    created = _apply_blocking(draft, commands, task)
+    if end is not None:
+        created += _apply_terminal(draft, end, task, completion.predecessor)
+    elif follow_up(draft) is None and not is_waiting(draft, draft.run):
+        _retry_stalled(draft, task, run)
+    return Completed(run.id, draft.run.status, tuple(created))
+
+
+def _check_list(commands: Sequence[WorkflowCommand]) -> Rejection | None:
+    if sum(isinstance(command, TERMINAL) for command in commands) > 1:
+        return Rejection(
+            "invalid_commands", "A completion may hold at most one terminal command."
+        )
+    if any(isinstance(command, TERMINAL) for command in commands[:-1]):
+        return Rejection(
+            "invalid_commands", "No command may follow the terminal command."
+        )
+    return None
+
+
+def _check_limits(
+    draft: Draft,
+    commands: Sequence[WorkflowCommand],
+    *,
+    new: Sequence[BlockingCommand],
+) -> Rejection | None:
+    """``new``: the commands that will be applied; those sent again add nothing."""
+    limits = draft.context.policy.limits
+    activities_after = sum(a.is_open for a in draft.activities.values()) + sum(
+        isinstance(command, ScheduleActivity) for command in new
+    )
+    timers_after = sum(t.is_open for t in draft.timers.values()) + sum(
+        isinstance(command, StartTimer) for command in new
+    )
+    is_closing = bool(commands) and isinstance(commands[-1], TERMINAL)
+    written = len(new) + is_closing
+    checks = (
+        ("command_batch_size", len(commands), limits.command_batch_size),
+        ("history_transaction_size", written, limits.history_transaction_size),
+        ("pending_activity_count", activities_after, limits.pending_activities),
+        ("pending_timer_count", timers_after, limits.pending_timers),
+        (
+            "history_event_count",
+            draft.last_sequence + written,
+            0 if is_closing else limits.history_events,
+        ),
+    )
+    for kind, value, limit in checks:
+        if 0 < limit < value:
+            return Rejection(
+                "structural_limit_exceeded",
+                f"The completion would exceed the limit {kind} of {limit}.",
+                {"limit_kind": kind, "current_value": value, "configured_limit": limit},
+            )
+    return None
+
+
+def _without_resent(
+    draft: Draft, task: Task, commands: Sequence[WorkflowCommand]
+) -> list[BlockingCommand]:
+    """The blocking commands to apply: none when the list repeats the newest batch.
+
+    A worker replays from the start and sends the whole pending batch again as long as
+    the history it was given did not resolve every member (§5.3 rule 7).
+    """
+    blocking = [command for command in commands if isinstance(command, BLOCKING)]
+    run = draft.run
+    was_pending = (
+        run.batch_resolved_sequence == 0
+        or run.batch_resolved_sequence > task.snapshot_sequence
+    )
+    if (
+        not draft.context.policy.recognises_resent_commands
+        or len(blocking) != run.batch_size
+        or not was_pending
+    ):
+        return blocking
+    batch = sorted(members(draft, run.batch_first), key=lambda step: step.step)
+    if len(batch) == len(blocking) and all(map(_repeats, blocking, batch)):
+        return []
+    return blocking
+
+
+def _repeats(command: BlockingCommand, step: Step) -> bool:
+    match command, step:
+        case ScheduleActivity(), Activity():
+            return command.repeats(step)
+        case StartTimer(), Timer():
+            return command.repeats(step)
+        case _:
+            return False
+
+
+def _apply_blocking(
+    draft: Draft, commands: Sequence[BlockingCommand], cause: Task
+) -> list[str]:
+    if not commands:
+        return []
+    batch = open_batch(draft, size=len(commands))
+    created = []
+    for command in commands:
+        parallel = rebase(command.parallel, step=draft.last_step + 1)
+        match command:
+            case ScheduleActivity():
+                command = replace(command, parallel=parallel)
+                created.append(
+                    activities.apply(draft, command, batch=batch, cause=cause)
+                )
+            case StartTimer():
+                command = replace(command, parallel=parallel)
+                created.append(timers.apply(draft, command, batch=batch, cause=cause))
+            case _:
+                assert_never(command)
+    return created
+
+
+def _apply_terminal(
+    draft: Draft,
+    command: TerminalCommand,
+    cause: Task,
+    predecessor: Predecessor | None,
+) -> list[str]:
+    match command:
+        case CompleteWorkflow():
+            terminal.complete(draft, command, cause)
+            return []
+        case FailWorkflow():
+            terminal.fail(draft, command, cause)
+            return []
+        case ContinueAsNew():
+            if predecessor is None:
+                raise ValueError("continue_as_new needs the predecessor's input")
+            return [
+                terminal.continue_as_new(
+                    draft, command, cause=cause, predecessor=predecessor
+                )
+            ]
+        case _:
+            assert_never(command)
+
+
+def _retry_stalled(draft: Draft, task: Task, before: Run) -> None:
+    """Nothing will wake this open run: deliver it again, ever more slowly.
+
+    A worker that sends nothing new while nothing is pending is stuck; its run must
+    neither be lost nor spin.
+    """
+    failures = before.task_failures + 1
+    draft.set_run(task_failures=failures)
+    delay = draft.context.policy.task_failure_backoff(failures + 1)
+    new_workflow_task(draft, task.resume, delay=delay)

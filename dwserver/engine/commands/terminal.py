@@ -1,0 +1,227 @@
+"""``complete_workflow``, ``fail_workflow``, ``continue_as_new`` (§8.1–8.3, §11)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dwserver.engine import events
+from dwserver.engine.commands.activities import cancel_ready_tasks
+from dwserver.engine.draft import Draft
+from dwserver.engine.leases import after
+from dwserver.engine.model import (
+    Failure,
+    Instance,
+    JsonMap,
+    Payload,
+    Run,
+    RunInput,
+    Task,
+)
+from dwserver.engine.payloads import WIRE_CODEC, embed
+from dwserver.engine.wakes import new_workflow_task
+from dwserver.engine.words import (
+    ActivityStatus,
+    ClosedReason,
+    EventType,
+    FailureCategory,
+    RunStatus,
+    TaskKind,
+    TaskStatus,
+    TimerStatus,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteWorkflow:
+    result: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailWorkflow:
+    """``exception``: the worker's own keys, merged over the recorded ones."""
+
+    message: str
+    exception_type: str | None = None
+    exception_class: str | None = None
+    exception: JsonMap | None = None
+    non_retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinueAsNew:
+    """Absent fields keep what the closing run has."""
+
+    arguments: Payload | None = None
+    workflow_type: str | None = None
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """What a continued run takes over that is not in the hot state."""
+
+    input: RunInput
+    instance: Instance
+
+
+def complete(draft: Draft, command: CompleteWorkflow, cause: Task) -> None:
+    draft.append(
+        EventType.WORKFLOW_COMPLETED,
+        {
+            "output": embed(command.result),
+            "payload_codec": WIRE_CODEC,
+            "task": events.task_snapshot(cause),
+        },
+        task_id=cause.id,
+    )
+    draft.output = command.result
+    close_run(draft, RunStatus.COMPLETED, ClosedReason.COMPLETED)
+
+
+def fail(draft: Draft, command: FailWorkflow, cause: Task) -> None:
+    context, run = draft.context, draft.run
+    failure = Failure(
+        id=context.next_id(),
+        run_id=run.id,
+        source_kind="workflow_run",
+        source_id=run.id,
+        propagation_kind="terminal",
+        category=FailureCategory.APPLICATION,
+        message=command.message,
+        created_at=context.now,
+        exception_type=command.exception_type,
+        exception_class=command.exception_class,
+        non_retryable=command.non_retryable,
+        event_sequence=draft.last_sequence + 1,
+    )
+    exception = events.present(
+        {
+            "class": command.exception_class,
+            "type": command.exception_type,
+            "message": command.message,
+            **(command.exception or {}),
+        }
+    )
+    draft.append(
+        EventType.WORKFLOW_FAILED,
+        {
+            "failure_id": failure.id,
+            "source_kind": failure.source_kind,
+            "source_id": failure.source_id,
+            "failure_category": failure.category,
+            "non_retryable": failure.non_retryable,
+            "exception_type": failure.exception_type,
+            "exception_class": failure.exception_class,
+            "message": failure.message,
+            "exception": exception,
+            "task": events.task_snapshot(cause),
+        },
+        task_id=cause.id,
+    )
+    draft.record_failure(failure)
+    close_run(draft, RunStatus.FAILED, ClosedReason.FAILED)
+
+
+def continue_as_new(
+    draft: Draft, command: ContinueAsNew, *, cause: Task, predecessor: Predecessor
+) -> str:
+    """Close this run and create its successor; the id of the new run's first task."""
+    context, run = draft.context, draft.run
+    successor = _successor(draft, command)
+    link_id = context.next_id()
+    cancel_open_steps(draft)
+    draft.append(
+        EventType.WORKFLOW_CONTINUED_AS_NEW,
+        {
+            "sequence": draft.next_step(),
+            "continued_to_run_id": successor.id,
+            "continued_to_run_number": successor.run_number,
+            "workflow_link_id": link_id,
+            "closed_reason": ClosedReason.CONTINUED,
+            "task": events.task_snapshot(cause),
+        },
+        task_id=cause.id,
+    )
+    close_run(draft, RunStatus.COMPLETED, ClosedReason.CONTINUED)
+    run_input = predecessor.input
+    if command.arguments is not None:
+        run_input = replace(run_input, arguments=command.arguments)
+    new = Draft.of_new_run(successor, run_input, context)
+    new.append(
+        EventType.WORKFLOW_STARTED,
+        {
+            **events.workflow_started(successor, run_input, None),
+            "workflow_link_id": link_id,
+        },
+    )
+    task = new_workflow_task(new, {})
+    draft.created.append(new)
+    draft.instance = replace(
+        predecessor.instance,
+        workflow_type=successor.workflow_type,
+        current_run_id=successor.id,
+        run_count=run.run_number + 1,
+    )
+    return task.id
+
+
+def _successor(draft: Draft, command: ContinueAsNew) -> Run:
+    run, now = draft.run, draft.context.now
+    return Run(
+        id=draft.context.next_id(),
+        namespace=run.namespace,
+        workflow_id=run.workflow_id,
+        workflow_type=command.workflow_type or run.workflow_type,
+        run_number=run.run_number + 1,
+        status=RunStatus.PENDING,
+        task_queue=command.queue or run.task_queue,
+        payload_codec=run.payload_codec,
+        started_at=now,
+        last_progress_at=now,
+        compatibility=run.compatibility,
+        priority=run.priority,
+        execution_timeout_seconds=run.execution_timeout_seconds,
+        run_timeout_seconds=run.run_timeout_seconds,
+        execution_deadline_at=run.execution_deadline_at,
+        run_deadline_at=after(now, run.run_timeout_seconds),
+        continued_from_run_id=run.id,
+        parent_run_id=run.parent_run_id,
+        parent_step=run.parent_step,
+    )
+
+
+def close_run(draft: Draft, status: RunStatus, reason: ClosedReason) -> None:
+    """Close the run; its ready tasks and pending timers go with it, without events."""
+    now = draft.context.now
+    draft.set_run(status=status, closed_reason=reason, closed_at=now, wakes=())
+    cancel_ready_tasks(draft)
+    for timer in list(draft.timers.values()):
+        if timer.is_open:
+            draft.put_timer(replace(timer, status=TimerStatus.CANCELLED, closed_at=now))
+
+
+def cancel_open_steps(draft: Draft) -> None:
+    """Cancel what a closing run leaves open, with its events (§11)."""
+    now = draft.context.now
+    for activity in list(draft.activities.values()):
+        if activity.is_open:
+            cancelled = replace(
+                activity, status=ActivityStatus.CANCELLED, closed_at=now
+            )
+            draft.put_activity(cancelled)
+            draft.append(
+                EventType.ACTIVITY_CANCELLED, events.activity_cancelled(cancelled, now)
+            )
+    for timer in list(draft.timers.values()):
+        if timer.is_open:
+            cancelled_timer = replace(
+                timer, status=TimerStatus.CANCELLED, closed_at=now
+            )
+            draft.put_timer(cancelled_timer)
+            draft.append(
+                EventType.TIMER_CANCELLED,
+                events.timer_cancelled(cancelled_timer, cancelled_at=now),
+            )
+    for task in list(draft.open_tasks()):
+        if task.kind is TaskKind.ACTIVITY:
+            draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))

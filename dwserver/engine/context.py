@@ -1,0 +1,51 @@
+"""What a decision may know besides the run: time, ids, policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dwserver.engine.model import JsonMap
+from dwserver.engine.wire_time import MICROS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Structural limits (``spec/engine.md §12``); 0 switches a limit off."""
+
+    pending_activities: int = 2000
+    pending_timers: int = 2000
+    command_batch_size: int = 1000
+    history_transaction_size: int = 5000
+    history_events: int = 50_000
+    payload_bytes: int = 2_097_152
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Durations and switches that decisions follow; instants are microseconds."""
+
+    limits: Limits = Limits()
+    workflow_task_lease: int = 60 * MICROS
+    activity_task_lease: int = 300 * MICROS
+    redispatch_after: int = 3 * MICROS
+    failure_backoff_max: int = 60 * MICROS
+    recognises_resent_commands: bool = True
+
+    def task_failure_backoff(self, failures: int) -> int:
+        """0 s after the first failure in a row, then 3, 6, 12, … up to the cap (§6)."""
+        if failures <= 1:
+            return 0
+        doubled = self.redispatch_after << min(failures - 2, 30)
+        return min(doubled, self.failure_backoff_max)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``now``: epoch microseconds. ``next_id``: a fresh unique id on each call.
+    ``encode``: JSON text of a payload object, a pure function."""
+
+    now: int
+    next_id: Callable[[], str]
+    encode: Callable[[JsonMap], bytes]
+    policy: Policy

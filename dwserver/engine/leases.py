@@ -1,0 +1,243 @@
+"""Leases of workflow and activity tasks: take, check, take away (§6, §7; protocol §6.4, §9.2).
+
+One function leases a task, whether a poller was waiting when it was created
+(hand-off) or asks later (claim).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dwserver.engine import events
+from dwserver.engine.context import Context
+from dwserver.engine.draft import Draft
+from dwserver.engine.model import Activity, ClosedAttempt, RetryPolicy, Run, Task
+from dwserver.engine.outcome import Rejection
+from dwserver.engine.wakes import forget_covered
+from dwserver.engine.wire_time import MICROS, micro_or_none
+from dwserver.engine.words import (
+    ActivityStatus,
+    AttemptStatus,
+    EventType,
+    RunStatus,
+    TaskKind,
+    TaskStatus,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A task as its new holder gets it, with the run and activity of that moment."""
+
+    run: Run
+    task: Task
+    activity: Activity | None
+
+
+def lease(draft: Draft, task: Task, owner: str) -> Leased | None:
+    """Lease a ready, due task to ``owner``; None when it cannot be claimed (any more).
+
+    A ready task of a closed run is cancelled on the way.
+    """
+    now = draft.context.now
+    if task.status is not TaskStatus.READY or task.available_at > now:
+        return None
+    if draft.run.status.is_terminal:
+        draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
+        return None
+    if task.kind is TaskKind.WORKFLOW:
+        return Leased(draft.run, _lease_workflow_task(draft, task, owner), None)
+    return _lease_activity_task(draft, task, owner)
+
+
+def _lease_workflow_task(draft: Draft, task: Task, owner: str) -> Task:
+    context = draft.context
+    leased = replace(
+        task,
+        status=TaskStatus.LEASED,
+        lease_owner=owner,
+        leased_at=context.now,
+        lease_expires_at=context.now + context.policy.workflow_task_lease,
+        attempt=task.attempt + 1,
+        snapshot_sequence=draft.last_sequence,
+    )
+    draft.put_task(leased)
+    return leased
+
+
+def _lease_activity_task(draft: Draft, task: Task, owner: str) -> Leased | None:
+    context = draft.context
+    now = context.now
+    activity = activity_of(draft, task)
+    if activity is None or not activity.is_open:
+        draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
+        return None
+    leased = replace(
+        task,
+        status=TaskStatus.LEASED,
+        lease_owner=owner,
+        leased_at=now,
+        lease_expires_at=now + context.policy.activity_task_lease,
+        attempt=task.attempt + 1,
+        attempt_id=context.next_id().upper(),
+    )
+    policy = activity.retry_policy or RetryPolicy()
+    started = replace(
+        activity,
+        status=ActivityStatus.RUNNING,
+        attempt_count=leased.attempt,
+        started_at=now,
+        close_deadline_at=after(now, policy.start_to_close_timeout),
+        heartbeat_deadline_at=after(now, policy.heartbeat_timeout),
+    )
+    draft.put_task(leased)
+    draft.put_activity(started)
+    draft.append(
+        EventType.ACTIVITY_STARTED,
+        events.activity_started(started, leased),
+        task_id=leased.id,
+    )
+    return Leased(draft.run, leased, started)
+
+
+def after(now: int, seconds: int | None) -> int | None:
+    return None if seconds is None else now + seconds * MICROS
+
+
+def activity_of(draft: Draft, task: Task) -> Activity | None:
+    for activity in draft.activities.values():
+        if activity.id == task.activity_id:
+            return activity
+    return None
+
+
+def current(draft: Draft, found: Task) -> Task:
+    """The task as the draft knows it; a closed one stays as it was found.
+
+    A task that was found open but is not open in the run's state has closed since.
+    """
+    known = draft.tasks.get(found.id)
+    if known is not None:
+        return known
+    if found.status.is_open:
+        return replace(found, status=TaskStatus.COMPLETED)
+    return found
+
+
+def check_workflow_task(
+    run: Run, task: Task, *, owner: str, attempt: int, context: Context
+) -> Rejection | None:
+    """The ownership guard of worker-protocol §6.4, rows 2–7."""
+    if task.status is not TaskStatus.LEASED:
+        if run.status.is_terminal:
+            return Rejection(
+                "run_closed", "The run is closed.", run_closed_fields(run, task)
+            )
+        return Rejection("task_not_leased", "The workflow task is not leased.")
+    if task.lease_owner is None or task.lease_expires_at is None:
+        return Rejection("task_not_leased", "The workflow task is not leased.")
+    if task.lease_expires_at <= context.now:
+        return Rejection(
+            "lease_expired",
+            "The lease of the workflow task has expired.",
+            {
+                "task_status": task.status,
+                "lease_owner": task.lease_owner,
+                "lease_expires_at": micro_or_none(task.lease_expires_at),
+            },
+        )
+    if task.lease_owner != owner:
+        return Rejection(
+            "lease_owner_mismatch",
+            "The workflow task is leased by another worker.",
+            {"lease_owner": task.lease_owner},
+        )
+    if task.attempt != attempt:
+        return Rejection(
+            "workflow_task_attempt_mismatch",
+            "The workflow task was leased again since this attempt.",
+            {"current_attempt": task.attempt},
+        )
+    return None
+
+
+_STOP_REASON = {
+    RunStatus.CANCELLED: "run_cancelled",
+    RunStatus.TERMINATED: "run_terminated",
+    RunStatus.COMPLETED: "run_completed",
+    RunStatus.FAILED: "run_failed",
+}
+
+
+def run_closed_fields(run: Run, task: Task) -> dict[str, object]:
+    """Why a worker must stop, as every answer to a closed run tells it."""
+    return {
+        "stop_reason": _STOP_REASON.get(run.status, "run_closed"),
+        "cancel_requested": run.status in (RunStatus.CANCELLED, RunStatus.TERMINATED),
+        "can_continue": False,
+        "run_status": run.status,
+        "run_closed_reason": run.closed_reason,
+        "run_closed_at": micro_or_none(run.closed_at),
+        "task_status": task.status,
+        "lease_owner": task.lease_owner,
+        "lease_expires_at": micro_or_none(task.lease_expires_at),
+    }
+
+
+def requeue(draft: Draft, task: Task) -> bool:
+    """Take a lease away and make the task ready again, silently (decision 14).
+
+    For an expired lease and for one whose holder never got the answer. The task keeps
+    its id; the next lease raises the attempt. False when it is not leased any more.
+    """
+    if task.status is not TaskStatus.LEASED:
+        return False
+    now = draft.context.now
+    draft.guard_lease(task)
+    if draft.run.status.is_terminal:
+        draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
+        return True
+    if task.kind is TaskKind.ACTIVITY:
+        close_attempt(draft, task, AttemptStatus.EXPIRED)
+    else:
+        forget_covered(draft)
+    draft.put_task(
+        replace(
+            task,
+            status=TaskStatus.READY,
+            available_at=now,
+            lease_owner=None,
+            leased_at=None,
+            lease_expires_at=None,
+            attempt_id=None,
+            repair_count=task.repair_count + 1,
+        )
+    )
+    return True
+
+
+def expire(draft: Draft, task: Task) -> bool:
+    """:func:`requeue` if the lease has indeed expired."""
+    expires_at = task.lease_expires_at
+    if expires_at is None or expires_at > draft.context.now:
+        return False
+    return requeue(draft, task)
+
+
+def close_attempt(draft: Draft, task: Task, status: AttemptStatus) -> None:
+    """Archive the current attempt of an activity task."""
+    if task.attempt_id is None or task.activity_id is None:
+        return
+    draft.close_attempt(
+        ClosedAttempt(
+            id=task.attempt_id,
+            activity_id=task.activity_id,
+            task_id=task.id,
+            run_id=task.run_id,
+            number=task.attempt,
+            status=status,
+            lease_owner=task.lease_owner or "",
+            started_at=task.leased_at or draft.context.now,
+            closed_at=draft.context.now,
+        )
+    )

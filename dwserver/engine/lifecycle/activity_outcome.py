@@ -1,0 +1,297 @@
+"""What a worker reports about an activity attempt (``spec/engine.md §7``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dwserver.engine import events
+from dwserver.engine.commands.activities import new_activity_task
+from dwserver.engine.draft import Draft
+from dwserver.engine.leases import (
+    activity_of,
+    close_attempt,
+    current,
+    run_closed_fields,
+)
+from dwserver.engine.model import (
+    Activity,
+    ClosedAttempt,
+    Failure,
+    JsonMap,
+    Payload,
+    RetryPolicy,
+    Run,
+    Task,
+)
+from dwserver.engine.outcome import Rejection
+from dwserver.engine.payloads import WIRE_CODEC, embed
+from dwserver.engine.steps import resolve
+from dwserver.engine.wakes import resume_of_activity
+from dwserver.engine.wire_time import MICROS
+from dwserver.engine.words import (
+    ActivityStatus,
+    AttemptStatus,
+    EventType,
+    FailureCategory,
+    RunStatus,
+    TaskStatus,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailure:
+    """A ``failure`` object; ``details`` is an opaque payload or plain JSON."""
+
+    message: str
+    type: str | None = None
+    failure_class: str | None = None
+    code: int | None = None
+    stack_trace: str | None = None
+    is_non_retryable: bool = False
+    category: FailureCategory = FailureCategory.ACTIVITY
+    details: Payload | None = None
+    extra: JsonMap | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """An outcome for the attempt that ``task`` carried when it was looked up.
+
+    ``closed``: the archived attempt, when the reported one is not the current one.
+    Exactly one of success (``failure`` is None) and failure.
+    """
+
+    task: Task
+    attempt_id: str
+    owner: str
+    result: Payload | None = None
+    failure: AttemptFailure | None = None
+    closed: ClosedAttempt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Reply: the outcome counts; ``next_task_id`` is the retry or the resume task."""
+
+    next_task_id: str | None
+
+
+def record_outcome(draft: Draft, report: Report) -> Recorded | Rejection:
+    """Close the attempt as reported; retry, or resolve the step and wake the run."""
+    task = current(draft, report.task)
+    refused = check_attempt(draft.run, task, report)
+    if refused:
+        return refused
+    activity = activity_of(draft, task)
+    if activity is None or not activity.is_open:
+        return _stopped(draft.run, task) or Rejection(
+            "stale_attempt", "The activity has been closed."
+        )
+    failure = report.failure or _too_large(draft, report.result)
+    if failure is None:
+        return Recorded(_succeed(draft, activity, task, report.result))
+    return Recorded(_fail(draft, activity, task, failure))
+
+
+def check_attempt(run: Run, task: Task, report: Report) -> Rejection | None:
+    """The ownership guard of worker-protocol §9.2 and the late-outcome rules of §9.3."""
+    owner = task.lease_owner
+    if report.attempt_id != task.attempt_id:
+        closed = report.closed
+        if closed is None:
+            return Rejection("attempt_not_found", "The activity attempt is unknown.")
+        if closed.task_id != task.id:
+            return Rejection(
+                "task_mismatch", "The activity attempt belongs to another task."
+            )
+        owner = closed.lease_owner
+    if owner != report.owner:
+        return Rejection(
+            "lease_owner_mismatch",
+            "The activity attempt is leased by another worker.",
+            {"lease_owner": owner},
+        )
+    if report.attempt_id == task.attempt_id and task.status is TaskStatus.LEASED:
+        return _stopped(run, task)
+    return _stopped(run, task) or Rejection(
+        "stale_attempt", "The activity attempt is no longer the current one."
+    )
+
+
+def _stopped(run: Run, task: Task) -> Rejection | None:
+    """A cancelled or terminated run ignores outcomes and tells the worker to stop."""
+    if run.status is RunStatus.CANCELLED:
+        reason = "run_cancelled"
+    elif run.status is RunStatus.TERMINATED:
+        reason = "run_terminated"
+    else:
+        return None
+    fields = run_closed_fields(run, task)
+    del fields["stop_reason"]
+    return Rejection(reason, "The run of the activity has been closed.", fields)
+
+
+def _too_large(draft: Draft, result: Payload | None) -> AttemptFailure | None:
+    limit = draft.context.policy.limits.payload_bytes
+    size = len(result.data.encode()) if result else 0
+    if not 0 < limit < size:
+        return None
+    return AttemptFailure(
+        message=f"The activity result of {size} bytes exceeds the limit of {limit}.",
+        type="StructuralLimitExceeded",
+        is_non_retryable=True,
+        category=FailureCategory.STRUCTURAL_LIMIT,
+        extra={
+            "structural_limit_kind": "payload_size",
+            "structural_limit_value": size,
+            "structural_limit_configured": limit,
+        },
+    )
+
+
+def _succeed(
+    draft: Draft, activity: Activity, task: Task, result: Payload | None
+) -> str | None:
+    now = draft.context.now
+    close_attempt(draft, task, AttemptStatus.COMPLETED)
+    closed_task = replace(task, status=TaskStatus.COMPLETED, closed_at=now)
+    draft.put_task(closed_task)
+    done = replace(activity, status=ActivityStatus.COMPLETED, closed_at=now)
+    draft.put_activity(done)
+    if draft.run.status.is_terminal:
+        return None
+    event = EventType.ACTIVITY_COMPLETED
+    return resolve(
+        draft,
+        done,
+        event_type=event,
+        payload=events.activity_completed(done, closed_task, result),
+        resume=resume_of_activity(done, task.attempt_id, event),
+        task_id=task.id,
+    )
+
+
+def _fail(
+    draft: Draft, activity: Activity, task: Task, failure: AttemptFailure
+) -> str | None:
+    now = draft.context.now
+    close_attempt(draft, task, AttemptStatus.FAILED)
+    delay = retry_delay(activity, task, failure, now=now)
+    if delay is not None and not draft.run.status.is_terminal:
+        return _schedule_retry(draft, activity, task, failure, delay=delay)
+    failed_task = replace(
+        task, status=TaskStatus.COMPLETED, closed_at=now, last_error=failure.message
+    )
+    draft.put_task(failed_task)
+    failed = replace(activity, status=ActivityStatus.FAILED, closed_at=now)
+    draft.put_activity(failed)
+    if draft.run.status.is_terminal:
+        return None
+    record = _failure_record(draft, failed, failure)
+    draft.record_failure(record)
+    event = EventType.ACTIVITY_FAILED
+    payload = {
+        "failure_id": record.id,
+        "failure_category": record.category,
+        "non_retryable": record.non_retryable,
+        **exception_fields(failure),
+    }
+    return resolve(
+        draft,
+        failed,
+        event_type=event,
+        payload=events.activity_failed(failed, failed_task, payload),
+        resume=resume_of_activity(failed, task.attempt_id, event),
+        task_id=task.id,
+    )
+
+
+def retry_delay(
+    activity: Activity, task: Task, failure: AttemptFailure, *, now: int
+) -> int | None:
+    """Microseconds until the next attempt, None when this failure is final (§7.2)."""
+    policy = activity.retry_policy or RetryPolicy()
+    if failure.is_non_retryable or task.attempt >= policy.max_attempts:
+        return None
+    if {failure.type, failure.failure_class} & set(policy.non_retryable_error_types):
+        return None
+    backoff = policy.backoff_seconds
+    seconds = backoff[min(task.attempt - 1, len(backoff) - 1)] if backoff else 0
+    deadline = activity.schedule_to_close_deadline_at
+    if deadline is not None and now + seconds * MICROS >= deadline:
+        return None
+    return seconds * MICROS
+
+
+def _schedule_retry(
+    draft: Draft,
+    activity: Activity,
+    task: Task,
+    failure: AttemptFailure,
+    *,
+    delay: int,
+) -> str:
+    now = draft.context.now
+    closed_task = replace(
+        task, status=TaskStatus.COMPLETED, closed_at=now, last_error=failure.message
+    )
+    draft.put_task(closed_task)
+    pending = replace(
+        activity,
+        status=ActivityStatus.PENDING,
+        close_deadline_at=None,
+        heartbeat_deadline_at=None,
+    )
+    draft.put_activity(pending)
+    retry_task = new_activity_task(draft, pending, delay=delay)
+    draft.append(
+        EventType.ACTIVITY_RETRY_SCHEDULED,
+        events.activity_retry_scheduled(
+            pending, closed_task, retry_task, exception_fields(failure)
+        ),
+        task_id=task.id,
+    )
+    return retry_task.id
+
+
+def exception_fields(failure: AttemptFailure) -> dict[str, object]:
+    """The keys of ``ActivityFailed`` and ``ActivityRetryScheduled`` that describe it."""
+    details = failure.details
+    exception = events.present(
+        {
+            "class": failure.failure_class,
+            "type": failure.type,
+            "message": failure.message,
+            "code": failure.code,
+            "trace": failure.stack_trace,
+            "details": embed(details),
+            "details_payload_codec": WIRE_CODEC if details else None,
+            "non_retryable": failure.is_non_retryable,
+        }
+    )
+    return {
+        "exception_type": failure.type,
+        "exception_class": failure.failure_class or failure.type,
+        "message": failure.message,
+        "code": failure.code or 0,
+        "exception": exception,
+        **(failure.extra or {}),
+    }
+
+
+def _failure_record(
+    draft: Draft, activity: Activity, failure: AttemptFailure
+) -> Failure:
+    return Failure(
+        id=draft.context.next_id(),
+        run_id=activity.run_id,
+        source_kind="activity_execution",
+        source_id=activity.id,
+        propagation_kind="activity",
+        category=failure.category,
+        message=failure.message,
+        created_at=draft.context.now,
+        exception_type=failure.type,
+        exception_class=failure.failure_class or failure.type,
+        non_retryable=failure.is_non_retryable,
+    )

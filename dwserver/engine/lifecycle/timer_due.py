@@ -1,0 +1,33 @@
+"""A timer reaches its due time (``spec/engine.md §4``; decision 25)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dwserver.engine import events
+from dwserver.engine.draft import Draft
+from dwserver.engine.steps import resolve
+from dwserver.engine.wakes import resume_of_timer
+from dwserver.engine.words import EventType, TimerStatus
+
+
+def fire(draft: Draft, step: int) -> bool:
+    """Fire the pending timer of ``step``; False when it is not due or not pending."""
+    now = draft.context.now
+    timer = draft.timers.get(step)
+    if timer is None or not timer.is_open or timer.fire_at > now:
+        return False
+    if draft.run.status.is_terminal:
+        draft.put_timer(replace(timer, status=TimerStatus.CANCELLED, closed_at=now))
+        return True
+    fired = replace(timer, status=TimerStatus.FIRED, closed_at=now)
+    draft.put_timer(fired)
+    resolve(
+        draft,
+        fired,
+        event_type=EventType.TIMER_FIRED,
+        payload=events.timer_fired(fired, fired_at=now),
+        resume=resume_of_timer(fired),
+        task_id=fired.task_id,
+    )
+    return True

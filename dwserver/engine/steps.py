@@ -1,0 +1,88 @@
+"""Batches of blocking steps and the barrier in front of the next workflow task.
+
+The blocking commands of one completion form a batch (§10). The workflow runs again
+when every member has closed, failures included: every SDK yields the list as a whole.
+Without group metadata replay takes results in the order of history, so a member that
+closes before an earlier one has its resolution event held back until that one closes;
+members that carry group metadata are matched by their step number and need no order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+
+from dwserver.engine.draft import Draft
+from dwserver.engine.model import Activity, JsonMap, Timer
+from dwserver.engine.wakes import wake
+from dwserver.engine.words import EventType
+
+Step = Activity | Timer
+
+
+def members(draft: Draft, batch: int) -> Iterator[Step]:
+    """Known members of a batch, activities first, each kind in step order."""
+    steps: Iterator[Step] = chain(draft.activities.values(), draft.timers.values())
+    return (step for step in steps if step.batch == batch)
+
+
+def open_batch(draft: Draft, *, size: int) -> int:
+    """Begin the batch of the blocking commands of a completion; its first step."""
+    first = draft.last_step + 1
+    draft.set_run(batch_first=first, batch_size=size, batch_resolved_sequence=0)
+    return first
+
+
+def resolve(
+    draft: Draft,
+    step: Step,
+    *,
+    event_type: EventType,
+    payload: JsonMap,
+    resume: JsonMap,
+    task_id: str | None = None,
+) -> str | None:
+    """Record that ``step`` (already closed) has its outcome.
+
+    Returns the id of the workflow task that this made ready, None while the batch is
+    incomplete or a leased task will be followed up.
+    """
+    held_step = None
+    if step.parallel is None and _has_open_before(draft, step):
+        held_step = step.step
+        _put(draft, replace(step, is_held=True))
+    draft.append(event_type, payload, task_id=task_id, held_step=held_step)
+    if held_step is None:
+        _release_unblocked(draft, step.batch)
+    if any(member.is_open for member in members(draft, step.batch)):
+        return None
+    if draft.run.batch_first == step.batch:
+        draft.set_run(batch_resolved_sequence=draft.last_sequence)
+    return wake(draft, resume)
+
+
+def _has_open_before(draft: Draft, step: Step) -> bool:
+    return any(
+        member.is_open and member.step < step.step
+        for member in members(draft, step.batch)
+    )
+
+
+def _release_unblocked(draft: Draft, batch: int) -> None:
+    """Held members up to the first one that is still open take their place."""
+    waiting = [
+        member for member in members(draft, batch) if member.is_held or member.is_open
+    ]
+    for member in sorted(waiting, key=lambda member: member.step):
+        if member.is_open:
+            return
+        draft.release(member.step)
+        _put(draft, replace(member, is_held=False))
+
+
+def _put(draft: Draft, step: Step) -> None:
+    if isinstance(step, Activity):
+        draft.put_activity(step)
+    else:
+        draft.put_timer(step)

@@ -1,0 +1,227 @@
+"""Who gets a ready task: hand-off at its creation, claim rounds afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from dwserver.engine.model import Task
+from dwserver.engine.words import TaskKind
+from dwserver.matching.pollers import Delivery, Poller, WaitingPollers
+from dwserver.store.api import QueueKey, ReadyTask
+
+MICROS = 1_000_000
+# A round asks for this many candidates of a queue beyond its waiting pollers, because
+# some may not suit any of them or go to another process first.
+SPARE_CANDIDATES = 8
+MAX_CANDIDATES = 100
+MAX_PLANNED_WAKES = 10_000
+
+
+class TaskSource(Protocol):
+    """The part of the store that matching reads."""
+
+    async def ready_tasks(
+        self, keys: list[QueueKey], *, now: int, limit: int
+    ) -> list[ReadyTask]: ...
+
+
+class MatchingObserver(Protocol):
+    """Counters of matching."""
+
+    def handed_off(self, kind: str) -> None: ...
+    def claimed(self, kind: str) -> None: ...
+    def round_finished(self, candidates: int) -> None: ...
+
+
+# No task is ever put into this queue; workers that may not claim wait in it.
+NOWHERE = QueueKey("", "", TaskKind.WORKFLOW)
+
+Claim = Callable[[ReadyTask, Poller], Awaitable[Delivery | None]]
+
+
+def key_of(task: Task) -> QueueKey:
+    return QueueKey(task.namespace, task.queue, task.kind)
+
+
+class Matcher:
+    """Brings ready tasks and waiting pollers together.
+
+    ``claim`` leases one candidate to a poller and commits; None when somebody else
+    was faster. ``spawn`` owns the background task it is given.
+    """
+
+    def __init__(
+        self,
+        source: TaskSource,
+        *,
+        now: Callable[[], int],
+        spawn: Callable[[str, Coroutine[Any, Any, None]], object],
+        observer: MatchingObserver,
+    ) -> None:
+        self._source = source
+        self._now = now
+        self._spawn = spawn
+        self._observer = observer
+        self._claim: Claim | None = None
+        self.pollers = WaitingPollers()
+        # Queues that may hold ready tasks: heard of, or never looked at.
+        self._rumoured: set[QueueKey] = set()
+        self._looked_at: set[QueueKey] = set()
+        self._planned: set[asyncio.TimerHandle] = set()
+        self._round_is_running = False
+        self.is_draining = False
+
+    def bind(self, claim: Claim) -> None:
+        """Give the function that leases a candidate (it needs the matcher itself)."""
+        self._claim = claim
+
+    # polls ----------------------------------------------------------------------
+    async def wait(self, poller: Poller, *, seconds: float) -> Delivery | None:
+        """Wait for a task; None after ``seconds`` or when the process drains."""
+        if self.is_draining:
+            return None
+        self.pollers.add(poller)
+        if poller.key not in self._looked_at:
+            self._looked_at.add(poller.key)
+            self._rumoured.add(poller.key)
+        if poller.key in self._rumoured:
+            self._start_round()
+        loop = asyncio.get_running_loop()
+        timeout = loop.call_later(seconds, self._give_up, poller)
+        try:
+            return await poller.answer
+        finally:
+            timeout.cancel()
+            self.pollers.discard(poller)
+
+    async def idle(self, *, seconds: float) -> None:
+        """Hold a poll that must not get a task (a draining worker's)."""
+        poller = Poller(NOWHERE, "", None, frozenset(), lambda: True)
+        self.pollers.add(poller)
+        timeout = asyncio.get_running_loop().call_later(seconds, self._give_up, poller)
+        try:
+            await poller.answer
+        finally:
+            timeout.cancel()
+            self.pollers.discard(poller)
+
+    def _give_up(self, poller: Poller) -> None:
+        # A poller that is reserved just now is answered by its commit, or put back
+        # and then given up at once.
+        poller.is_overdue = True
+        if self.pollers.is_waiting(poller):
+            self.pollers.discard(poller)
+            self.pollers.answer_empty(poller)
+
+    # hand-off -------------------------------------------------------------------
+    def reserve(self, task: Task) -> Poller | None:
+        """The poller to which ``task`` is to be leased in its own transition."""
+        if self.is_draining:
+            return None
+        return self.pollers.reserve(key_of(task), task.type_name, task.compatibility)
+
+    def deliver(self, poller: Poller, delivery: Delivery) -> None:
+        """The lease is durable: answer the poll."""
+        self._observer.handed_off(poller.key.kind)
+        self._answer(poller, delivery)
+
+    def _answer(self, poller: Poller, delivery: Delivery | None) -> None:
+        if not poller.answer.done():
+            poller.answer.set_result(delivery)
+
+    def put_back(self, poller: Poller) -> None:
+        """The transition was not applied: the poller waits on."""
+        self.pollers.put_back(poller)
+
+    # news -----------------------------------------------------------------------
+    def became_ready(self, task: Task) -> None:
+        """A committed task is ready, now or later, and nobody was waiting for it."""
+        key = key_of(task)
+        delay = task.available_at - self._now()
+        if delay <= 0:
+            self.heard_of(key)
+        elif len(self._planned) < MAX_PLANNED_WAKES:
+            self._plan(key, delay / MICROS)
+
+    def heard_of(self, key: QueueKey) -> None:
+        """Something may be ready in this queue."""
+        self._rumoured.add(key)
+        if self.pollers.count(key):
+            self._start_round()
+
+    def _plan(self, key: QueueKey, seconds: float) -> None:
+        def arrive() -> None:
+            self._planned.discard(handle)
+            self.heard_of(key)
+
+        # A little late rather than early: a round before the instant finds nothing.
+        handle = asyncio.get_running_loop().call_later(seconds + 0.001, arrive)
+        self._planned.add(handle)
+
+    def sweep(self) -> None:
+        """Look at every queue somebody waits for, whatever was heard."""
+        keys = [key for key in self.pollers.keys() if key != NOWHERE]
+        if keys:
+            self._rumoured.update(keys)
+            self._start_round()
+
+    def forget_idle_queues(self) -> None:
+        """Drop what is remembered of queues nobody waits for (bounded growth)."""
+        waiting = set(self.pollers.keys())
+        self._looked_at &= waiting
+        self._rumoured &= waiting
+
+    # claim rounds ---------------------------------------------------------------
+    def _start_round(self) -> None:
+        if not self._round_is_running:
+            self._round_is_running = True
+            self._spawn("claim-round", self._rounds())
+
+    async def _rounds(self) -> None:
+        try:
+            while keys := [k for k in self._rumoured if self.pollers.count(k)]:
+                await self._round(keys)
+        finally:
+            self._round_is_running = False
+
+    async def _round(self, keys: list[QueueKey]) -> None:
+        wanted = max(self.pollers.count(key) for key in keys)
+        limit = min(wanted + SPARE_CANDIDATES, MAX_CANDIDATES)
+        self._rumoured.difference_update(keys)
+        found = await self._source.ready_tasks(keys, now=self._now(), limit=limit)
+        self._observer.round_finished(len(found))
+        claims = []
+        for candidate in found:
+            poller = self.pollers.reserve(
+                candidate.key, candidate.type_name, candidate.compatibility
+            )
+            if poller is not None:
+                claims.append(self._claim_for(candidate, poller))
+        await asyncio.gather(*claims)
+        if claims:
+            # What was left over, and what arrived meanwhile.
+            self._rumoured.update(candidate.key for candidate in found)
+
+    async def _claim_for(self, candidate: ReadyTask, poller: Poller) -> None:
+        if self._claim is None:
+            raise RuntimeError("the matcher has no claim function")
+        delivery = None
+        try:
+            delivery = await self._claim(candidate, poller)
+        finally:
+            if delivery is None:
+                self.pollers.put_back(poller)
+        if delivery is not None:
+            self._observer.claimed(candidate.key.kind)
+            self._answer(poller, delivery)
+
+    # shutdown -------------------------------------------------------------------
+    def drain(self) -> None:
+        """Answer every poll empty and take no more."""
+        self.is_draining = True
+        for handle in self._planned:
+            handle.cancel()
+        self._planned.clear()
+        self.pollers.release_all()

@@ -1,0 +1,119 @@
+"""Pollers waiting in this process, in order of arrival (``architecture.md §4``)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from dwserver.engine.leases import Leased
+from dwserver.engine.model import Payload
+from dwserver.engine.words import TaskKind
+from dwserver.store.api import QueueKey
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A leased task on its way to a poller. ``arguments`` of an activity travel along
+    when they are at hand (``has_arguments``), else they are read."""
+
+    leased: Leased
+    arguments: Payload | None = None
+    has_arguments: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Poller:
+    """One long poll. ``types``: what the worker supports, None for everything.
+
+    ``is_connected`` tells whether the client can still be answered: a task must not
+    be leased to one that has gone.
+    """
+
+    key: QueueKey
+    worker_id: str
+    build_id: str | None
+    types: frozenset[str] | None
+    is_connected: Callable[[], bool]
+    is_overdue: bool = False
+    answer: asyncio.Future[Delivery | None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def accepts(self, type_name: str, compatibility: str | None) -> bool:
+        """Unmarked work suits any worker; marked work needs the worker's build id."""
+        if compatibility is not None and compatibility != self.build_id:
+            return False
+        return self.types is None or type_name in self.types
+
+
+class WaitingPollers:
+    """The pollers that wait, by queue. A reserved poller is out of the queue until its
+    task is committed (deliver) or not (put back, at the front)."""
+
+    def __init__(self) -> None:
+        self._queues: dict[QueueKey, dict[Poller, None]] = {}
+
+    def add(self, poller: Poller) -> None:
+        self._queues.setdefault(poller.key, {})[poller] = None
+
+    def put_back(self, poller: Poller) -> None:
+        """Return a reserved poller to the head of its queue, if it still waits."""
+        if poller.is_overdue:
+            self.answer_empty(poller)
+        elif not poller.answer.done():
+            waiting = self._queues.get(poller.key, {})
+            self._queues[poller.key] = {poller: None, **waiting}
+
+    def discard(self, poller: Poller) -> None:
+        queue = self._queues.get(poller.key)
+        if queue is not None:
+            queue.pop(poller, None)
+            if not queue:
+                del self._queues[poller.key]
+
+    def reserve(
+        self, key: QueueKey, type_name: str, compatibility: str | None
+    ) -> Poller | None:
+        """Take the longest waiting poller that suits; pollers that have gone are
+        answered empty on the way."""
+        chosen: Poller | None = None
+        for poller in tuple(self._queues.get(key, ())):
+            if poller.answer.done() or not poller.is_connected():
+                self.discard(poller)
+                self.answer_empty(poller)
+            elif poller.accepts(type_name, compatibility):
+                chosen = poller
+                break
+        if chosen is not None:
+            self.discard(chosen)
+        return chosen
+
+    def is_waiting(self, poller: Poller) -> bool:
+        return poller in self._queues.get(poller.key, ())
+
+    def keys(self) -> list[QueueKey]:
+        return list(self._queues)
+
+    def count(self, key: QueueKey) -> int:
+        return len(self._queues.get(key, ()))
+
+    def counts(self) -> dict[TaskKind, int]:
+        totals = dict.fromkeys(TaskKind, 0)
+        for key, queue in self._queues.items():
+            totals[key.kind] += len(queue)
+        return totals
+
+    def release_all(self) -> None:
+        """Answer every waiting poll empty (shutdown)."""
+        pollers: Iterable[Poller] = [
+            poller for queue in self._queues.values() for poller in queue
+        ]
+        self._queues.clear()
+        for poller in pollers:
+            self.answer_empty(poller)
+
+    @staticmethod
+    def answer_empty(poller: Poller) -> None:
+        if not poller.answer.done():
+            poller.answer.set_result(None)

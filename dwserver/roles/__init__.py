@@ -1,0 +1,1 @@
+"""Composition: settings become a running process. Nothing else builds services."""

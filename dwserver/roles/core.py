@@ -1,0 +1,187 @@
+"""The services of a process and what they share, built once (style §1, rule 9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dwserver.config.settings import Settings
+from dwserver.engine.context import Limits, Policy
+from dwserver.loops.leases import ExpiredLeases
+from dwserver.loops.timers import DueTimers
+from dwserver.matching.matcher import Matcher
+from dwserver.roles.observers import CommitMetrics, MatchingMetrics
+from dwserver.runtime.clock import Clock
+from dwserver.runtime.ids import IdSource
+from dwserver.runtime.metrics import Metrics
+from dwserver.runtime.supervisor import Supervisor
+from dwserver.services.activity_tasks import ActivityTasks
+from dwserver.services.catalog import RequestLimits, Services
+from dwserver.services.deliveries import Deliveries
+from dwserver.services.history_waiters import HistoryWaiters
+from dwserver.services.hot_runs import HotRuns
+from dwserver.services.namespaces import Namespaces
+from dwserver.services.polls import Polls
+from dwserver.services.renewals import Renewals
+from dwserver.services.runs import CommitObserver, Runs
+from dwserver.services.tasks import Tasks
+from dwserver.services.workers import Workers
+from dwserver.services.workflow_tasks import WorkflowTasks
+from dwserver.services.workflows import Workflows
+from dwserver.store.api import Store
+
+MICROS = 1_000_000
+# How long another process's change of a registration or namespace may go unnoticed.
+CACHE_TTL_SECONDS = 5
+# Published in worker acknowledgements; workers send a heartbeat this often.
+HEARTBEAT_INTERVAL_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    store: Store
+    matcher: Matcher
+    services: Services
+    waiters: HistoryWaiters
+    timers: DueTimers
+    leases: ExpiredLeases
+
+
+def build_core(
+    settings: Settings,
+    *,
+    store: Store,
+    clock: Clock,
+    ids: IdSource,
+    metrics: Metrics,
+    supervisor: Supervisor,
+) -> Core:
+    """Everything between the store and the edges of the process."""
+    hot = HotRuns(
+        max_runs=settings.engine.run_cache_size,
+        max_history_bytes=settings.engine.history_cache_bytes,
+    )
+    matcher = Matcher(
+        store,
+        now=clock.now,
+        spawn=supervisor.spawn,
+        observer=MatchingMetrics(metrics),
+    )
+    waiters = HistoryWaiters()
+    observers: list[CommitObserver] = [waiters, CommitMetrics(metrics)]
+    runs = Runs(
+        store,
+        hot=hot,
+        hand_off=matcher,
+        now=clock.now,
+        next_id=ids.next,
+        policy=engine_policy(settings),
+        spawn=supervisor.spawn,
+        observers=observers,
+    )
+    timers = DueTimers(
+        store,
+        runs,
+        now=clock.now,
+        observe_lag=lambda seconds: metrics.timer_lag_seconds.observe(value=seconds),
+    )
+    observers.append(timers)
+    leases = ExpiredLeases(
+        store, runs, now=clock.now, observe=metrics.leases_expired.inc
+    )
+    return Core(
+        store=store,
+        matcher=matcher,
+        services=_services(settings, store, runs, matcher, waiters, clock, supervisor),
+        waiters=waiters,
+        timers=timers,
+        leases=leases,
+    )
+
+
+def _services(
+    settings: Settings,
+    store: Store,
+    runs: Runs,
+    matcher: Matcher,
+    waiters: HistoryWaiters,
+    clock: Clock,
+    supervisor: Supervisor,
+) -> Services:
+    plane = settings.worker_plane
+    tasks = Tasks(store, runs.hot)
+    deliveries = Deliveries(store, runs.hot)
+    renewals = Renewals(store, spawn=supervisor.spawn)
+    workers = Workers(
+        store,
+        now=clock.now,
+        cache_ttl=CACHE_TTL_SECONDS * MICROS,
+        stale_after=plane.stale_after_seconds * MICROS,
+    )
+    return Services(
+        namespaces=Namespaces(
+            store, now=clock.now, cache_ttl=CACHE_TTL_SECONDS * MICROS
+        ),
+        workers=workers,
+        polls=Polls(store, runs=runs, matcher=matcher, workers=workers, now=clock.now),
+        deliveries=deliveries,
+        workflow_tasks=WorkflowTasks(
+            store,
+            runs=runs,
+            tasks=tasks,
+            deliveries=deliveries,
+            renewals=renewals,
+            now=clock.now,
+            lease_duration=plane.workflow_task_lease_seconds * MICROS,
+        ),
+        activity_tasks=ActivityTasks(
+            store,
+            runs=runs,
+            tasks=tasks,
+            renewals=renewals,
+            now=clock.now,
+            lease_duration=plane.activity_task_lease_seconds * MICROS,
+        ),
+        workflows=Workflows(
+            store,
+            runs=runs,
+            waiters=waiters,
+            recheck_seconds=plane.poll_interval_ms / 1000,
+        ),
+        limits=_request_limits(settings),
+    )
+
+
+def engine_policy(settings: Settings) -> Policy:
+    limits, plane = settings.engine_limits, settings.worker_plane
+    return Policy(
+        limits=Limits(
+            pending_activities=limits.pending_activities,
+            pending_timers=limits.pending_timers,
+            command_batch_size=limits.command_batch_size,
+            history_transaction_size=limits.history_transaction_size,
+            history_events=limits.history_events,
+            payload_bytes=limits.payload_size_bytes,
+        ),
+        workflow_task_lease=plane.workflow_task_lease_seconds * MICROS,
+        activity_task_lease=plane.activity_task_lease_seconds * MICROS,
+        redispatch_after=settings.repair.redispatch_after_seconds * MICROS,
+        failure_backoff_max=settings.repair.failure_backoff_max_seconds * MICROS,
+        recognises_resent_commands=settings.engine.replay_command_dedup,
+    )
+
+
+def _request_limits(settings: Settings) -> RequestLimits:
+    published = settings.published_limits
+    return RequestLimits(
+        poll_timeout_seconds=settings.worker_plane.poll_timeout_seconds,
+        history_page_default=settings.history.page_size_default,
+        history_page_max=settings.history.page_size_max,
+        payload_bytes=published.max_payload_bytes,
+        memo_bytes=published.max_memo_bytes,
+        search_attributes=published.max_search_attributes,
+        search_attribute_key_length=published.max_search_attribute_key_length,
+        search_attribute_value_bytes=published.max_search_attribute_value_bytes,
+        retention_days=settings.history.retention_days,
+        default_task_queue="default",
+        worker_heartbeat_interval_seconds=HEARTBEAT_INTERVAL_SECONDS,
+    )

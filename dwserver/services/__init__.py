@@ -1,0 +1,1 @@
+"""Use cases: they load a slice, call a decision, commit, and perform the effects."""

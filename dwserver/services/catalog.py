@@ -1,0 +1,42 @@
+"""The services that handlers and loops are given, composed once in ``roles``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dwserver.services.activity_tasks import ActivityTasks
+from dwserver.services.deliveries import Deliveries
+from dwserver.services.namespaces import Namespaces
+from dwserver.services.polls import Polls
+from dwserver.services.workers import Workers
+from dwserver.services.workflow_tasks import WorkflowTasks
+from dwserver.services.workflows import Workflows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """Bounds that handlers check themselves; sizes in bytes, times in seconds."""
+
+    poll_timeout_seconds: int
+    history_page_default: int
+    history_page_max: int
+    payload_bytes: int
+    memo_bytes: int
+    search_attributes: int
+    search_attribute_key_length: int
+    search_attribute_value_bytes: int
+    retention_days: int
+    default_task_queue: str
+    worker_heartbeat_interval_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    namespaces: Namespaces
+    workers: Workers
+    polls: Polls
+    deliveries: Deliveries
+    workflow_tasks: WorkflowTasks
+    activity_tasks: ActivityTasks
+    workflows: Workflows
+    limits: RequestLimits

@@ -1,0 +1,135 @@
+"""Hot runs of this process: state, input and rendered history, bounded.
+
+Only a saving: the version guard makes a stale entry harmless, and whatever is not
+here is read from the database.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dwserver.engine.model import Event, RunInput, RunState, Task
+from dwserver.engine.transition import RunChange
+from dwserver.protocol.history_events import worker_event
+
+
+@dataclass(slots=True)
+class RecentHistory:
+    """Worker-plane JSON of the events 1…n of a run, and of the held ones by step."""
+
+    fragments: list[bytes] = field(default_factory=list)
+    held: dict[int, Event] = field(default_factory=dict)
+    has_plain: bool = False
+    size: int = 0
+
+    def extend(self, change: RunChange) -> bool:
+        """Follow a committed change; False when this history has a gap now."""
+        added: dict[int, bytes] = {}
+        for event in change.events:
+            if event.has_plain:
+                return False
+            if event.sequence < 0:
+                self.held[-event.sequence] = event
+            else:
+                added[event.sequence] = worker_event(event)
+        for released in change.released:
+            held = self.held.pop(-released.held, None)
+            if held is None:
+                return False
+            added[released.sequence] = worker_event(
+                held, sequence=released.sequence, recorded_at=released.recorded_at
+            )
+        for sequence in sorted(added):
+            if sequence != len(self.fragments) + 1:
+                return False
+            self.fragments.append(added[sequence])
+            self.size += len(added[sequence])
+        return True
+
+
+@dataclass(slots=True)
+class HotRun:
+    state: RunState
+    input: RunInput | None = None
+    history: RecentHistory | None = None
+
+
+class HotRuns:
+    """Least recently used first out, by number of runs and by bytes of history."""
+
+    def __init__(self, *, max_runs: int, max_history_bytes: int) -> None:
+        self._max_runs = max_runs
+        self._max_history_bytes = max_history_bytes
+        self._runs: OrderedDict[str, HotRun] = OrderedDict()
+        self._tasks: dict[str, Task] = {}
+        self._history_bytes = 0
+
+    def get(self, run_id: str) -> HotRun | None:
+        return self._runs.get(run_id)
+
+    def find_task(self, namespace: str, task_id: str) -> Task | None:
+        """An open task of a hot run."""
+        task = self._tasks.get(task_id)
+        return task if task is not None and task.namespace == namespace else None
+
+    def loaded(self, state: RunState) -> HotRun:
+        """Remember what was read."""
+        self.drop(state.run.id)
+        hot = HotRun(state)
+        self._keep(hot)
+        return hot
+
+    def committed(self, state: RunState, change: RunChange) -> None:
+        """Follow a commit: ``state`` is the run after ``change``."""
+        run_id = state.run.id
+        hot = self._runs.pop(run_id, None)
+        if hot is None:
+            is_new = change.base_version is None
+            hot = HotRun(state, change.input, RecentHistory() if is_new else None)
+        else:
+            self._forget(hot)
+            hot.state = state
+        if state.run.status.is_terminal and not state.tasks:
+            return
+        if hot.history is not None and not hot.history.extend(change):
+            hot.history = None
+        self._keep(hot)
+
+    def drop(self, run_id: str) -> None:
+        hot = self._runs.pop(run_id, None)
+        if hot is not None:
+            self._forget(hot)
+
+    def remember_input(self, run_id: str, run_input: RunInput) -> None:
+        hot = self._runs.get(run_id)
+        if hot is not None:
+            hot.input = run_input
+
+    def remember_history(self, run_id: str, fragments: Sequence[bytes]) -> None:
+        """Keep the rendered events 1…n that were read, if they are all there are."""
+        hot = self._runs.get(run_id)
+        if hot is None or hot.history is not None:
+            return
+        if len(fragments) == hot.state.run.last_sequence:
+            hot.history = RecentHistory(list(fragments), size=sum(map(len, fragments)))
+            self._history_bytes += hot.history.size
+
+    def _keep(self, hot: HotRun) -> None:
+        self._runs[hot.state.run.id] = hot
+        self._tasks.update(hot.state.tasks)
+        if hot.history is not None:
+            self._history_bytes += hot.history.size
+        while self._runs and (
+            len(self._runs) > self._max_runs
+            or self._history_bytes > self._max_history_bytes
+        ):
+            _, oldest = self._runs.popitem(last=False)
+            self._forget(oldest)
+
+    def _forget(self, hot: HotRun) -> None:
+        for task_id in hot.state.tasks:
+            self._tasks.pop(task_id, None)
+        if hot.history is not None:
+            self._history_bytes -= hot.history.size

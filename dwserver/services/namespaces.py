@@ -1,0 +1,70 @@
+"""Namespaces (``spec/control-plane-api.md §6``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dwserver.store.api import Namespace, Store
+
+
+class Namespaces:
+    """Every request asks whether its namespace exists; ``cache_ttl`` (microseconds)
+    bounds how long an answer is believed. Only existing names are remembered."""
+
+    def __init__(self, store: Store, *, now: Callable[[], int], cache_ttl: int) -> None:
+        self._store = store
+        self._now = now
+        self._cache_ttl = cache_ttl
+        self._known: dict[str, int] = {}
+
+    async def exists(self, name: str) -> bool:
+        seen_at = self._known.get(name)
+        if seen_at is not None and seen_at + self._cache_ttl > self._now():
+            return True
+        if await self._store.find_namespace(name) is None:
+            self._known.pop(name, None)
+            return False
+        self._known[name] = self._now()
+        return True
+
+    async def find_all(self) -> list[Namespace]:
+        return await self._store.list_namespaces()
+
+    async def find(self, name: str) -> Namespace | None:
+        return await self._store.find_namespace(name)
+
+    async def create(
+        self, name: str, *, description: str | None, retention_days: int
+    ) -> Namespace | None:
+        """None when the name exists."""
+        now = self._now()
+        namespace = Namespace(
+            name=name,
+            description=description,
+            retention_days=retention_days,
+            status="active",
+            external_storage=None,
+            created_at=now,
+            updated_at=now,
+        )
+        return namespace if await self._store.create_namespace(namespace) else None
+
+    async def update(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        retention_days: int | None = None,
+    ) -> Namespace | None:
+        """Change what is given; None when there is no such namespace."""
+        namespace = await self._store.find_namespace(name)
+        if namespace is None:
+            return None
+        if description is not None:
+            namespace = replace(namespace, description=description)
+        if retention_days is not None:
+            namespace = replace(namespace, retention_days=retention_days)
+        namespace = replace(namespace, updated_at=self._now())
+        await self._store.update_namespace(namespace)
+        return namespace

@@ -1,0 +1,167 @@
+"""Long polls for workflow and activity tasks (``spec/worker-protocol.md §5``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dwserver.engine.draft import Draft
+from dwserver.engine.leases import current, lease, requeue
+from dwserver.engine.outcome import Rejection
+from dwserver.engine.words import TaskKind, TaskStatus
+from dwserver.matching.matcher import Matcher
+from dwserver.matching.pollers import Delivery, Poller
+from dwserver.services.poll_requests import PollRequestKey, PollRequests
+from dwserver.services.runs import RunNotFound, Runs
+from dwserver.services.workers import Workers
+from dwserver.store.api import QueueKey, ReadyTask, Store, WorkerRegistration
+
+MICROS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollRequest:
+    """A validated poll. ``wait_seconds``: how long it may be held."""
+
+    namespace: str
+    kind: TaskKind
+    worker_id: str
+    task_queue: str
+    wait_seconds: float
+    is_connected: Callable[[], bool]
+    build_id: str | None = None
+    poll_request_id: str | None = None
+
+
+class Polls:
+    """Leases one task to a poll, or none within its time."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        runs: Runs,
+        matcher: Matcher,
+        workers: Workers,
+        now: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._runs = runs
+        self._matcher = matcher
+        self._workers = workers
+        self._now = now
+        self._requests = PollRequests()
+        matcher.bind(self._claim)
+
+    async def poll(self, request: PollRequest) -> Delivery | None | Rejection:
+        """A leased task, None for an empty poll, or the refusal of the worker."""
+        worker = await self._workers.find(request.namespace, request.worker_id)
+        refused = _refusal(worker, request)
+        if worker is None or refused is not None:
+            return refused
+        self._workers.saw(request.namespace, request.worker_id)
+        if request.poll_request_id is None:
+            return await self._wait(worker, request)
+        key = PollRequestKey(
+            QueueKey(request.namespace, request.task_queue, request.kind),
+            request.worker_id,
+            worker.build_id,
+            request.poll_request_id,
+        )
+        return await self._requests.once(
+            key,
+            lambda: self._wait(worker, request),
+            is_deliverable=self._is_still_leased,
+            keep_seconds=lambda delivery: self._keep_seconds(delivery, request),
+        )
+
+    async def undeliverable(self, delivery: Delivery) -> None:
+        """The answer did not reach the client: give the lease back at once."""
+        leased = delivery.leased.task
+
+        def give_back(draft: Draft) -> bool:
+            task = current(draft, leased)
+            is_same = task.attempt == leased.attempt
+            return is_same and requeue(draft, task)
+
+        await self._runs.decide(leased.run_id, give_back)
+
+    async def _wait(
+        self, worker: WorkerRegistration, request: PollRequest
+    ) -> Delivery | None:
+        is_workflow = request.kind is TaskKind.WORKFLOW
+        types = worker.workflow_types if is_workflow else worker.activity_types
+        poller = Poller(
+            key=QueueKey(request.namespace, request.task_queue, request.kind),
+            worker_id=request.worker_id,
+            build_id=worker.build_id,
+            types=frozenset(types) or None,
+            is_connected=request.is_connected,
+        )
+        if worker.status == "draining":
+            await self._matcher.idle(seconds=request.wait_seconds)
+            return None
+        return await self._matcher.wait(poller, seconds=request.wait_seconds)
+
+    async def _claim(self, candidate: ReadyTask, poller: Poller) -> Delivery | None:
+        def claim(draft: Draft) -> Delivery | None:
+            task = draft.tasks.get(candidate.task_id)
+            leased = task and lease(draft, task, poller.worker_id)
+            return Delivery(leased) if leased else None
+
+        try:
+            return await self._runs.decide(candidate.run_id, claim)
+        except RunNotFound:
+            return None
+
+    async def _is_still_leased(self, delivery: Delivery) -> bool:
+        leased = delivery.leased.task
+        task = await self._store.find_task(leased.namespace, leased.id)
+        return (
+            task is not None
+            and task.status is TaskStatus.LEASED
+            and task.lease_owner == leased.lease_owner
+            and task.attempt == leased.attempt
+            and (task.lease_expires_at or 0) > self._now()
+        )
+
+    def _keep_seconds(self, delivery: Delivery | None, request: PollRequest) -> float:
+        if delivery is None:
+            return max(5.0, min(60.0, request.wait_seconds + 5.0))
+        expires_at = delivery.leased.task.lease_expires_at or self._now()
+        seconds = (expires_at - self._now()) / MICROS + 5.0
+        return min(max(seconds, 5.0), 3600.0)
+
+
+def _refusal(
+    worker: WorkerRegistration | None, request: PollRequest
+) -> Rejection | None:
+    if worker is None:
+        return Rejection(
+            "worker_not_registered",
+            "Register the worker before it polls.",
+            {"worker_id": request.worker_id},
+        )
+    if worker.task_queue != request.task_queue:
+        return Rejection(
+            "task_queue_mismatch",
+            f"Worker [{worker.worker_id}] is registered for task queue "
+            f"[{worker.task_queue}], not [{request.task_queue}].",
+            {
+                "worker_id": worker.worker_id,
+                "registered_task_queue": worker.task_queue,
+                "requested_task_queue": request.task_queue,
+            },
+        )
+    if worker.build_id and request.build_id and worker.build_id != request.build_id:
+        return Rejection(
+            "build_id_mismatch",
+            f"Worker [{worker.worker_id}] is registered with build id "
+            f"[{worker.build_id}], not [{request.build_id}].",
+            {
+                "worker_id": worker.worker_id,
+                "registered_build_id": worker.build_id,
+                "requested_build_id": request.build_id,
+            },
+        )
+    return None

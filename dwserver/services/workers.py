@@ -1,0 +1,146 @@
+"""Worker registrations of a namespace (``spec/worker-protocol.md §4``)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from dwserver.engine.outcome import Rejection
+from dwserver.store.api import Store, WorkerRegistration
+
+MAX_CACHED = 50_000
+
+
+@dataclass(slots=True)
+class _Cached:
+    worker: WorkerRegistration
+    read_at: int
+
+
+class Workers:
+    """Registrations with a short-lived cache: a poll must not cost a query.
+
+    ``cache_ttl`` and ``stale_after`` in microseconds. What this process writes is
+    seen at once; what another process writes after ``cache_ttl`` at the latest.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        now: Callable[[], int],
+        cache_ttl: int,
+        stale_after: int,
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._cache_ttl = cache_ttl
+        self.stale_after = stale_after
+        self._cache: OrderedDict[tuple[str, str], _Cached] = OrderedDict()
+        self._seen: dict[tuple[str, str], None] = {}
+
+    async def register(
+        self, worker: WorkerRegistration
+    ) -> WorkerRegistration | Rejection:
+        """Insert or replace a registration. An active worker id may not change the
+        definition of a workflow type it has advertised (§4.1)."""
+        known = await self._store.find_worker(worker.namespace, worker.worker_id)
+        fingerprints = dict(worker.fingerprints)
+        if known is not None and known.status == "active":
+            changed = _changed_type(known.fingerprints, fingerprints)
+            if changed is not None:
+                return Rejection(
+                    "workflow_definition_changed",
+                    f"Worker [{worker.worker_id}] advertised another definition of "
+                    f"[{changed}] before.",
+                    {
+                        "workflow_type": changed,
+                        "remediation": "Restart the worker with a new worker id.",
+                    },
+                )
+            fingerprints = _kept(known, worker) | fingerprints
+        worker = replace(worker, fingerprints=dict(sorted(fingerprints.items())))
+        if known is not None:
+            worker = replace(worker, registered_at=known.registered_at)
+        await self._store.put_worker(worker)
+        self._keep(worker)
+        return worker
+
+    async def find(self, namespace: str, worker_id: str) -> WorkerRegistration | None:
+        """The registration, possibly as old as the cache allows."""
+        cached = self._cache.get((namespace, worker_id))
+        if cached is not None and cached.read_at + self._cache_ttl > self._now():
+            return cached.worker
+        worker = await self._store.find_worker(namespace, worker_id)
+        if worker is None:
+            self._cache.pop((namespace, worker_id), None)
+        else:
+            self._keep(worker)
+        return worker
+
+    async def heartbeat(
+        self, namespace: str, worker_id: str, details: Mapping[str, object]
+    ) -> WorkerRegistration | None:
+        """Note that the worker lives, with what it reports about itself."""
+        worker = await self._store.find_worker(namespace, worker_id)
+        if worker is None:
+            self._cache.pop((namespace, worker_id), None)
+            return None
+        worker = replace(
+            worker,
+            last_heartbeat_at=self._now(),
+            details={**worker.details, **details},
+        )
+        await self._store.put_worker(worker)
+        self._keep(worker)
+        return worker
+
+    def saw(self, namespace: str, worker_id: str) -> None:
+        """An accepted poll counts as a heartbeat (decision 20g); written in batches."""
+        self._seen[namespace, worker_id] = None
+
+    async def write_seen(self) -> None:
+        """Write the heartbeats that polls gave since the last call."""
+        if self._seen:
+            seen, self._seen = self._seen, {}
+            await self._store.touch_workers(list(seen), at=self._now())
+
+    async def deregister(self, namespace: str, worker_id: str) -> bool:
+        self._cache.pop((namespace, worker_id), None)
+        self._seen.pop((namespace, worker_id), None)
+        return await self._store.delete_worker(namespace, worker_id)
+
+    async def find_all(
+        self, namespace: str, *, queue: str | None = None
+    ) -> list[WorkerRegistration]:
+        return await self._store.list_workers(namespace, queue=queue)
+
+    def status(self, worker: WorkerRegistration) -> str:
+        """``stale`` when it has not been heard of for ``stale_after``."""
+        is_stale = worker.last_heartbeat_at <= self._now() - self.stale_after
+        return "stale" if is_stale else worker.status
+
+    def _keep(self, worker: WorkerRegistration) -> None:
+        key = (worker.namespace, worker.worker_id)
+        self._cache[key] = _Cached(worker, self._now())
+        self._cache.move_to_end(key)
+        while len(self._cache) > MAX_CACHED:
+            self._cache.popitem(last=False)
+
+
+def _changed_type(known: Mapping[str, str], sent: Mapping[str, str]) -> str | None:
+    return next(
+        (name for name in sorted(sent) if name in known and known[name] != sent[name]),
+        None,
+    )
+
+
+def _kept(known: WorkerRegistration, sent: WorkerRegistration) -> dict[str, str]:
+    """Stored fingerprints that stay although the new registration omits them."""
+    advertised = sent.workflow_types or tuple(known.fingerprints)
+    return {
+        name: known.fingerprints[name]
+        for name in advertised
+        if name in known.fingerprints
+    }
