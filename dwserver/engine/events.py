@@ -221,7 +221,7 @@ def activity_failed(
 
 
 def activity_retry_scheduled(
-    activity: Activity, task: Task, retry_task: Task, failure: JsonMap
+    activity: Activity, task: Task, retry_task: Task, *, failure: JsonMap
 ) -> dict[str, object]:
     policy = activity.retry_policy or RetryPolicy()
     delay = retry_task.available_at - retry_task.created_at

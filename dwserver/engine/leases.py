@@ -1,4 +1,4 @@
-"""Leases of workflow and activity tasks: take, check, take away (§6, §7; protocol §6.4, §9.2).
+"""Leases of tasks: take, check, take away (§6, §7; protocol §6.4, §9.2).
 
 One function leases a task, whether a poller was waiting when it was created
 (hand-off) or asks later (claim).

@@ -112,11 +112,12 @@ def apply(state: RunState | None, change: RunChange) -> RunState:
     timers = dict(state.timers) if state else {}
     for timer in (*change.new_timers, *change.timers):
         timers[timer.step] = timer
-    return settled(change.run, tasks, activities, timers)
+    return settled(change.run, tasks=tasks, activities=activities, timers=timers)
 
 
 def settled(
     run: Run,
+    *,
     tasks: Mapping[str, Task],
     activities: Mapping[int, Activity],
     timers: Mapping[int, Timer],

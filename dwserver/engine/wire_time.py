@@ -1,4 +1,4 @@
-"""Instants as the wire writes them (``spec/worker-protocol.md §2``); pure formatting."""
+"""Instants as the wire writes them (``spec/worker-protocol.md §2``)."""
 
 from __future__ import annotations
 

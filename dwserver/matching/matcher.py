@@ -162,14 +162,14 @@ class Matcher:
 
     def sweep(self) -> None:
         """Look at every queue somebody waits for, whatever was heard."""
-        keys = [key for key in self.pollers.keys() if key != NOWHERE]
+        keys = [key for key in self.pollers.queues() if key != NOWHERE]
         if keys:
             self._rumoured.update(keys)
             self._start_round()
 
     def forget_idle_queues(self) -> None:
         """Drop what is remembered of queues nobody waits for (bounded growth)."""
-        waiting = set(self.pollers.keys())
+        waiting = set(self.pollers.queues())
         self._looked_at &= waiting
         self._rumoured &= waiting
 

@@ -92,7 +92,7 @@ class WaitingPollers:
     def is_waiting(self, poller: Poller) -> bool:
         return poller in self._queues.get(poller.key, ())
 
-    def keys(self) -> list[QueueKey]:
+    def queues(self) -> list[QueueKey]:
         return list(self._queues)
 
     def count(self, key: QueueKey) -> int:

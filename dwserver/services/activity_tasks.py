@@ -96,7 +96,7 @@ class ActivityTasks:
             task = current(draft, report.task)
             activity = activity_of(draft, task)
             policy = (activity and activity.retry_policy) or RetryPolicy()
-            state = heartbeat_state(draft.run, task, activity, report)
+            state = heartbeat_state(draft.run, task, activity=activity, report=report)
             return state, task, policy.heartbeat_timeout
 
         state, task, timeout = await self._runs.decide(report.task.run_id, look)

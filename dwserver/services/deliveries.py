@@ -1,4 +1,4 @@
-"""Leased tasks as the wire shows them, joined from stored JSON (protocol §6.1, §9.1)."""
+"""Leased tasks as polls show them, joined from stored JSON (protocol §6.1, §9.1)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dwserver.engine.model import Activity, Payload, RunInput
 from dwserver.engine.wire_time import iso, micro_or_none
 from dwserver.matching.pollers import Delivery
 from dwserver.protocol.history_events import with_blobs, worker_event
-from dwserver.protocol.payloads.framing import Framing, encode_for
 from dwserver.protocol.page_tokens import page_token
+from dwserver.protocol.payloads.framing import Framing, encode_for
 from dwserver.services.hot_runs import HotRuns
 from dwserver.store.api import Store, StoredEvent
 

@@ -53,7 +53,7 @@ class Polls:
         self._requests = PollRequests()
         matcher.bind(self._claim)
 
-    async def poll(self, request: PollRequest) -> Delivery | None | Rejection:
+    async def poll(self, request: PollRequest) -> Delivery | Rejection | None:
         """A leased task, None for an empty poll, or the refusal of the worker."""
         worker = await self._workers.find(request.namespace, request.worker_id)
         refused = _refusal(worker, request)

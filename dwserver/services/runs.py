@@ -232,7 +232,12 @@ class Runs:
             )
 
     def _after_commit(self, draft: Draft, change: RunChange) -> None:
-        state = settled(change.run, draft.tasks, draft.activities, draft.timers)
+        state = settled(
+            change.run,
+            tasks=draft.tasks,
+            activities=draft.activities,
+            timers=draft.timers,
+        )
         self.hot.committed(state, change)
         for task in (*change.new_tasks, *change.tasks):
             if task.status == "ready":

@@ -1,4 +1,4 @@
-"""Workflow tasks after their lease: history, heartbeat, complete, fail (protocol §6)."""
+"""Leased workflow tasks: history, heartbeat, complete, fail (protocol §6)."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ TERMINAL = (CompleteWorkflow, FailWorkflow, ContinueAsNew)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A validated ``complete`` request. ``predecessor`` is needed to continue as new."""
+    """A validated ``complete`` request; to continue as new it needs ``predecessor``."""
 
     task: Task
     owner: str

@@ -94,7 +94,7 @@ def record_outcome(draft: Draft, report: Report) -> Recorded | Rejection:
 
 
 def check_attempt(run: Run, task: Task, report: Report) -> Rejection | None:
-    """The ownership guard of worker-protocol §9.2 and the late-outcome rules of §9.3."""
+    """The ownership guard of worker-protocol §9.2, late outcomes of §9.3."""
     owner = task.lease_owner
     if report.attempt_id != task.attempt_id:
         closed = report.closed
@@ -247,7 +247,7 @@ def _schedule_retry(
     draft.append(
         EventType.ACTIVITY_RETRY_SCHEDULED,
         events.activity_retry_scheduled(
-            pending, closed_task, retry_task, exception_fields(failure)
+            pending, closed_task, retry_task, failure=exception_fields(failure)
         ),
         task_id=task.id,
     )
@@ -255,7 +255,7 @@ def _schedule_retry(
 
 
 def exception_fields(failure: AttemptFailure) -> dict[str, object]:
-    """The keys of ``ActivityFailed`` and ``ActivityRetryScheduled`` that describe it."""
+    """The keys of ``ActivityFailed`` and of a retry that describe the failure."""
     details = failure.details
     exception = events.present(
         {

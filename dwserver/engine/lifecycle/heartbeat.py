@@ -32,7 +32,7 @@ _STOPS = frozenset({"run_cancelled", "run_terminated", "stale_attempt"})
 
 
 def heartbeat_state(
-    run: Run, task: Task, activity: Activity | None, report: Report
+    run: Run, task: Task, *, activity: Activity | None, report: Report
 ) -> HeartbeatState | Rejection:
     """Go on, or why not; a Rejection when the attempt is not the caller's."""
     refused = check_attempt(run, task, report)

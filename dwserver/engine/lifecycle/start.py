@@ -1,4 +1,4 @@
-"""Start a workflow, and what a start meets when its id is taken (§4, §11, decision 7)."""
+"""Start a workflow, or meet one that has its id (§4, §11, decision 7)."""
 
 from __future__ import annotations
 
