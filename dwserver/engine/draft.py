@@ -8,7 +8,6 @@ which rejects has not touched the draft (``touched`` counts, callers check).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from dwserver.engine.context import Context
@@ -28,6 +27,7 @@ from dwserver.engine.model import (
     Timer,
 )
 from dwserver.engine.payloads import PLAIN_KEY
+from dwserver.engine.records import replace
 from dwserver.engine.transition import (
     LeaseGuard,
     NewActivity,

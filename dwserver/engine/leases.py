@@ -6,13 +6,14 @@ One function leases a task, whether a poller was waiting when it was created
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dwserver.engine import events
 from dwserver.engine.context import Context
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Activity, ClosedAttempt, RetryPolicy, Run, Task
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.records import replace
 from dwserver.engine.wakes import forget_covered
 from dwserver.engine.wire_time import MICROS, micro_or_none
 from dwserver.engine.words import (

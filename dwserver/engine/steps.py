@@ -10,11 +10,11 @@ members that carry group metadata are matched by their step number and need no o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
 
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Activity, JsonMap, Timer
+from dwserver.engine.records import replace
 from dwserver.engine.wakes import wake
 from dwserver.engine.words import EventType
 

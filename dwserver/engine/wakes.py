@@ -8,10 +8,9 @@ covers all waiting causes, except that an accepted update needs a task of its ow
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Activity, JsonMap, Run, Task, Timer, Wake
+from dwserver.engine.records import replace
 from dwserver.engine.words import EventType, TaskKind, TaskStatus, WaitKind
 
 

@@ -9,6 +9,8 @@ from dwserver.engine.context import Limits, Policy
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
+from dwserver.protocol.payloads.framing import framing_for
+from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
@@ -91,7 +93,9 @@ def build_core(
     return Core(
         store=store,
         matcher=matcher,
-        services=_services(settings, store, runs, matcher, waiters, clock, supervisor),
+        services=_services(
+            settings, store, runs, matcher, waiters, clock, supervisor, ids
+        ),
         waiters=waiters,
         timers=timers,
         leases=leases,
@@ -106,6 +110,7 @@ def _services(
     waiters: HistoryWaiters,
     clock: Clock,
     supervisor: Supervisor,
+    ids: IdSource,
 ) -> Services:
     plane = settings.worker_plane
     tasks = Tasks(store, runs.hot)
@@ -148,6 +153,8 @@ def _services(
             recheck_seconds=plane.poll_interval_ms / 1000,
         ),
         limits=_request_limits(settings),
+        now=clock.now,
+        next_id=ids.next,
     )
 
 
@@ -184,4 +191,12 @@ def _request_limits(settings: Settings) -> RequestLimits:
         retention_days=settings.history.retention_days,
         default_task_queue="default",
         worker_heartbeat_interval_seconds=HEARTBEAT_INTERVAL_SECONDS,
+        control_plane_framing=framing_for(_advertised_version(settings)),
+        compatibility=settings.compatibility.current,
     )
+
+
+def _advertised_version(settings: Settings) -> WorkerVersion:
+    configured = settings.worker_plane.protocol_version
+    version = WorkerVersion.parse(configured) if configured else None
+    return version or DEFAULT_WORKER_VERSION

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from dwserver.protocol.payloads.framing import Framing
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.namespaces import Namespaces
@@ -15,7 +17,11 @@ from dwserver.services.workflows import Workflows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLimits:
-    """Bounds that handlers check themselves; sizes in bytes, times in seconds."""
+    """Bounds and defaults that handlers use; sizes in bytes, times in seconds.
+
+    ``control_plane_framing``: how values that a caller sent unencoded are shown to
+    operators. ``compatibility``: the marker of new runs.
+    """
 
     poll_timeout_seconds: int
     history_page_default: int
@@ -28,10 +34,15 @@ class RequestLimits:
     retention_days: int
     default_task_queue: str
     worker_heartbeat_interval_seconds: int
+    control_plane_framing: Framing
+    compatibility: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
+    """``now``: epoch microseconds; ``next_id``: a fresh id for what a caller did not
+    name."""
+
     namespaces: Namespaces
     workers: Workers
     polls: Polls
@@ -40,3 +51,5 @@ class Services:
     activity_tasks: ActivityTasks
     workflows: Workflows
     limits: RequestLimits
+    now: Callable[[], int]
+    next_id: Callable[[], str]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dwserver.engine import events
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
 from dwserver.engine.model import Activity, JsonMap, Payload, RetryPolicy, Task
 from dwserver.engine.payloads import digest
+from dwserver.engine.records import replace
 from dwserver.engine.words import ActivityStatus, EventType, TaskKind, TaskStatus
 
 

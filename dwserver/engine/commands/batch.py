@@ -8,7 +8,7 @@ the follow-up task that waiting causes ask for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from dwserver.engine.commands import activities, terminal, timers
@@ -25,6 +25,7 @@ from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.model import Activity, Run, Task, Timer
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.parallel import rebase
+from dwserver.engine.records import replace
 from dwserver.engine.steps import Step, members, open_batch
 from dwserver.engine.wakes import follow_up, is_waiting, new_workflow_task
 from dwserver.engine.words import RunStatus, TaskStatus

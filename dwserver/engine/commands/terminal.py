@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dwserver.engine import events
 from dwserver.engine.commands.activities import cancel_ready_tasks
@@ -18,6 +18,7 @@ from dwserver.engine.model import (
     Task,
 )
 from dwserver.engine.payloads import WIRE_CODEC, embed
+from dwserver.engine.records import replace
 from dwserver.engine.wakes import new_workflow_task
 from dwserver.engine.words import (
     ActivityStatus,

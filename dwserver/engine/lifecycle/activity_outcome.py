@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dwserver.engine import events
 from dwserver.engine.commands.activities import new_activity_task
@@ -25,6 +25,7 @@ from dwserver.engine.model import (
 )
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.payloads import WIRE_CODEC, embed
+from dwserver.engine.records import replace
 from dwserver.engine.steps import resolve
 from dwserver.engine.wakes import resume_of_activity
 from dwserver.engine.wire_time import MICROS

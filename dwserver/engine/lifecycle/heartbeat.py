@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dwserver.engine.lifecycle.activity_outcome import Report, check_attempt
 from dwserver.engine.model import Activity, Run, Task
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.records import replace
 from dwserver.engine.words import ActivityStatus, RunStatus, TaskStatus
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.model import Task
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.records import replace
 from dwserver.engine.wakes import follow_up, forget_covered, new_workflow_task
 from dwserver.engine.words import TaskStatus
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dwserver.engine import events
 from dwserver.engine.draft import Draft
+from dwserver.engine.records import replace
 from dwserver.engine.steps import resolve
 from dwserver.engine.wakes import resume_of_timer
 from dwserver.engine.words import EventType, TimerStatus

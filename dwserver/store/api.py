@@ -1,0 +1,300 @@
+"""The Store: everything the server asks of its database.
+
+Three kinds of method (``architecture.md §3``): ``commit`` writes one guarded
+transition, combined with others in flight; the *loads* read the slices that decisions
+need, combined likewise; the *set operations* (claim candidates, due timers, renewals,
+lists) are one statement each. The conformance suite in ``tests/store`` is the
+definition of what the methods mean, on every database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dwserver.engine.model import (
+    ClosedAttempt,
+    Failure,
+    Instance,
+    JsonMap,
+    Payload,
+    Run,
+    RunInput,
+    RunState,
+    Task,
+)
+from dwserver.engine.transition import Transition
+from dwserver.engine.words import StatusBucket, TaskKind
+
+
+class StoreError(Exception):
+    """The database did not answer as it should.
+
+    ``is_applied_unknown``: the connection was lost while a commit was under way; the
+    write may have happened. Otherwise it certainly did not.
+    """
+
+    def __init__(self, message: str, *, is_applied_unknown: bool = False) -> None:
+        super().__init__(message)
+        self.is_applied_unknown = is_applied_unknown
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """A history event as read back; ``payload`` is the JSON text as written."""
+
+    id: str
+    sequence: int
+    event_type: str
+    payload: bytes
+    recorded_at: int
+    has_plain: bool
+    task_id: str | None
+    command_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueKey:
+    """A task queue of one kind of task."""
+
+    namespace: str
+    queue: str
+    kind: TaskKind
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyTask:
+    """A candidate for a claim: enough to choose a poller without loading the run."""
+
+    key: QueueKey
+    task_id: str
+    run_id: str
+    type_name: str
+    compatibility: str | None
+    available_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimer:
+    run_id: str
+    step: int
+    fire_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredLease:
+    task_id: str
+    run_id: str
+    kind: TaskKind
+    lease_expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRenewal:
+    """Extend a lease that is still held by this owner with this fencing token.
+
+    ``attempt``: attempt number of a workflow task. ``attempt_id``: current attempt
+    of an activity task; then ``heartbeat_deadline_at``, ``last_heartbeat_at`` of the
+    activity move as well.
+    """
+
+    task_id: str
+    owner: str
+    lease_expires_at: int
+    attempt: int | None = None
+    attempt_id: str | None = None
+    activity_id: str | None = None
+    heartbeat_deadline_at: int | None = None
+    last_heartbeat_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with everything that describe and list show."""
+
+    run: Run
+    input: RunInput
+    output: Payload | None
+    run_count: int
+    current_run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Filters of the run list; ``text`` is a substring of workflow id or business key."""
+
+    namespace: str
+    workflow_type: str | None = None
+    bucket: StatusBucket | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunCursor:
+    """Keyset position in the run list: after this row (newest first)."""
+
+    started_at: int
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    name: str
+    description: str | None
+    retention_days: int
+    status: str
+    external_storage: JsonMap | None
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRegistration:
+    """A registered worker (``spec/worker-protocol.md §4``); key: namespace, id.
+
+    ``details``: what is stored and shown but never decided upon (command contracts,
+    capabilities, task slots, process metrics, …).
+    """
+
+    namespace: str
+    worker_id: str
+    task_queue: str
+    runtime: str
+    sdk_version: str | None
+    build_id: str | None
+    workflow_types: tuple[str, ...]
+    activity_types: tuple[str, ...]
+    fingerprints: Mapping[str, str]
+    max_workflow_tasks: int
+    max_activity_tasks: int
+    status: str
+    registered_at: int
+    last_heartbeat_at: int
+    details: JsonMap = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationReport:
+    """State of the schema: ledger present, names applied and still pending."""
+
+    has_ledger: bool
+    applied: tuple[str, ...]
+    pending: tuple[str, ...]
+    missing_tables: tuple[str, ...]
+
+
+class Store(Protocol):
+    """See the module text. Every method may raise :class:`StoreError`."""
+
+    # life cycle -----------------------------------------------------------------
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+    async def ping(self) -> None: ...
+    async def migration_report(self) -> MigrationReport: ...
+
+    # transitions ----------------------------------------------------------------
+    async def commit(self, transition: Transition) -> bool:
+        """Write it atomically. False: a guard failed and nothing was written."""
+        ...
+
+    # loads ----------------------------------------------------------------------
+    async def load_run(self, run_id: str) -> RunState | None:
+        """The hot state of a run (combined with the loads of others)."""
+        ...
+
+    async def find_instance(
+        self, namespace: str, workflow_id: str
+    ) -> Instance | None: ...
+
+    async def find_task(self, namespace: str, task_id: str) -> Task | None:
+        """A task in whatever status; None when the namespace has no such task."""
+        ...
+
+    async def find_closed_attempt(self, attempt_id: str) -> ClosedAttempt | None: ...
+
+    async def run_inputs(self, run_ids: Sequence[str]) -> dict[str, RunInput]: ...
+
+    async def activity_arguments(
+        self, activity_ids: Sequence[str]
+    ) -> dict[str, Payload | None]:
+        """Arguments by activity id; ids that do not exist are absent."""
+        ...
+
+    async def history(
+        self, run_id: str, *, after: int, upto: int | None, limit: int
+    ) -> list[StoredEvent]:
+        """Events with ``after < sequence <= upto``, ascending; never held ones."""
+        ...
+
+    # set operations -------------------------------------------------------------
+    async def ready_tasks(
+        self, keys: Sequence[QueueKey], *, now: int, limit: int
+    ) -> list[ReadyTask]:
+        """Ready tasks with ``available_at <= now``, at most ``limit`` for each key,
+        ordered by priority, available_at, id. One statement for all keys."""
+        ...
+
+    async def next_ready_at(self, *, now: int) -> int | None:
+        """The earliest ``available_at`` after ``now`` of any ready task."""
+        ...
+
+    async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]: ...
+    async def next_timer_at(self) -> int | None: ...
+
+    async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]: ...
+
+    async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool]:
+        """Renew in one statement; False where the lease is not held so any more."""
+        ...
+
+    # reads for operators --------------------------------------------------------
+    async def find_run_view(self, namespace: str, run_id: str) -> RunView | None: ...
+
+    async def list_runs(
+        self, run_filter: RunFilter, *, after: RunCursor | None, limit: int
+    ) -> list[RunView]:
+        """Newest first by (started_at, id), keyset-paged."""
+        ...
+
+    async def runs_of_instance(self, namespace: str, workflow_id: str) -> list[RunView]:
+        """All runs of a workflow id, by run number; empty when there is none."""
+        ...
+
+    async def failures_of_run(self, run_id: str, *, limit: int) -> list[Failure]:
+        """Newest first."""
+        ...
+
+    # namespaces -----------------------------------------------------------------
+    async def list_namespaces(self) -> list[Namespace]: ...
+    async def find_namespace(self, name: str) -> Namespace | None: ...
+    async def create_namespace(self, namespace: Namespace) -> bool:
+        """False when the name exists."""
+        ...
+
+    async def update_namespace(self, namespace: Namespace) -> bool: ...
+
+    # workers --------------------------------------------------------------------
+    async def find_worker(
+        self, namespace: str, worker_id: str
+    ) -> WorkerRegistration | None: ...
+
+    async def put_worker(self, worker: WorkerRegistration) -> None:
+        """Insert or replace by (namespace, worker_id)."""
+        ...
+
+    async def delete_worker(self, namespace: str, worker_id: str) -> bool: ...
+
+    async def touch_workers(self, seen: Sequence[tuple[str, str]], *, at: int) -> None:
+        """Raise ``last_heartbeat_at`` of (namespace, worker_id) pairs, one statement."""
+        ...
+
+    async def list_workers(
+        self, namespace: str, *, queue: str | None
+    ) -> list[WorkerRegistration]:
+        """By last heartbeat, newest first."""
+        ...

@@ -1,0 +1,24 @@
+"""The SQL blocks of this dialect, with the columns of the records filled in."""
+
+from __future__ import annotations
+
+import re
+
+from dwserver.store.postgres.records import COLUMNS
+from dwserver.store.sql import load_blocks
+
+BLOCKS = load_blocks("dwserver.store.postgres")
+"""As written in ``sql/*.sql``, with ``{…}`` where something is to be filled in."""
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def block(name: str) -> str:
+    """A block ready to run: ``{run}`` and its like are columns of a record
+    (``records.COLUMNS``), any other placeholder is the block of that name."""
+    return _PLACEHOLDER.sub(lambda match: _fill(match[1]), BLOCKS[name])
+
+
+def _fill(placeholder: str) -> str:
+    columns = COLUMNS.get(placeholder)
+    return block(placeholder) if columns is None else columns

@@ -1,0 +1,180 @@
+"""Connections: a pool for reads, a few of their own for commits.
+
+Plans. Hot statements must run by index whatever the statistics of the moment say, and
+planning a commit costs more than running it. Sessions are therefore set once, at
+connect, to generic plans over indexes. Behind a pooler in transaction mode a session is
+not ours to set and prepared statements do not survive: with a statement cache of 0
+(*pooler mode*) nothing is set, nothing is prepared by name, and each statement runs in
+an explicit transaction, so that its protocol steps reach the same server connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from dwserver.store.api import StoreUnavailable
+from dwserver.store.postgres.errors import FAULTS, is_session_lost, to_store_error
+
+# Without sorted or hashed scans every statement below sql/ follows its index from the
+# first row on; jit would compile statements that run for a millisecond.
+SESSION_PROFILE = """set plan_cache_mode = force_generic_plan;
+set enable_seqscan = off;
+set enable_hashjoin = off;
+set enable_mergejoin = off;
+set enable_bitmapscan = off;
+set jit = off"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """How to connect; ``statement_cache_size`` 0 means pooler mode."""
+
+    dsn: str
+    statement_cache_size: int
+    command_timeout_seconds: float
+
+    @property
+    def is_pooled(self) -> bool:
+        return self.statement_cache_size == 0
+
+    def arguments(self) -> dict[str, Any]:
+        """Of ``asyncpg.connect``: cached statements are kept whatever their size and
+        age, since preparing a commit again costs a planning."""
+        return {
+            "dsn": self.dsn,
+            "timeout": self.command_timeout_seconds,
+            "command_timeout": self.command_timeout_seconds,
+            "statement_cache_size": self.statement_cache_size,
+            "max_cached_statement_lifetime": 0,
+            "max_cacheable_statement_size": 0,
+        }
+
+
+async def prepare_session(
+    connection: asyncpg.Connection, options: ConnectionOptions
+) -> None:
+    """Set the session up, unless it belongs to a pooler."""
+    if not options.is_pooled:
+        await connection.execute(SESSION_PROFILE)
+
+
+async def fetch(
+    connection: asyncpg.Connection, options: ConnectionOptions, sql: str, *args: object
+) -> list[asyncpg.Record]:
+    """Run one statement. The connection is discarded when its session is lost."""
+    try:
+        if options.is_pooled:
+            async with connection.transaction():
+                rows = await connection.fetch(sql, *args)
+        else:
+            rows = await connection.fetch(sql, *args)
+    except FAULTS as error:
+        if is_session_lost(error):
+            connection.terminate()
+        raise
+    return list(rows)
+
+
+async def _keep_session(connection: asyncpg.Connection) -> None:
+    """Instead of asyncpg's reset, which costs a round trip and undoes the profile."""
+
+
+class ReadPool:
+    """Connections for loads and set operations, opened as they are needed."""
+
+    def __init__(self, options: ConnectionOptions, *, size: int) -> None:
+        self._options = options
+        self._size = size
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        """Needs no database: connections are made by the first statements."""
+
+        async def initialise(connection: asyncpg.Connection) -> None:
+            await prepare_session(connection, self._options)
+
+        self._pool = await asyncpg.create_pool(
+            **self._options.arguments(),
+            min_size=0,
+            max_size=self._size,
+            max_queries=2**31,
+            init=initialise,
+            reset=_keep_session,
+        )
+
+    async def close(self) -> None:
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(self._options.command_timeout_seconds):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+        self._pool = None
+
+    async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        """Rows of one statement; StoreUnavailable or StoreError."""
+        if self._pool is None:
+            raise StoreUnavailable("the store is not open")
+        try:
+            async with self._pool.acquire(
+                timeout=self._options.command_timeout_seconds
+            ) as connection:
+                return await fetch(connection, self._options, sql, *args)
+        except FAULTS as error:
+            raise to_store_error(error, is_writing=False) from error
+
+
+class Writers:
+    """The connections that commits use, each made when it is first needed.
+
+    The one that was used last is used next: its session has the plans.
+    """
+
+    def __init__(self, options: ConnectionOptions, *, size: int) -> None:
+        self._options = options
+        self._free: asyncio.LifoQueue[asyncpg.Connection | None] = asyncio.LifoQueue()
+        self._size = size
+        for _ in range(size):
+            self._free.put_nowait(None)
+
+    async def close(self) -> None:
+        for _ in range(self._size):
+            connection = await self._free.get()
+            if connection is None or connection.is_closed():
+                continue
+            try:
+                await connection.close(timeout=self._options.command_timeout_seconds)
+            except FAULTS:
+                connection.terminate()
+
+    async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        """Rows of one writing statement; raises what asyncpg raises, or
+        StoreUnavailable when no session could be made: then nothing was written."""
+        async with self._connection() as connection:
+            return await fetch(connection, self._options, sql, *args)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        connection = await self._free.get()
+        try:
+            if connection is None or connection.is_closed():
+                connection = None
+                connection = await self._connect()
+            yield connection
+        finally:
+            self._free.put_nowait(connection)
+
+    async def _connect(self) -> asyncpg.Connection:
+        try:
+            connection = await asyncpg.connect(**self._options.arguments())
+            await prepare_session(connection, self._options)
+        except FAULTS as error:
+            raise to_store_error(error, is_writing=False) from error
+        return connection

@@ -1,0 +1,53 @@
+"""What an asyncpg exception says about the database and about a write under way."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from dwserver.store.api import StoreError, StoreUnavailable
+
+# The server refused or ended the session, or is not the writable one (any more).
+_REFUSALS = (
+    asyncpg.exceptions.CannotConnectNowError,
+    asyncpg.exceptions.InvalidAuthorizationSpecificationError,
+    asyncpg.exceptions.InvalidCatalogNameError,
+    asyncpg.exceptions.TooManyConnectionsError,
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
+)
+_LOST_SESSIONS = (
+    asyncpg.exceptions.PostgresConnectionError,
+    asyncpg.exceptions.AdminShutdownError,
+    asyncpg.exceptions.CrashShutdownError,
+    asyncpg.exceptions.DatabaseDroppedError,
+    asyncpg.exceptions.IdleSessionTimeoutError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+# Everything that a statement on a connection may raise.
+FAULTS = (asyncpg.PostgresError, *_LOST_SESSIONS, ValueError, TypeError)
+
+
+def is_session_lost(error: BaseException) -> bool:
+    """Whether the connection must be thrown away.
+
+    A data error of the client side is both an ``InterfaceError`` and a ``ValueError``:
+    it was raised before anything was sent.
+    """
+    if isinstance(error, ValueError):
+        return False
+    return isinstance(error, (*_LOST_SESSIONS, *_REFUSALS))
+
+
+def to_store_error(error: BaseException, *, is_writing: bool) -> StoreError:
+    """The error as the Store reports it.
+
+    ``is_writing``: the statement was a commit; a session that is lost meanwhile leaves
+    its outcome unknown. A refusal or a failed statement was certainly not applied.
+    """
+    message = f"{type(error).__name__}: {error}"
+    if not is_session_lost(error):
+        return StoreError(message)
+    is_unknown = is_writing and not isinstance(error, _REFUSALS)
+    return StoreUnavailable(message, is_applied_unknown=is_unknown)

@@ -1,0 +1,68 @@
+-- What processes share (architecture: nodes, leadership, deferred work, rollouts).
+
+create table cluster_nodes (
+    node_id text collate "C" not null,
+    process_class text not null,
+    roles bytea not null,
+    internal_address text,
+    version text not null,
+    details bytea,
+    started_at bigint not null,
+    heartbeat_at bigint not null,
+    constraint cluster_nodes_pkey primary key (node_id)
+) with (fillfactor = 50);
+
+create table leader_leases (
+    name text collate "C" not null,
+    holder text not null,
+    term bigint not null,
+    expires_at bigint not null,
+    constraint leader_leases_pkey primary key (name)
+) with (fillfactor = 50);
+
+-- Work that a transition leaves for later; a delivered row is deleted.
+create table outbox (
+    id text collate "C" not null,
+    kind text not null,
+    namespace text collate "C" not null,
+    run_id text,
+    payload bytea not null,
+    attempts integer not null,
+    available_at bigint not null,
+    created_at bigint not null,
+    constraint outbox_pkey primary key (id)
+);
+
+-- due rows, oldest first
+create index outbox_due on outbox (available_at, id);
+
+-- The cohort without a build id is the empty string: a key column cannot be null.
+create table build_id_rollouts (
+    namespace text collate "C" not null,
+    task_queue text collate "C" not null,
+    build_id text collate "C" not null,
+    drain_intent text not null,
+    drained_at bigint,
+    promoted_at bigint,
+    rolled_back_at bigint,
+    created_at bigint not null,
+    updated_at bigint not null,
+    constraint build_id_rollouts_pkey primary key (namespace, task_queue, build_id),
+    constraint build_id_rollouts_intent check (drain_intent in ('active', 'draining'))
+);
+
+-- What a repeated request is answered with.
+create table request_dedupe (
+    namespace text collate "C" not null,
+    scope text collate "C" not null,
+    request_id text collate "C" not null,
+    fingerprint text,
+    result bytea,
+    created_at bigint not null,
+    expires_at bigint,
+    constraint request_dedupe_pkey primary key (namespace, scope, request_id)
+);
+
+-- expired rows
+create index request_dedupe_expired on request_dedupe (expires_at)
+    where expires_at is not null;

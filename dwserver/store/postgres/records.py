@@ -1,0 +1,374 @@
+"""Rows as records: the columns in the order in which the decoders below take them.
+
+A decoder takes anything that is indexed by position: a row, or an element of an array
+of a row type. Enum words are looked up in tables: calling an enum costs ten times that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+import orjson
+
+from dwserver.engine.model import (
+    Activity,
+    ClosedAttempt,
+    Failure,
+    Instance,
+    JsonMap,
+    Payload,
+    RetryPolicy,
+    Run,
+    RunInput,
+    RunState,
+    Task,
+    Timer,
+    Wake,
+)
+from dwserver.engine.words import (
+    ActivityStatus,
+    AttemptStatus,
+    ClosedReason,
+    FailureCategory,
+    RunStatus,
+    TaskKind,
+    TaskStatus,
+    TimerKind,
+    TimerStatus,
+)
+from dwserver.store.api import Namespace, RunView, StoredEvent, WorkerRegistration
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+class Columns(Protocol):
+    """A row, or a part of one, by position."""
+
+    def __getitem__(self, position: int, /) -> Any: ...
+
+
+def _columns(alias: str, names: str) -> str:
+    return ",\n".join(f"{alias}.{name}" for name in names.split())
+
+
+_RUN = _columns(
+    "r",
+    """id namespace workflow_id workflow_type run_number status task_queue payload_codec
+    started_at last_progress_at version last_sequence last_step history_bytes
+    command_sequence closed_reason closed_at compatibility priority
+    execution_timeout_seconds run_timeout_seconds execution_deadline_at run_deadline_at
+    task_failures batch_first batch_size batch_resolved_sequence continued_from_run_id
+    parent_run_id parent_step wakes""",
+)
+_RUN_WIDTH = 31
+_INPUT = _columns("r", "arguments_codec arguments memo search_attributes business_key")
+_INPUT_WIDTH = 5
+_VIEW_REST = "r.output_codec,\nr.output,\ni.run_count,\ni.current_run_id"
+
+COLUMNS: Mapping[str, str] = {
+    "run": _RUN,
+    "input": _INPUT,
+    "run_view": f"{_RUN},\n{_INPUT},\n{_VIEW_REST}",
+    "task": _columns(
+        "t",
+        """id run_id namespace kind status queue type_name available_at created_at
+        compatibility priority attempt repair_count lease_owner leased_at
+        lease_expires_at snapshot_sequence activity_id attempt_id last_error closed_at
+        resume""",
+    ),
+    "activity": _columns(
+        "a",
+        """id run_id step batch activity_type status queue payload_codec digest
+        created_at attempt_count schedule_deadline_at close_deadline_at
+        schedule_to_close_deadline_at heartbeat_deadline_at last_heartbeat_at started_at
+        closed_at is_held retry_policy parallel""",
+    ),
+    "timer": _columns(
+        "m",
+        """id run_id step batch status delay_seconds fire_at task_id created_at kind
+        closed_at is_held parallel""",
+    ),
+    "namespace": _columns(
+        "s",
+        """name description retention_days status external_storage created_at
+        updated_at""",
+    ),
+    "worker": _columns(
+        "w",
+        """namespace worker_id task_queue runtime sdk_version build_id
+        max_workflow_tasks max_activity_tasks status registered_at last_heartbeat_at
+        workflow_types activity_types fingerprints details""",
+    ),
+}
+"""What replaces ``{run}``, ``{task}``, … in the blocks."""
+
+
+def _words(enum: type[Word]) -> dict[str, Word]:
+    return {word.value: word for word in enum}
+
+
+_RUN_STATUS = _words(RunStatus)
+_CLOSED_REASON = _words(ClosedReason)
+_TASK_KIND = _words(TaskKind)
+_TASK_STATUS = _words(TaskStatus)
+_ACTIVITY_STATUS = _words(ActivityStatus)
+_TIMER_STATUS = _words(TimerStatus)
+_TIMER_KIND = _words(TimerKind)
+
+
+def decode_map(value: bytes | None) -> JsonMap:
+    """A map that is stored as null when it is empty."""
+    return {} if value is None else orjson.loads(value)
+
+
+def decode_optional_map(value: bytes | None) -> JsonMap | None:
+    """A map whose absence means something else than its emptiness."""
+    return None if value is None else orjson.loads(value)
+
+
+def decode_payload(codec: str | None, data: bytes | None) -> Payload | None:
+    if codec is None or data is None:
+        return None
+    return Payload(codec, data.decode())
+
+
+def _decode_policy(value: bytes | None) -> RetryPolicy | None:
+    if value is None:
+        return None
+    fields = orjson.loads(value)
+    fields["backoff_seconds"] = tuple(fields["backoff_seconds"])
+    fields["non_retryable_error_types"] = tuple(fields["non_retryable_error_types"])
+    return RetryPolicy(**fields)
+
+
+def _decode_wakes(value: bytes | None) -> tuple[Wake, ...]:
+    return () if value is None else tuple(map(Wake, orjson.loads(value)))
+
+
+def decode_run(row: Columns) -> Run:
+    return Run(
+        id=row[0],
+        namespace=row[1],
+        workflow_id=row[2],
+        workflow_type=row[3],
+        run_number=row[4],
+        status=_RUN_STATUS[row[5]],
+        task_queue=row[6],
+        payload_codec=row[7],
+        started_at=row[8],
+        last_progress_at=row[9],
+        version=row[10],
+        last_sequence=row[11],
+        last_step=row[12],
+        history_bytes=row[13],
+        command_sequence=row[14],
+        closed_reason=None if row[15] is None else _CLOSED_REASON[row[15]],
+        closed_at=row[16],
+        compatibility=row[17],
+        priority=row[18],
+        execution_timeout_seconds=row[19],
+        run_timeout_seconds=row[20],
+        execution_deadline_at=row[21],
+        run_deadline_at=row[22],
+        task_failures=row[23],
+        batch_first=row[24],
+        batch_size=row[25],
+        batch_resolved_sequence=row[26],
+        continued_from_run_id=row[27],
+        parent_run_id=row[28],
+        parent_step=row[29],
+        wakes=_decode_wakes(row[30]),
+    )
+
+
+def decode_input(row: Columns, start: int) -> RunInput:
+    return RunInput(
+        arguments=decode_payload(row[start], row[start + 1]),
+        memo=decode_map(row[start + 2]),
+        search_attributes=decode_map(row[start + 3]),
+        business_key=row[start + 4],
+    )
+
+
+def decode_run_view(row: Columns) -> RunView:
+    rest = _RUN_WIDTH + _INPUT_WIDTH
+    return RunView(
+        run=decode_run(row),
+        input=decode_input(row, _RUN_WIDTH),
+        output=decode_payload(row[rest], row[rest + 1]),
+        run_count=row[rest + 2],
+        current_run_id=row[rest + 3],
+    )
+
+
+def decode_task(row: Columns, start: int = 0) -> Task:
+    return Task(
+        id=row[start],
+        run_id=row[start + 1],
+        namespace=row[start + 2],
+        kind=_TASK_KIND[row[start + 3]],
+        status=_TASK_STATUS[row[start + 4]],
+        queue=row[start + 5],
+        type_name=row[start + 6],
+        available_at=row[start + 7],
+        created_at=row[start + 8],
+        compatibility=row[start + 9],
+        priority=row[start + 10],
+        attempt=row[start + 11],
+        repair_count=row[start + 12],
+        lease_owner=row[start + 13],
+        leased_at=row[start + 14],
+        lease_expires_at=row[start + 15],
+        snapshot_sequence=row[start + 16],
+        activity_id=row[start + 17],
+        attempt_id=row[start + 18],
+        last_error=row[start + 19],
+        closed_at=row[start + 20],
+        resume=decode_map(row[start + 21]),
+    )
+
+
+def _decode_activity(row: Columns) -> Activity:
+    return Activity(
+        id=row[1],
+        run_id=row[2],
+        step=row[3],
+        batch=row[4],
+        activity_type=row[5],
+        status=_ACTIVITY_STATUS[row[6]],
+        queue=row[7],
+        payload_codec=row[8],
+        digest=row[9],
+        created_at=row[10],
+        attempt_count=row[11],
+        schedule_deadline_at=row[12],
+        close_deadline_at=row[13],
+        schedule_to_close_deadline_at=row[14],
+        heartbeat_deadline_at=row[15],
+        last_heartbeat_at=row[16],
+        started_at=row[17],
+        closed_at=row[18],
+        is_held=row[19],
+        retry_policy=_decode_policy(row[20]),
+        parallel=decode_optional_map(row[21]),
+    )
+
+
+def _decode_timer(row: Columns) -> Timer:
+    return Timer(
+        id=row[1],
+        run_id=row[2],
+        step=row[3],
+        batch=row[4],
+        status=_TIMER_STATUS[row[5]],
+        delay_seconds=row[6],
+        fire_at=row[7],
+        task_id=row[8],
+        created_at=row[9],
+        kind=_TIMER_KIND[row[10]],
+        closed_at=row[11],
+        is_held=row[12],
+        parallel=decode_optional_map(row[13]),
+    )
+
+
+def decode_run_state(row: Columns) -> RunState:
+    """From the run's columns and the arrays of tasks, activities and timers."""
+    tasks = sorted((decode_task(t, 1) for t in row[_RUN_WIDTH]), key=lambda t: t.id)
+    activities = map(_decode_activity, row[_RUN_WIDTH + 1])
+    timers = map(_decode_timer, row[_RUN_WIDTH + 2])
+    return RunState(
+        run=decode_run(row),
+        tasks={task.id: task for task in tasks},
+        activities={a.step: a for a in sorted(activities, key=lambda a: a.step)},
+        timers={t.step: t for t in sorted(timers, key=lambda t: t.step)},
+    )
+
+
+def decode_instance(row: Columns) -> Instance:
+    return Instance(
+        namespace=row[0],
+        workflow_id=row[1],
+        workflow_type=row[2],
+        current_run_id=row[3],
+        run_count=row[4],
+        created_at=row[5],
+    )
+
+
+def decode_attempt(row: Columns) -> ClosedAttempt:
+    return ClosedAttempt(
+        id=row[0],
+        activity_id=row[1],
+        task_id=row[2],
+        run_id=row[3],
+        number=row[4],
+        status=AttemptStatus(row[5]),
+        lease_owner=row[6],
+        started_at=row[7],
+        closed_at=row[8],
+    )
+
+
+def decode_event(row: Columns) -> StoredEvent:
+    return StoredEvent(
+        id=row[0],
+        sequence=row[1],
+        event_type=row[2],
+        payload=row[3],
+        recorded_at=row[4],
+        has_plain=row[5],
+        task_id=row[6],
+        command_id=row[7],
+    )
+
+
+def decode_failure(row: Columns) -> Failure:
+    return Failure(
+        id=row[0],
+        run_id=row[1],
+        source_kind=row[2],
+        source_id=row[3],
+        propagation_kind=row[4],
+        category=FailureCategory(row[5]),
+        message=row[6],
+        created_at=row[7],
+        exception_type=row[8],
+        exception_class=row[9],
+        non_retryable=row[10],
+        event_sequence=row[11],
+    )
+
+
+def decode_namespace(row: Columns) -> Namespace:
+    return Namespace(
+        name=row[0],
+        description=row[1],
+        retention_days=row[2],
+        status=row[3],
+        external_storage=decode_optional_map(row[4]),
+        created_at=row[5],
+        updated_at=row[6],
+    )
+
+
+def decode_worker(row: Columns) -> WorkerRegistration:
+    return WorkerRegistration(
+        namespace=row[0],
+        worker_id=row[1],
+        task_queue=row[2],
+        runtime=row[3],
+        sdk_version=row[4],
+        build_id=row[5],
+        max_workflow_tasks=row[6],
+        max_activity_tasks=row[7],
+        status=row[8],
+        registered_at=row[9],
+        last_heartbeat_at=row[10],
+        workflow_types=tuple(orjson.loads(row[11])),
+        activity_types=tuple(orjson.loads(row[12])),
+        fingerprints=orjson.loads(row[13]),
+        details=orjson.loads(row[14]),
+    )

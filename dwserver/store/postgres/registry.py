@@ -1,0 +1,102 @@
+"""Namespaces and workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dwserver.store.api import Namespace, WorkerRegistration
+from dwserver.store.postgres.blocks import block
+from dwserver.store.postgres.connections import ReadPool
+from dwserver.store.postgres.records import decode_namespace, decode_worker
+from dwserver.store.postgres.rows import encode_json, encode_optional
+
+_LIST_NAMESPACES = block("list_namespaces")
+_FIND_NAMESPACE = block("find_namespace")
+_CREATE_NAMESPACE = block("create_namespace")
+_UPDATE_NAMESPACE = block("update_namespace")
+_FIND_WORKER = block("find_worker")
+_PUT_WORKER = block("put_worker")
+_DELETE_WORKER = block("delete_worker")
+_TOUCH_WORKERS = block("touch_workers")
+_LIST_WORKERS = block("list_workers")
+
+
+class Registry:
+    """Namespaces and workers of the Store (:class:`dwserver.store.api.Store`)."""
+
+    def __init__(self, reads: ReadPool) -> None:
+        self._reads = reads
+
+    async def list_namespaces(self) -> list[Namespace]:
+        return list(map(decode_namespace, await self._reads.fetch(_LIST_NAMESPACES)))
+
+    async def find_namespace(self, name: str) -> Namespace | None:
+        rows = await self._reads.fetch(_FIND_NAMESPACE, name)
+        return decode_namespace(rows[0]) if rows else None
+
+    async def create_namespace(self, namespace: Namespace) -> bool:
+        created = await self._reads.fetch(
+            _CREATE_NAMESPACE,
+            namespace.name,
+            namespace.description,
+            namespace.retention_days,
+            namespace.status,
+            encode_optional(namespace.external_storage),
+            namespace.created_at,
+            namespace.updated_at,
+        )
+        return bool(created)
+
+    async def update_namespace(self, namespace: Namespace) -> bool:
+        updated = await self._reads.fetch(
+            _UPDATE_NAMESPACE,
+            namespace.name,
+            namespace.description,
+            namespace.retention_days,
+            namespace.status,
+            encode_optional(namespace.external_storage),
+            namespace.updated_at,
+        )
+        return bool(updated)
+
+    async def find_worker(
+        self, namespace: str, worker_id: str
+    ) -> WorkerRegistration | None:
+        rows = await self._reads.fetch(_FIND_WORKER, namespace, worker_id)
+        return decode_worker(rows[0]) if rows else None
+
+    async def put_worker(self, worker: WorkerRegistration) -> None:
+        await self._reads.fetch(
+            _PUT_WORKER,
+            worker.namespace,
+            worker.worker_id,
+            worker.task_queue,
+            worker.runtime,
+            worker.sdk_version,
+            worker.build_id,
+            worker.max_workflow_tasks,
+            worker.max_activity_tasks,
+            worker.status,
+            worker.registered_at,
+            worker.last_heartbeat_at,
+            encode_json(worker.workflow_types),
+            encode_json(worker.activity_types),
+            encode_json(worker.fingerprints),
+            encode_json(worker.details),
+        )
+
+    async def delete_worker(self, namespace: str, worker_id: str) -> bool:
+        return bool(await self._reads.fetch(_DELETE_WORKER, namespace, worker_id))
+
+    async def touch_workers(self, seen: Sequence[tuple[str, str]], *, at: int) -> None:
+        if not seen:
+            return
+        # Every process takes the locks of the rows in one order.
+        namespaces, worker_ids = zip(*sorted(set(seen)), strict=True)
+        await self._reads.fetch(_TOUCH_WORKERS, namespaces, worker_ids, at)
+
+    async def list_workers(
+        self, namespace: str, *, queue: str | None
+    ) -> list[WorkerRegistration]:
+        rows = await self._reads.fetch(_LIST_WORKERS, namespace, queue)
+        return list(map(decode_worker, rows))

@@ -1,0 +1,121 @@
+-- Loads: the slices that decisions read. {run}, {task}, {activity} and {timer} are the
+-- columns of the records (dwserver/store/postgres/records.py); rows come as arrays of
+-- the row types, so that one statement answers for many runs.
+
+-- name: load_runs
+-- The hot state of runs.
+select
+    {run},
+    array({load_tasks}) as tasks,
+    array({load_activities}) as activities,
+    array({load_timers}) as timers
+from runs r
+where r.id = any($1::text[])
+
+-- name: load_tasks
+-- Open tasks of a run.
+select row(0, {task})::task_row
+from tasks t
+where t.run_id = r.id
+and t.ready_at is not null
+union all
+select row(0, {task})::task_row
+from tasks t
+where t.run_id = r.id
+and t.status = 'leased'
+
+-- name: load_activities
+-- Open and held activities of a run, and the members of its newest batch.
+select row(0, {activity}, null, null)::activity_row
+from activities a
+where a.run_id = r.id
+and r.batch_size > 0
+and a.step >= r.batch_first
+union all
+select row(0, {activity}, null, null)::activity_row
+from activities a
+where a.run_id = r.id
+and (a.is_held or a.status in ('pending', 'running'))
+and (r.batch_size = 0 or a.step < r.batch_first)
+
+-- name: load_timers
+-- Pending and held timers of a run, and the members of its newest batch.
+select row(0, {timer})::timer_row
+from timers m
+where m.run_id = r.id
+and r.batch_size > 0
+and m.step >= r.batch_first
+union all
+select row(0, {timer})::timer_row
+from timers m
+where m.run_id = r.id
+and (m.is_held or m.status = 'pending')
+and (r.batch_size = 0 or m.step < r.batch_first)
+
+-- name: find_instance
+-- The instance of a workflow id.
+select
+    i.namespace,
+    i.workflow_id,
+    i.workflow_type,
+    i.current_run_id,
+    i.run_count,
+    i.created_at
+from instances i
+where i.namespace = $1
+and i.workflow_id = $2
+
+-- name: find_task
+-- A task of a namespace, whatever its status.
+select {task}
+from tasks t
+where t.id = $2
+and t.namespace = $1
+
+-- name: find_closed_attempt
+-- An attempt that has ended.
+select
+    p.id,
+    p.activity_id,
+    p.task_id,
+    p.run_id,
+    p.number,
+    p.status,
+    p.lease_owner,
+    p.started_at,
+    p.closed_at
+from activity_attempts p
+where p.id = $1
+
+-- name: list_run_inputs
+-- What runs were started with.
+select r.id, {input}
+from runs r
+where r.id = any($1::text[])
+
+-- name: list_activity_arguments
+-- Arguments of activities.
+select
+    a.id,
+    a.arguments_codec,
+    a.arguments
+from activities a
+where a.id = any($1::text[])
+
+-- name: list_history
+-- Events after one sequence and up to another; held ones are below zero.
+select
+    e.id,
+    e.sequence,
+    e.event_type,
+    e.payload,
+    e.recorded_at,
+    e.has_plain,
+    e.task_id,
+    e.command_id
+from history_events e
+where e.run_id = $1
+and e.sequence > greatest($2::bigint, 0)
+and e.sequence <= $3
+order by e.sequence
+limit $4

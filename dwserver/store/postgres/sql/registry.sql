@@ -1,0 +1,107 @@
+-- Namespaces and workers.
+
+-- name: list_namespaces
+-- All namespaces by name.
+select {namespace}
+from namespaces s
+order by s.name
+
+-- name: find_namespace
+-- One namespace.
+select {namespace}
+from namespaces s
+where s.name = $1
+
+-- name: create_namespace
+-- A new namespace, unless the name exists.
+insert into namespaces (
+    name,
+    description,
+    retention_days,
+    status,
+    external_storage,
+    created_at,
+    updated_at
+)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (name) do nothing
+returning name
+
+-- name: update_namespace
+-- A namespace as given; its creation stays as it was.
+update namespaces
+set
+    description = $2,
+    retention_days = $3,
+    status = $4,
+    external_storage = $5,
+    updated_at = $6
+where name = $1
+returning name
+
+-- name: find_worker
+-- One worker registration.
+select {worker}
+from worker_registrations w
+where w.namespace = $1
+and w.worker_id = $2
+
+-- name: put_worker
+-- Register a worker, or replace what was registered under its id.
+insert into worker_registrations (
+    namespace,
+    worker_id,
+    task_queue,
+    runtime,
+    sdk_version,
+    build_id,
+    max_workflow_tasks,
+    max_activity_tasks,
+    status,
+    registered_at,
+    last_heartbeat_at,
+    workflow_types,
+    activity_types,
+    fingerprints,
+    details
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+on conflict (namespace, worker_id) do update
+set
+    task_queue = excluded.task_queue,
+    runtime = excluded.runtime,
+    sdk_version = excluded.sdk_version,
+    build_id = excluded.build_id,
+    max_workflow_tasks = excluded.max_workflow_tasks,
+    max_activity_tasks = excluded.max_activity_tasks,
+    status = excluded.status,
+    registered_at = excluded.registered_at,
+    last_heartbeat_at = excluded.last_heartbeat_at,
+    workflow_types = excluded.workflow_types,
+    activity_types = excluded.activity_types,
+    fingerprints = excluded.fingerprints,
+    details = excluded.details
+
+-- name: delete_worker
+-- Forget a worker.
+delete from worker_registrations
+where namespace = $1
+and worker_id = $2
+returning worker_id
+
+-- name: touch_workers
+-- Raise the heartbeat of workers that were seen.
+update worker_registrations w
+set last_heartbeat_at = $3
+from unnest($1::text[], $2::text[]) x(namespace, worker_id)
+where w.namespace = x.namespace
+and w.worker_id = x.worker_id
+and w.last_heartbeat_at < $3
+
+-- name: list_workers
+-- Registrations of a namespace, by last heartbeat; $2: of one task queue.
+select {worker}
+from worker_registrations w
+where w.namespace = $1
+and ($2::text is null or w.task_queue = $2)
+order by w.last_heartbeat_at desc, w.worker_id

@@ -1,0 +1,78 @@
+-- Reads for operators. {run_view}: the columns of a run, its input, its output and its
+-- instance (dwserver/store/postgres/records.py).
+
+-- name: find_run_view
+-- A run of a namespace with everything that describe shows.
+select {run_view}
+from runs r
+join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
+where r.id = $2
+and r.namespace = $1
+
+-- name: list_runs_in_bucket
+-- Runs of a status bucket ($6), newest first.
+select {run_view}
+from runs r
+join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
+where r.namespace = $1
+and r.status_bucket = $6
+and (r.started_at, r.id) < ($2::bigint, $3::text)
+and (
+    $5::text is null
+    or strpos(r.workflow_id, $5) > 0
+    or strpos(r.business_key, $5) > 0
+)
+order by r.started_at desc, r.id desc
+limit $4
+
+-- name: list_runs_of_type
+-- Runs of a workflow type ($6), newest first; with a bucket ($7) only those in it.
+select {run_view}
+from runs r
+join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
+where r.namespace = $1
+and r.workflow_type = $6
+and ($7::text is null or r.status_bucket = $7)
+and (r.started_at, r.id) < ($2::bigint, $3::text)
+and (
+    $5::text is null
+    or strpos(r.workflow_id, $5) > 0
+    or strpos(r.business_key, $5) > 0
+)
+order by r.started_at desc, r.id desc
+limit $4
+
+-- name: list_runs_of_instance
+-- All runs of a workflow id: the one that created the instance, and its siblings.
+select {run_view}
+from instances i
+join runs r on r.id = i.first_run_id
+where i.namespace = $1
+and i.workflow_id = $2
+union all
+select {run_view}
+from instances i
+join runs r on r.namespace = i.namespace and r.sibling_of = i.workflow_id
+where i.namespace = $1
+and i.workflow_id = $2
+order by run_number
+
+-- name: list_failures_of_run
+-- Failures of a run, newest first.
+select
+    f.id,
+    f.run_id,
+    f.source_kind,
+    f.source_id,
+    f.propagation_kind,
+    f.category,
+    f.message,
+    f.created_at,
+    f.exception_type,
+    f.exception_class,
+    f.non_retryable,
+    f.event_sequence
+from failures f
+where f.run_id = $1
+order by f.created_at desc, f.id desc
+limit $2

@@ -1,0 +1,110 @@
+-- Set operations on tasks, leases and timers. The three parts of a renewal are one
+-- statement (dwserver/store/postgres/task_sets.py).
+
+-- name: list_ready_tasks
+-- Candidates for claims, for each queue by priority, age and id.
+select
+    k.n,
+    t.id,
+    t.run_id,
+    t.type_name,
+    t.compatibility,
+    t.available_at
+from unnest($1::text[], $2::text[], $3::text[])
+    with ordinality k(namespace, queue, kind, n)
+cross join lateral (
+    select
+        c.id,
+        c.run_id,
+        c.type_name,
+        c.compatibility,
+        c.available_at,
+        c.priority
+    from tasks c
+    where c.namespace = k.namespace
+    and c.queue = k.queue
+    and c.kind = k.kind
+    and c.ready_at is not null
+    and c.ready_at <= $4
+    order by c.priority, c.ready_at, c.id
+    limit $5
+) t
+order by k.n, t.priority, t.available_at, t.id
+
+-- name: find_next_ready_at
+-- When the next delayed task becomes ready.
+select min(t.ready_at)
+from tasks t
+where t.ready_at is not null
+and t.ready_at > $1
+
+-- name: list_due_timers
+-- Timers to fire, the longest overdue first.
+select
+    m.run_id,
+    m.step,
+    m.fire_at
+from timers m
+where m.status = 'pending'
+and m.fire_at <= $1
+order by m.fire_at, m.run_id, m.step
+limit $2
+
+-- name: find_next_timer_at
+-- When the next timer is due.
+select min(m.fire_at)
+from timers m
+where m.status = 'pending'
+
+-- name: list_expired_leases
+-- Leases that have run out, the oldest first.
+select
+    t.id,
+    t.run_id,
+    t.kind,
+    t.lease_expires_at
+from tasks t
+where t.status = 'leased'
+and t.lease_expires_at <= $1
+order by t.lease_expires_at, t.id
+limit $2
+
+-- name: list_held_leases
+-- Which renewals find their lease held; takes their locks in order.
+select
+    x.n,
+    x.task_id,
+    x.lease_expires_at,
+    x.activity_id,
+    x.heartbeat_deadline_at,
+    x.last_heartbeat_at
+from unnest(
+    $1::text[], $2::text[], $3::bigint[], $4::integer[],
+    $5::text[], $6::text[], $7::bigint[], $8::bigint[]
+) with ordinality x(
+    task_id, owner, lease_expires_at, attempt,
+    attempt_id, activity_id, heartbeat_deadline_at, last_heartbeat_at, n
+)
+join tasks t on t.id = x.task_id
+where t.status = 'leased'
+and t.lease_owner = x.owner
+and (x.attempt is null or t.attempt = x.attempt)
+and (x.attempt_id is null or t.attempt_id = x.attempt_id)
+order by t.id
+for no key update of t
+
+-- name: renew_leases
+-- Move the expiry of the leases that are held; the run rows stay untouched.
+update tasks t
+set lease_expires_at = x.lease_expires_at
+from held x
+where t.id = x.task_id
+
+-- name: renew_heartbeats
+-- Move the heartbeat of the activities whose leases are renewed.
+update activities a
+set
+    heartbeat_deadline_at = x.heartbeat_deadline_at,
+    last_heartbeat_at = x.last_heartbeat_at
+from held x
+where a.id = x.activity_id

@@ -1,0 +1,68 @@
+"""The Store on PostgreSQL 13 and later."""
+
+from __future__ import annotations
+
+from dwserver.engine.transition import Transition
+from dwserver.store.api import MigrationReport
+from dwserver.store.combiner import Combiner, Observe
+from dwserver.store.postgres.bootstrap import read_report
+from dwserver.store.postgres.connections import ConnectionOptions, ReadPool, Writers
+from dwserver.store.postgres.operator_reads import OperatorReads
+from dwserver.store.postgres.registry import Registry
+from dwserver.store.postgres.state_reads import StateReads
+from dwserver.store.postgres.task_sets import TaskSets
+from dwserver.store.postgres.write import TransitionWriter
+
+_SHAPES_BEHIND_A_POOLER = 100
+
+
+class PostgresStore(StateReads, TaskSets, OperatorReads, Registry):
+    """See :class:`dwserver.store.api.Store`.
+
+    ``pool_size``: most connections for reads, opened as needed. ``writers``:
+    connections for commits, as many as writes may be under way.
+    ``statement_cache_size`` 0: the database is behind a pooler in transaction mode.
+    ``command_timeout_seconds`` bounds connecting, waiting for a connection, and each
+    statement. ``observe`` is called after each write with the number of transitions
+    and the seconds.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        pool_size: int,
+        writers: int,
+        statement_cache_size: int,
+        command_timeout_seconds: float,
+        observe: Observe | None = None,
+    ) -> None:
+        options = ConnectionOptions(dsn, statement_cache_size, command_timeout_seconds)
+        reads = ReadPool(options, size=pool_size)
+        StateReads.__init__(self, reads)
+        self._reads = reads
+        self._writers = Writers(options, size=writers)
+        writer = TransitionWriter(
+            self._writers, max_shapes=statement_cache_size or _SHAPES_BEHIND_A_POOLER
+        )
+        self._commits = Combiner(writer.write, max_in_flight=writers, observe=observe)
+
+    async def open(self) -> None:
+        """Needs no reachable database: connections are made when they are used."""
+        await self._reads.open()
+
+    async def close(self) -> None:
+        """Finish what was accepted, then close the connections."""
+        await self._commits.close()
+        await self._loads.close()
+        await self._writers.close()
+        await self._reads.close()
+
+    async def ping(self) -> None:
+        await self._reads.fetch("select 1")
+
+    async def migration_report(self) -> MigrationReport:
+        return await read_report(self._reads.fetch)
+
+    async def commit(self, transition: Transition) -> bool:
+        return await self._commits.commit(transition)

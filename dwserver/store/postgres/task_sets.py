@@ -1,0 +1,91 @@
+"""Set operations on tasks, leases and timers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dwserver.engine.words import TaskKind
+from dwserver.store.api import (
+    DueTimer,
+    ExpiredLease,
+    LeaseRenewal,
+    QueueKey,
+    ReadyTask,
+)
+from dwserver.store.postgres.blocks import block
+from dwserver.store.postgres.connections import ReadPool
+
+_LIST_READY_TASKS = block("list_ready_tasks")
+_FIND_NEXT_READY_AT = block("find_next_ready_at")
+_LIST_DUE_TIMERS = block("list_due_timers")
+_FIND_NEXT_TIMER_AT = block("find_next_timer_at")
+_LIST_EXPIRED_LEASES = block("list_expired_leases")
+RENEW = f"""with held as materialized ({block("list_held_leases")}),
+leases as ({block("renew_leases")}),
+heartbeats as ({block("renew_heartbeats")})
+select held.n from held"""
+
+
+class TaskSets:
+    """The set operations of the Store (:class:`dwserver.store.api.Store`)."""
+
+    def __init__(self, reads: ReadPool) -> None:
+        self._reads = reads
+
+    async def ready_tasks(
+        self, keys: Sequence[QueueKey], *, now: int, limit: int
+    ) -> list[ReadyTask]:
+        if not keys:
+            return []
+        rows = await self._reads.fetch(
+            _LIST_READY_TASKS,
+            [key.namespace for key in keys],
+            [key.queue for key in keys],
+            [key.kind for key in keys],
+            now,
+            limit,
+        )
+        return [ReadyTask(keys[row[0] - 1], *tuple(row)[1:]) for row in rows]
+
+    async def next_ready_at(self, *, now: int) -> int | None:
+        ((ready_at,),) = await self._reads.fetch(_FIND_NEXT_READY_AT, now)
+        return None if ready_at is None else int(ready_at)
+
+    async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
+        rows = await self._reads.fetch(_LIST_DUE_TIMERS, now, limit)
+        return [DueTimer(*row) for row in rows]
+
+    async def next_timer_at(self) -> int | None:
+        ((fire_at,),) = await self._reads.fetch(_FIND_NEXT_TIMER_AT)
+        return None if fire_at is None else int(fire_at)
+
+    async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]:
+        rows = await self._reads.fetch(_LIST_EXPIRED_LEASES, now, limit)
+        return [
+            ExpiredLease(task_id, run_id, TaskKind(kind), expires_at)
+            for task_id, run_id, kind, expires_at in rows
+        ]
+
+    async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool]:
+        # One renewal for each lease: a row that joins twice is changed by either.
+        newest = {_lease_of(renewal): renewal for renewal in renewals}
+        if not newest:
+            return []
+        asked = list(newest.values())
+        rows = await self._reads.fetch(
+            RENEW,
+            [renewal.task_id for renewal in asked],
+            [renewal.owner for renewal in asked],
+            [renewal.lease_expires_at for renewal in asked],
+            [renewal.attempt for renewal in asked],
+            [renewal.attempt_id for renewal in asked],
+            [renewal.activity_id for renewal in asked],
+            [renewal.heartbeat_deadline_at for renewal in asked],
+            [renewal.last_heartbeat_at for renewal in asked],
+        )
+        held = {_lease_of(asked[row[0] - 1]) for row in rows}
+        return [_lease_of(renewal) in held for renewal in renewals]
+
+
+def _lease_of(renewal: LeaseRenewal) -> tuple[str, str, int | None, str | None]:
+    return renewal.task_id, renewal.owner, renewal.attempt, renewal.attempt_id

@@ -1,0 +1,93 @@
+"""Writing a batch of transitions: one statement, one commit.
+
+``READ COMMITTED`` is enough: a guard locks its row in the version it expects, and a row
+that changes meanwhile is checked again after the wait for its lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+
+from dwserver.engine.transition import Transition
+from dwserver.store.api import StoreError
+from dwserver.store.postgres.connections import Writers
+from dwserver.store.postgres.errors import FAULTS, to_store_error
+from dwserver.store.postgres.rows import PARTS, Row, Rows
+from dwserver.store.postgres.statement import locking_statement, simple_statement
+
+_ATTEMPTS: Final = 3
+_ALL_PARTS: Final = frozenset(PARTS)
+
+
+class StatementShapes:
+    """Bounds the number of prepared statements: once ``limit`` shapes are known, a
+    batch of another shape uses the narrowest known one that covers it, or all parts."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: set[frozenset[str]] = set()
+
+    def choose(self, parts: frozenset[str]) -> frozenset[str]:
+        if parts in self._known:
+            return parts
+        if len(self._known) < self._limit:
+            self._known.add(parts)
+            return parts
+        wider = (known for known in self._known if known > parts)
+        return min(wider, key=len, default=_ALL_PARTS)
+
+
+class TransitionWriter:
+    """``write`` of the group commit (:class:`dwserver.store.combiner.Combiner`)."""
+
+    def __init__(self, writers: Writers, *, max_shapes: int) -> None:
+        self._writers = writers
+        self._simple = StatementShapes(max_shapes // 2)
+        self._locking = StatementShapes(max_shapes // 3)
+
+    async def write(self, transitions: Sequence[Transition]) -> list[bool]:
+        """Whether each was applied. All or none of them on a StoreError."""
+        try:
+            sql, arguments = self._statement(transitions)
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"a row cannot be encoded: {error}") from error
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                rows = await self._writers.fetch(sql, *arguments)
+            except FAULTS as error:
+                if attempt < _ATTEMPTS and _is_transient(error):
+                    continue
+                raise to_store_error(error, is_writing=True) from error
+            return list(rows[0][0])
+        raise AssertionError("the last attempt returns or raises")
+
+    def _statement(self, transitions: Sequence[Transition]) -> tuple[str, list[object]]:
+        rows = Rows(transitions)
+        present = frozenset(rows.parts)
+        if rows.is_simple:
+            parts = self._simple.choose(present)
+            return simple_statement(parts), [rows.keys, *_arrays(parts, rows)]
+        parts = self._locking.choose(present)
+        guards = [len(transitions), rows.run_guards, rows.locked_tasks()]
+        return locking_statement(parts), [*guards, *_arrays(parts, rows)]
+
+
+def _arrays(parts: frozenset[str], rows: Rows) -> list[list[Row]]:
+    return [rows.parts.get(name, []) for name in PARTS if name in parts]
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Certainly not applied, and likely to succeed when it is repeated: two processes
+    locked in different orders, or reserved the same workflow id at once."""
+    if isinstance(error, asyncpg.exceptions.UniqueViolationError):
+        return bool(error.constraint_name == "instances_pkey")
+    return isinstance(
+        error,
+        (
+            asyncpg.exceptions.DeadlockDetectedError,
+            asyncpg.exceptions.SerializationError,
+        ),
+    )

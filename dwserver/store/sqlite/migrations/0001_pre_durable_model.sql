@@ -1,0 +1,290 @@
+-- The durable model (spec/engine.md §1): what commits write and loads read.
+--
+-- Tables and columns are those of the PostgreSQL dialect: text ids and states, integer
+-- instants in epoch microseconds, 0 and 1 for booleans, blobs for payload data (UTF-8
+-- text of the codec) and for pre-serialised JSON. No foreign keys: a transition writes
+-- all rows of a run together, under the guard of its version. Every index names the
+-- query it serves. Tables with small rows are kept in the tree of their key alone
+-- (without rowid); a row that can hold payloads is not, and has its large columns
+-- last, so that reading the others does not walk through them.
+
+create table namespaces (
+    name text not null,
+    description text,
+    retention_days integer not null,
+    status text not null,
+    external_storage blob,
+    created_at integer not null,
+    updated_at integer not null,
+    constraint namespaces_pkey primary key (name)
+) strict, without rowid;
+
+-- `first_run_id` with `runs.sibling_of` finds all runs of a workflow id: nearly every
+-- workflow has one run only, which then needs no index entry beyond its key.
+create table instances (
+    namespace text not null,
+    workflow_id text not null,
+    workflow_type text not null,
+    current_run_id text not null,
+    first_run_id text not null,
+    run_count integer not null,
+    created_at integer not null,
+    constraint instances_pkey primary key (namespace, workflow_id)
+) strict, without rowid;
+
+-- `status_bucket` repeats what `status` implies: the list index depends on it alone
+-- and therefore moves once, when the run closes.
+create table runs (
+    id text not null,
+    namespace text not null,
+    workflow_id text not null,
+    workflow_type text not null,
+    run_number integer not null,
+    status text not null,
+    status_bucket text not null,
+    task_queue text not null,
+    payload_codec text not null,
+    started_at integer not null,
+    last_progress_at integer not null,
+    version integer not null,
+    last_sequence integer not null,
+    last_step integer not null,
+    history_bytes integer not null,
+    command_sequence integer not null,
+    closed_reason text,
+    closed_at integer,
+    compatibility text,
+    priority integer not null,
+    execution_timeout_seconds integer,
+    run_timeout_seconds integer,
+    execution_deadline_at integer,
+    run_deadline_at integer,
+    task_failures integer not null,
+    batch_first integer not null,
+    batch_size integer not null,
+    batch_resolved_sequence integer not null,
+    wakes blob,
+    continued_from_run_id text,
+    parent_run_id text,
+    parent_step integer,
+    sibling_of text,
+    arguments_codec text,
+    arguments blob,
+    output_codec text,
+    output blob,
+    memo blob,
+    search_attributes blob,
+    business_key text,
+    constraint runs_pkey primary key (id),
+    constraint runs_status check (status in (
+        'pending', 'running', 'waiting',
+        'cancelled', 'terminated', 'completed', 'failed'
+    )),
+    constraint runs_status_bucket check (
+        status_bucket in ('running', 'completed', 'failed')
+    )
+) strict;
+
+-- list_runs by bucket; without a bucket the three buckets are merged
+create index runs_list on runs (namespace, status_bucket, started_at, id);
+-- list_runs by workflow type
+create index runs_list_by_type on runs (namespace, workflow_type, started_at, id);
+-- list_runs_of_instance: the runs that did not create their instance
+create index runs_siblings on runs (namespace, sibling_of, run_number)
+    where sibling_of is not null;
+
+-- Held events wait under a negative sequence (spec/engine.md §10).
+create table history_events (
+    run_id text not null,
+    sequence integer not null,
+    id text not null,
+    event_type text not null,
+    payload blob not null,
+    recorded_at integer not null,
+    has_plain integer not null,
+    task_id text,
+    command_id text,
+    constraint history_events_pkey primary key (run_id, sequence)
+) strict;
+
+-- `ready_at` is `available_at` while the task is ready and else null: a task that is
+-- handed off at its creation never enters the ready indexes.
+create table tasks (
+    id text not null,
+    run_id text not null,
+    namespace text not null,
+    kind text not null,
+    status text not null,
+    queue text not null,
+    type_name text not null,
+    available_at integer not null,
+    ready_at integer,
+    created_at integer not null,
+    compatibility text,
+    priority integer not null,
+    attempt integer not null,
+    repair_count integer not null,
+    lease_owner text,
+    leased_at integer,
+    lease_expires_at integer,
+    snapshot_sequence integer not null,
+    resume blob,
+    activity_id text,
+    attempt_id text,
+    last_error text,
+    closed_at integer,
+    constraint tasks_pkey primary key (id),
+    constraint tasks_kind check (kind in ('workflow', 'activity')),
+    constraint tasks_status check (
+        status in ('ready', 'leased', 'completed', 'failed', 'cancelled')
+    ),
+    constraint tasks_ready_at check ((status = 'ready') = (ready_at is not null))
+) strict, without rowid;
+
+-- list_ready_tasks
+create index tasks_ready on tasks (namespace, queue, kind, priority, ready_at, id)
+    where ready_at is not null;
+-- find_next_ready_at
+create index tasks_ready_at on tasks (ready_at) where ready_at is not null;
+-- load_runs: the ready tasks of a run
+create index tasks_ready_run on tasks (run_id) where ready_at is not null;
+-- load_runs: the leased tasks of a run; list_expired_leases reads it as a whole.
+-- The expiry is not a column of it on purpose: renewals then touch no index. Leases
+-- are as many as workers have slots, so that reading them all is cheap.
+create index tasks_leased on tasks (run_id) where status = 'leased';
+
+create table activities (
+    id text not null,
+    run_id text not null,
+    step integer not null,
+    batch integer not null,
+    activity_type text not null,
+    status text not null,
+    queue text not null,
+    payload_codec text not null,
+    digest text not null,
+    created_at integer not null,
+    attempt_count integer not null,
+    retry_policy blob,
+    parallel blob,
+    schedule_deadline_at integer,
+    close_deadline_at integer,
+    schedule_to_close_deadline_at integer,
+    heartbeat_deadline_at integer,
+    last_heartbeat_at integer,
+    started_at integer,
+    closed_at integer,
+    is_held integer not null,
+    arguments_codec text,
+    arguments blob,
+    constraint activities_pkey primary key (id),
+    constraint activities_run_step unique (run_id, step),
+    constraint activities_status check (
+        status in ('pending', 'running', 'completed', 'failed', 'cancelled')
+    )
+) strict;
+
+-- load_runs: open and held activities of a run (the newest batch: activities_run_step)
+create index activities_open on activities (run_id)
+    where is_held or status in ('pending', 'running');
+
+create table activity_attempts (
+    id text not null,
+    activity_id text not null,
+    task_id text not null,
+    run_id text not null,
+    number integer not null,
+    status text not null,
+    lease_owner text not null,
+    started_at integer not null,
+    closed_at integer not null,
+    constraint activity_attempts_pkey primary key (id),
+    constraint activity_attempts_status check (
+        status in ('running', 'completed', 'failed', 'cancelled', 'expired')
+    )
+) strict, without rowid;
+
+create table timers (
+    id text not null,
+    run_id text not null,
+    step integer not null,
+    batch integer not null,
+    status text not null,
+    delay_seconds integer not null,
+    fire_at integer not null,
+    task_id text not null,
+    created_at integer not null,
+    kind text not null,
+    parallel blob,
+    closed_at integer,
+    is_held integer not null,
+    constraint timers_pkey primary key (run_id, step),
+    constraint timers_status check (status in ('pending', 'fired', 'cancelled')),
+    constraint timers_kind check (
+        kind in ('plain', 'condition_timeout', 'signal_timeout')
+    )
+) strict, without rowid;
+
+-- list_due_timers, find_next_timer_at
+create index timers_due on timers (fire_at, run_id, step) where status = 'pending';
+-- load_runs: pending and held timers of a run (the newest batch: timers_pkey)
+create index timers_open on timers (run_id) where is_held or status = 'pending';
+
+create table commands (
+    id text not null,
+    namespace text not null,
+    workflow_id text not null,
+    run_id text not null,
+    sequence integer not null,
+    command_type text not null,
+    status text not null,
+    outcome text not null,
+    created_at integer not null,
+    target_name text,
+    rejection_reason text,
+    request_id text,
+    payload_codec text,
+    payload blob,
+    context blob,
+    constraint commands_pkey primary key (run_id, sequence),
+    constraint commands_status check (status in ('accepted', 'rejected'))
+) strict;
+
+create table failures (
+    id text not null,
+    run_id text not null,
+    source_kind text not null,
+    source_id text not null,
+    propagation_kind text not null,
+    category text not null,
+    message text not null,
+    created_at integer not null,
+    exception_type text,
+    exception_class text,
+    non_retryable integer not null,
+    event_sequence integer,
+    constraint failures_pkey primary key (id)
+) strict;
+
+-- list_failures_of_run
+create index failures_by_run on failures (run_id, created_at, id);
+
+-- No index on the heartbeat: it changes with every touch.
+create table worker_registrations (
+    namespace text not null,
+    worker_id text not null,
+    task_queue text not null,
+    runtime text not null,
+    sdk_version text,
+    build_id text,
+    workflow_types blob not null,
+    activity_types blob not null,
+    fingerprints blob not null,
+    max_workflow_tasks integer not null,
+    max_activity_tasks integer not null,
+    status text not null,
+    registered_at integer not null,
+    last_heartbeat_at integer not null,
+    details blob not null,
+    constraint worker_registrations_pkey primary key (namespace, worker_id)
+) strict;

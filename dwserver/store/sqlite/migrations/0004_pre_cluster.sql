@@ -1,0 +1,68 @@
+-- What processes share (architecture: nodes, leadership, deferred work, rollouts).
+
+create table cluster_nodes (
+    node_id text not null,
+    process_class text not null,
+    roles blob not null,
+    internal_address text,
+    version text not null,
+    details blob,
+    started_at integer not null,
+    heartbeat_at integer not null,
+    constraint cluster_nodes_pkey primary key (node_id)
+) strict;
+
+create table leader_leases (
+    name text not null,
+    holder text not null,
+    term integer not null,
+    expires_at integer not null,
+    constraint leader_leases_pkey primary key (name)
+) strict;
+
+-- Work that a transition leaves for later; a delivered row is deleted.
+create table outbox (
+    id text not null,
+    kind text not null,
+    namespace text not null,
+    run_id text,
+    payload blob not null,
+    attempts integer not null,
+    available_at integer not null,
+    created_at integer not null,
+    constraint outbox_pkey primary key (id)
+) strict;
+
+-- due rows, oldest first
+create index outbox_due on outbox (available_at, id);
+
+-- The cohort without a build id is the empty string: a key column cannot be null.
+create table build_id_rollouts (
+    namespace text not null,
+    task_queue text not null,
+    build_id text not null,
+    drain_intent text not null,
+    drained_at integer,
+    promoted_at integer,
+    rolled_back_at integer,
+    created_at integer not null,
+    updated_at integer not null,
+    constraint build_id_rollouts_pkey primary key (namespace, task_queue, build_id),
+    constraint build_id_rollouts_intent check (drain_intent in ('active', 'draining'))
+) strict;
+
+-- What a repeated request is answered with.
+create table request_dedupe (
+    namespace text not null,
+    scope text not null,
+    request_id text not null,
+    fingerprint text,
+    result blob,
+    created_at integer not null,
+    expires_at integer,
+    constraint request_dedupe_pkey primary key (namespace, scope, request_id)
+) strict;
+
+-- expired rows
+create index request_dedupe_expired on request_dedupe (expires_at)
+    where expires_at is not null;

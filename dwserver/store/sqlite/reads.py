@@ -1,0 +1,196 @@
+"""Reads of requests: the slices that decisions and deliveries need.
+
+Functions of a connection, called on a reader thread. Each may raise sqlite3.Error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from dwserver.engine.model import (
+    Activity,
+    ClosedAttempt,
+    Instance,
+    Payload,
+    RunInput,
+    RunState,
+    Task,
+    Timer,
+)
+from dwserver.engine.words import TaskKind
+from dwserver.store.api import DueTimer, ExpiredLease, QueueKey, ReadyTask, StoredEvent
+from dwserver.store.sqlite import records
+from dwserver.store.sqlite.records import Columns
+from dwserver.store.sqlite.rows import encode_json
+from dwserver.store.sqlite.statements import BLOCKS
+
+_NO_END = 2**63 - 1
+
+Record = TypeVar("Record")
+
+
+def fetch(connection: sqlite3.Connection, block: str, *args: object) -> list[Columns]:
+    rows: list[Columns] = connection.execute(BLOCKS[block], args).fetchall()
+    return rows
+
+
+def fetch_one(
+    connection: sqlite3.Connection,
+    convert: Callable[[Columns], Record],
+    block: str,
+    *args: object,
+) -> Record | None:
+    rows = fetch(connection, block, *args)
+    return convert(rows[0]) if rows else None
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Several statements see one state of the database."""
+    connection.execute("begin")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("rollback")
+
+
+def to_array(keys: Sequence[str]) -> str:
+    return encode_json(list(keys)).decode()
+
+
+def load_runs(
+    connection: sqlite3.Connection, run_ids: Sequence[str]
+) -> dict[str, RunState]:
+    """The hot states of the runs that exist, by id."""
+    ids = to_array(run_ids)
+    with snapshot(connection):
+        runs = fetch(connection, "load_runs", ids)
+        task_rows = fetch(connection, "load_tasks", ids)
+        activity_rows = fetch(connection, "load_activities", ids)
+        timer_rows = fetch(connection, "load_timers", ids)
+    tasks: dict[str, dict[str, Task]] = {row["id"]: {} for row in runs}
+    activities: dict[str, dict[int, Activity]] = {row["id"]: {} for row in runs}
+    timers: dict[str, dict[int, Timer]] = {row["id"]: {} for row in runs}
+    for task in map(records.to_task, task_rows):
+        tasks[task.run_id][task.id] = task
+    for activity in map(records.to_activity, activity_rows):
+        activities[activity.run_id][activity.step] = activity
+    for timer in map(records.to_timer, timer_rows):
+        timers[timer.run_id][timer.step] = timer
+    return {
+        run.id: RunState(run, tasks[run.id], activities[run.id], timers[run.id])
+        for run in map(records.to_run, runs)
+    }
+
+
+def find_instance(
+    connection: sqlite3.Connection, namespace: str, workflow_id: str
+) -> Instance | None:
+    convert = records.to_instance
+    return fetch_one(connection, convert, "find_instance", namespace, workflow_id)
+
+
+def find_task(
+    connection: sqlite3.Connection, namespace: str, task_id: str
+) -> Task | None:
+    return fetch_one(connection, records.to_task, "find_task", namespace, task_id)
+
+
+def find_closed_attempt(
+    connection: sqlite3.Connection, attempt_id: str
+) -> ClosedAttempt | None:
+    convert = records.to_closed_attempt
+    return fetch_one(connection, convert, "find_closed_attempt", attempt_id)
+
+
+def list_run_inputs(
+    connection: sqlite3.Connection, run_ids: Sequence[str]
+) -> dict[str, RunInput]:
+    rows = fetch(connection, "list_run_inputs", to_array(run_ids))
+    return {row["id"]: records.to_run_input(row) for row in rows}
+
+
+def list_activity_arguments(
+    connection: sqlite3.Connection, activity_ids: Sequence[str]
+) -> dict[str, Payload | None]:
+    rows = fetch(connection, "list_activity_arguments", to_array(activity_ids))
+    return {
+        row["id"]: records.to_payload(row["arguments_codec"], row["arguments"])
+        for row in rows
+    }
+
+
+def list_history(
+    connection: sqlite3.Connection,
+    run_id: str,
+    *,
+    after: int,
+    upto: int | None,
+    limit: int,
+) -> list[StoredEvent]:
+    end = _NO_END if upto is None else upto
+    rows = fetch(connection, "list_history", run_id, after, end, limit)
+    return [records.to_stored_event(row) for row in rows]
+
+
+def list_ready_tasks(
+    connection: sqlite3.Connection, keys: Sequence[QueueKey], *, now: int, limit: int
+) -> list[ReadyTask]:
+    """One statement for each key: here they cost no round trip."""
+    block = "list_ready_tasks"
+    with snapshot(connection):
+        return [
+            _to_ready_task(row)
+            for key in keys
+            for row in fetch(
+                connection, block, key.namespace, key.queue, key.kind, now, limit
+            )
+        ]
+
+
+def find_next_ready_at(connection: sqlite3.Connection, *, now: int) -> int | None:
+    return fetch_one(connection, _min_at, "find_next_ready_at", now)
+
+
+def list_due_timers(
+    connection: sqlite3.Connection, *, now: int, limit: int
+) -> list[DueTimer]:
+    return [DueTimer(**row) for row in fetch(connection, "list_due_timers", now, limit)]
+
+
+def find_next_timer_at(connection: sqlite3.Connection) -> int | None:
+    return fetch_one(connection, _min_at, "find_next_timer_at")
+
+
+def list_expired_leases(
+    connection: sqlite3.Connection, *, now: int, limit: int
+) -> list[ExpiredLease]:
+    rows = fetch(connection, "list_expired_leases", now, limit)
+    return [_to_expired_lease(row) for row in rows]
+
+
+def _to_ready_task(row: Columns) -> ReadyTask:
+    key = QueueKey(row["namespace"], row["queue"], TaskKind(row["kind"]))
+    return ReadyTask(
+        key,
+        task_id=row["id"],
+        run_id=row["run_id"],
+        type_name=row["type_name"],
+        compatibility=row["compatibility"],
+        available_at=row["available_at"],
+    )
+
+
+def _to_expired_lease(row: Columns) -> ExpiredLease:
+    return ExpiredLease(
+        row["id"], row["run_id"], TaskKind(row["kind"]), row["lease_expires_at"]
+    )
+
+
+def _min_at(row: Columns) -> int | None:
+    at: int | None = row["at"]
+    return at

@@ -1,0 +1,155 @@
+"""Rows, by column name, as the records that the Store returns.
+
+A plain column is called like the field that it fills; the functions below convert the
+others in place. A map that is stored as null is the empty one (see ``rows.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from dwserver.engine.model import (
+    Activity,
+    ClosedAttempt,
+    Failure,
+    Instance,
+    JsonMap,
+    Payload,
+    RetryPolicy,
+    Run,
+    RunInput,
+    Task,
+    Timer,
+    Wake,
+)
+from dwserver.engine.words import (
+    ActivityStatus,
+    AttemptStatus,
+    ClosedReason,
+    FailureCategory,
+    RunStatus,
+    TaskKind,
+    TaskStatus,
+    TimerKind,
+    TimerStatus,
+)
+from dwserver.store.api import (
+    Namespace,
+    RunView,
+    StoredEvent,
+    WorkerRegistration,
+)
+
+Columns = dict[str, Any]
+
+
+def to_run(row: Columns) -> Run:
+    reason = row["closed_reason"]
+    row["status"] = RunStatus(row["status"])
+    row["closed_reason"] = None if reason is None else ClosedReason(reason)
+    row["wakes"] = _to_wakes(row["wakes"])
+    return Run(**row)
+
+
+def to_task(row: Columns) -> Task:
+    row["kind"] = TaskKind(row["kind"])
+    row["status"] = TaskStatus(row["status"])
+    row["resume"] = _to_map(row["resume"])
+    return Task(**row)
+
+
+def to_activity(row: Columns) -> Activity:
+    row["status"] = ActivityStatus(row["status"])
+    row["retry_policy"] = _to_retry_policy(row["retry_policy"])
+    row["parallel"] = _to_optional(row["parallel"])
+    row["is_held"] = bool(row["is_held"])
+    return Activity(**row)
+
+
+def to_timer(row: Columns) -> Timer:
+    row["status"] = TimerStatus(row["status"])
+    row["kind"] = TimerKind(row["kind"])
+    row["parallel"] = _to_optional(row["parallel"])
+    row["is_held"] = bool(row["is_held"])
+    return Timer(**row)
+
+
+def to_instance(row: Columns) -> Instance:
+    return Instance(**row)
+
+
+def to_closed_attempt(row: Columns) -> ClosedAttempt:
+    row["status"] = AttemptStatus(row["status"])
+    return ClosedAttempt(**row)
+
+
+def to_run_input(row: Columns) -> RunInput:
+    """Takes the columns that it needs out of the row."""
+    return RunInput(
+        arguments=to_payload(row.pop("arguments_codec"), row.pop("arguments")),
+        memo=_to_map(row.pop("memo")),
+        search_attributes=_to_map(row.pop("search_attributes")),
+        business_key=row.pop("business_key"),
+    )
+
+
+def to_payload(codec: str | None, data: bytes | None) -> Payload | None:
+    if codec is None or data is None:
+        return None
+    return Payload(codec, data.decode())
+
+
+def to_run_view(row: Columns) -> RunView:
+    given = to_run_input(row)
+    output = to_payload(row.pop("output_codec"), row.pop("output"))
+    run_count, current_run_id = row.pop("run_count"), row.pop("current_run_id")
+    return RunView(to_run(row), given, output, run_count, current_run_id)
+
+
+def to_failure(row: Columns) -> Failure:
+    row["category"] = FailureCategory(row["category"])
+    row["non_retryable"] = bool(row["non_retryable"])
+    return Failure(**row)
+
+
+def to_stored_event(row: Columns) -> StoredEvent:
+    row["has_plain"] = bool(row["has_plain"])
+    return StoredEvent(**row)
+
+
+def to_namespace(row: Columns) -> Namespace:
+    row["external_storage"] = _to_optional(row["external_storage"])
+    return Namespace(**row)
+
+
+def to_worker(row: Columns) -> WorkerRegistration:
+    row["workflow_types"] = tuple(orjson.loads(row["workflow_types"]))
+    row["activity_types"] = tuple(orjson.loads(row["activity_types"]))
+    row["fingerprints"] = orjson.loads(row["fingerprints"])
+    row["details"] = orjson.loads(row["details"])
+    return WorkerRegistration(**row)
+
+
+def _to_map(document: bytes | None) -> JsonMap:
+    return {} if document is None else orjson.loads(document)
+
+
+def _to_optional(document: bytes | None) -> JsonMap | None:
+    return None if document is None else orjson.loads(document)
+
+
+def _to_wakes(document: bytes | None) -> tuple[Wake, ...]:
+    resumes: Iterable[JsonMap] = () if document is None else orjson.loads(document)
+    return tuple(Wake(resume) for resume in resumes)
+
+
+def _to_retry_policy(document: bytes | None) -> RetryPolicy | None:
+    if document is None:
+        return None
+    fields = orjson.loads(document)
+    fields["backoff_seconds"] = tuple(fields["backoff_seconds"])
+    fields["non_retryable_error_types"] = tuple(fields["non_retryable_error_types"])
+    return RetryPolicy(**fields)

@@ -1,0 +1,81 @@
+"""Namespaces and worker registrations.
+
+Functions of a connection: those that change something are called on the writer thread,
+the others on a reader. Each may raise sqlite3.Error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from operator import attrgetter
+
+from dwserver.store.api import Namespace, WorkerRegistration
+from dwserver.store.sqlite import records
+from dwserver.store.sqlite.reads import fetch, fetch_one
+from dwserver.store.sqlite.rows import encode_json, encode_optional, fields
+from dwserver.store.sqlite.statements import BLOCKS, Row, write_rows
+
+_namespace = fields("insert_namespace", "external_storage")
+_worker = fields(
+    "put_worker", "workflow_types", "activity_types", "fingerprints", "details"
+)
+_documents = attrgetter("workflow_types", "activity_types", "fingerprints", "details")
+
+
+def list_namespaces(connection: sqlite3.Connection) -> list[Namespace]:
+    return [records.to_namespace(row) for row in fetch(connection, "list_namespaces")]
+
+
+def find_namespace(connection: sqlite3.Connection, name: str) -> Namespace | None:
+    return fetch_one(connection, records.to_namespace, "find_namespace", name)
+
+
+def create_namespace(connection: sqlite3.Connection, namespace: Namespace) -> bool:
+    """False when the name exists."""
+    return write_rows(connection, "insert_namespace", [_namespace_row(namespace)]) > 0
+
+
+def update_namespace(connection: sqlite3.Connection, namespace: Namespace) -> bool:
+    """False when there is none of that name."""
+    return write_rows(connection, "update_namespace", [_namespace_row(namespace)]) > 0
+
+
+def find_worker(
+    connection: sqlite3.Connection, namespace: str, worker_id: str
+) -> WorkerRegistration | None:
+    convert = records.to_worker
+    return fetch_one(connection, convert, "find_worker", namespace, worker_id)
+
+
+def list_workers(
+    connection: sqlite3.Connection, namespace: str, *, queue: str | None
+) -> list[WorkerRegistration]:
+    if queue is None:
+        rows = fetch(connection, "list_workers", namespace)
+    else:
+        rows = fetch(connection, "list_workers_of_queue", namespace, queue)
+    return [records.to_worker(row) for row in rows]
+
+
+def put_worker(connection: sqlite3.Connection, worker: WorkerRegistration) -> None:
+    row = (*_worker(worker), *map(encode_json, _documents(worker)))
+    write_rows(connection, "put_worker", [row])
+
+
+def delete_worker(
+    connection: sqlite3.Connection, namespace: str, worker_id: str
+) -> bool:
+    cursor = connection.execute(BLOCKS["delete_worker"], (namespace, worker_id))
+    return cursor.rowcount > 0
+
+
+def touch_workers(
+    connection: sqlite3.Connection, seen: Sequence[tuple[str, str]], *, at: int
+) -> None:
+    keys = encode_json(list(seen)).decode()
+    connection.execute(BLOCKS["touch_workers"], (keys, at))
+
+
+def _namespace_row(namespace: Namespace) -> Row:
+    return (*_namespace(namespace), encode_optional(namespace.external_storage))

@@ -1,0 +1,178 @@
+-- Namespaces and worker registrations.
+
+-- name: list_namespaces
+-- All of them, by name.
+select
+    name,
+    description,
+    retention_days,
+    status,
+    external_storage,
+    created_at,
+    updated_at
+from namespaces
+order by name
+
+-- name: find_namespace
+-- One by its name.
+select
+    name,
+    description,
+    retention_days,
+    status,
+    external_storage,
+    created_at,
+    updated_at
+from namespaces
+where name = $1
+
+-- name: insert_namespace
+-- A new namespace, unless the name exists.
+insert into namespaces (
+    name,
+    description,
+    retention_days,
+    status,
+    created_at,
+    updated_at,
+    external_storage
+)
+values {rows}
+on conflict (name) do nothing
+
+-- name: update_namespace
+-- Everything but its name and birth.
+with x (
+    name,
+    description,
+    retention_days,
+    status,
+    created_at,
+    updated_at,
+    external_storage
+) as (values {rows})
+update namespaces as t
+set
+    description = x.description,
+    retention_days = x.retention_days,
+    status = x.status,
+    external_storage = x.external_storage,
+    updated_at = x.updated_at
+from x
+where t.name = x.name
+
+-- name: find_worker
+-- A registration by its key.
+select
+    namespace,
+    worker_id,
+    task_queue,
+    runtime,
+    sdk_version,
+    build_id,
+    workflow_types,
+    activity_types,
+    fingerprints,
+    max_workflow_tasks,
+    max_activity_tasks,
+    status,
+    registered_at,
+    last_heartbeat_at,
+    details
+from worker_registrations
+where namespace = $1
+and worker_id = $2
+
+-- name: put_worker
+-- Register, or replace the registration with the same key.
+insert into worker_registrations (
+    namespace,
+    worker_id,
+    task_queue,
+    runtime,
+    sdk_version,
+    build_id,
+    max_workflow_tasks,
+    max_activity_tasks,
+    status,
+    registered_at,
+    last_heartbeat_at,
+    workflow_types,
+    activity_types,
+    fingerprints,
+    details
+)
+values {rows}
+on conflict (namespace, worker_id) do update
+set
+    task_queue = excluded.task_queue,
+    runtime = excluded.runtime,
+    sdk_version = excluded.sdk_version,
+    build_id = excluded.build_id,
+    max_workflow_tasks = excluded.max_workflow_tasks,
+    max_activity_tasks = excluded.max_activity_tasks,
+    status = excluded.status,
+    registered_at = excluded.registered_at,
+    last_heartbeat_at = excluded.last_heartbeat_at,
+    workflow_types = excluded.workflow_types,
+    activity_types = excluded.activity_types,
+    fingerprints = excluded.fingerprints,
+    details = excluded.details
+
+-- name: delete_worker
+-- Forget a registration.
+delete from worker_registrations
+where namespace = $1
+and worker_id = $2
+
+-- name: touch_workers
+-- Raise the heartbeat of workers to $2; $1: array of pairs of namespace and worker id.
+update worker_registrations
+set last_heartbeat_at = $2
+where (namespace, worker_id) in (select value ->> 0, value ->> 1 from json_each($1))
+and last_heartbeat_at < $2
+
+-- name: list_workers
+-- Workers of a namespace, the one that was heard of last first.
+select
+    namespace,
+    worker_id,
+    task_queue,
+    runtime,
+    sdk_version,
+    build_id,
+    workflow_types,
+    activity_types,
+    fingerprints,
+    max_workflow_tasks,
+    max_activity_tasks,
+    status,
+    registered_at,
+    last_heartbeat_at,
+    details
+from worker_registrations
+where namespace = $1
+order by last_heartbeat_at desc, worker_id
+
+-- name: list_workers_of_queue
+-- Workers of a task queue, the one that was heard of last first.
+select
+    namespace,
+    worker_id,
+    task_queue,
+    runtime,
+    sdk_version,
+    build_id,
+    workflow_types,
+    activity_types,
+    fingerprints,
+    max_workflow_tasks,
+    max_activity_tasks,
+    status,
+    registered_at,
+    last_heartbeat_at,
+    details
+from worker_registrations
+where namespace = $1
+and task_queue = $2
+order by last_heartbeat_at desc, worker_id

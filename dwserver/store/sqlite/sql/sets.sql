@@ -1,0 +1,94 @@
+-- Set operations on tasks, leases and timers.
+
+-- name: list_ready_tasks
+-- Candidates for a claim from one queue, in the order of claims.
+select
+    namespace,
+    queue,
+    kind,
+    id,
+    run_id,
+    type_name,
+    compatibility,
+    available_at
+from tasks
+where namespace = $1
+and queue = $2
+and kind = $3
+and ready_at is not null
+and ready_at <= $4
+order by priority, ready_at, id
+limit $5
+
+-- name: find_next_ready_at
+-- When the next ready task becomes available after $1.
+select min(ready_at) as at
+from tasks
+where ready_at is not null
+and ready_at > $1
+
+-- name: list_due_timers
+-- Pending timers that are due, the oldest first.
+select
+    run_id,
+    step,
+    fire_at
+from timers
+where status = 'pending'
+and fire_at <= $1
+order by fire_at, run_id, step
+limit $2
+
+-- name: find_next_timer_at
+-- When the next pending timer is due.
+select min(fire_at) as at
+from timers
+where status = 'pending'
+
+-- name: list_expired_leases
+-- Leases that have expired, the oldest first.
+select
+    id,
+    run_id,
+    kind,
+    lease_expires_at
+from tasks
+where status = 'leased'
+and lease_expires_at <= $1
+order by lease_expires_at, id
+limit $2
+
+-- name: list_held_leases
+-- Which renewals find their lease held; $1: array of renewals.
+select k.key as position
+from json_each($1) k
+join tasks t on t.id = k.value ->> 'task_id'
+where t.status = 'leased'
+and t.lease_owner = k.value ->> 'owner'
+and (k.value ->> 'attempt' is null or t.attempt = k.value ->> 'attempt')
+and (k.value ->> 'attempt_id' is null or t.attempt_id = k.value ->> 'attempt_id')
+
+-- name: renew_leases
+-- Move the expiry of leases.
+with x (
+    task_id,
+    lease_expires_at
+) as (values {rows})
+update tasks as t
+set lease_expires_at = x.lease_expires_at
+from x
+where t.id = x.task_id
+
+-- name: renew_heartbeats
+-- Move the heartbeat of the activities whose leases were renewed.
+with x (
+    activity_id,
+    heartbeat_deadline_at,
+    last_heartbeat_at
+) as (values {rows})
+update activities as t
+set
+    heartbeat_deadline_at = x.heartbeat_deadline_at,
+    last_heartbeat_at = x.last_heartbeat_at
+from x
+where t.id = x.activity_id

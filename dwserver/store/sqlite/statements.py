@@ -1,0 +1,54 @@
+"""The named SQL of this dialect, as sqlite3 takes it."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from dwserver.store.sql import load_blocks
+
+Row = tuple[Any, ...]
+
+_MAX_ROWS = 64
+_ROWS = "{rows}"
+_PLACEHOLDER = re.compile(r"\$(\d+)")
+_COLUMNS = re.compile(r"(?:insert into \w+|with x) \(([^)]*)\)")
+
+BLOCKS = {
+    name: _PLACEHOLDER.sub(r"?\1", text)
+    for name, text in load_blocks("dwserver.store.sqlite").items()
+}
+
+
+@cache
+def columns(name: str) -> tuple[str, ...]:
+    """The columns of the rows that a block with ``{rows}`` takes, in order."""
+    match = _COLUMNS.search(BLOCKS[name])
+    assert match is not None, f"{name} takes no rows"
+    return tuple(column.strip() for column in match[1].split(","))
+
+
+def write_rows(connection: sqlite3.Connection, name: str, rows: Sequence[Row]) -> int:
+    """Run a block with ``{rows}`` for any number of rows, in their order; returns how
+    many rows of the table it wrote.
+
+    Chunks have sizes of powers of two: few statements, few different texts.
+    """
+    start = written = 0
+    while start < len(rows):
+        size = min(_MAX_ROWS, 1 << (len(rows) - start).bit_length() - 1)
+        chunk = rows[start : start + size]
+        values = tuple(chain.from_iterable(chunk))
+        written += connection.execute(_text(name, size), values).rowcount
+        start += size
+    return written
+
+
+@cache
+def _text(name: str, count: int) -> str:
+    row = f"({', '.join('?' * len(columns(name)))})"
+    return BLOCKS[name].replace(_ROWS, ", ".join([row] * count))

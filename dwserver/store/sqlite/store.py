@@ -1,0 +1,241 @@
+"""The Store on a SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from dwserver.engine.model import (
+    ClosedAttempt,
+    Failure,
+    Instance,
+    Payload,
+    RunInput,
+    RunState,
+    Task,
+)
+from dwserver.engine.transition import Transition
+from dwserver.store.api import (
+    DueTimer,
+    ExpiredLease,
+    LeaseRenewal,
+    MigrationReport,
+    Namespace,
+    QueueKey,
+    ReadyTask,
+    RunCursor,
+    RunFilter,
+    RunView,
+    StoredEvent,
+    StoreError,
+    WorkerRegistration,
+)
+from dwserver.store.combiner import Combiner, LoadCombiner, Observe
+from dwserver.store.sqlite import lists, reads, registry
+from dwserver.store.sqlite.bootstrap import read_report
+from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
+from dwserver.store.sqlite.renewals import renew_leases
+from dwserver.store.sqlite.serving_lock import ServingLock
+from dwserver.store.sqlite.thread import DatabaseThread, run_each
+from dwserver.store.sqlite.transaction import run_in_transaction
+from dwserver.store.sqlite.write import apply_transitions
+
+Result = TypeVar("Result")
+
+
+class SqliteStore:
+    """:class:`~dwserver.store.api.Store` on the file at ``path``.
+
+    Only one open store, in whatever process, may serve a file: ``open`` raises
+    StoreUnavailable for the second one. ``observe``: see
+    :data:`~dwserver.store.combiner.Observe`.
+    """
+
+    def __init__(self, path: str | Path, *, observe: Observe | None = None) -> None:
+        if str(path) == ":memory:":
+            raise ValueError("a SQLite store needs a file")
+        self._path = Path(path)
+        self._lock = ServingLock(self._path)
+        connect_to_read = partial(connect_reader, self._path)
+        self._writer = DatabaseThread(
+            "sqlite-writer", partial(connect_writer, self._path), run_in_transaction
+        )
+        self._reader = DatabaseThread("sqlite-reader", connect_to_read, run_each)
+        self._lister = DatabaseThread("sqlite-lister", connect_to_read, run_each)
+        self._threads = (self._writer, self._reader, self._lister)
+        self._observe = observe
+        self._commits = self._new_combiner()
+        self._loads = LoadCombiner(self._load_runs)
+
+    # life cycle -----------------------------------------------------------------
+    async def open(self) -> None:
+        """Lock the file, create it if need be, and start the threads."""
+        self._lock.acquire()
+        self._commits = self._new_combiner()
+        try:
+            for thread in self._threads:
+                await thread.start()
+        except StoreError:
+            await self._stop()
+            raise
+
+    async def close(self) -> None:
+        """Finish what was submitted; does nothing when the store is not open."""
+        await self._commits.close()
+        await self._loads.close()
+        await self._stop()
+
+    async def ping(self) -> None:
+        await self._reader.run(check_file)
+
+    async def migration_report(self) -> MigrationReport:
+        return await self._lister.run(read_report)
+
+    # transitions ----------------------------------------------------------------
+    async def commit(self, transition: Transition) -> bool:
+        return await self._commits.commit(transition)
+
+    # loads ----------------------------------------------------------------------
+    async def load_run(self, run_id: str) -> RunState | None:
+        return await self._loads.load(run_id)
+
+    async def find_instance(self, namespace: str, workflow_id: str) -> Instance | None:
+        return await self._read(reads.find_instance, namespace, workflow_id)
+
+    async def find_task(self, namespace: str, task_id: str) -> Task | None:
+        return await self._read(reads.find_task, namespace, task_id)
+
+    async def find_closed_attempt(self, attempt_id: str) -> ClosedAttempt | None:
+        return await self._read(reads.find_closed_attempt, attempt_id)
+
+    async def run_inputs(self, run_ids: Sequence[str]) -> dict[str, RunInput]:
+        return await self._read(reads.list_run_inputs, run_ids)
+
+    async def activity_arguments(
+        self, activity_ids: Sequence[str]
+    ) -> dict[str, Payload | None]:
+        return await self._read(reads.list_activity_arguments, activity_ids)
+
+    async def history(
+        self, run_id: str, *, after: int, upto: int | None, limit: int
+    ) -> list[StoredEvent]:
+        return await self._read(
+            reads.list_history, run_id, after=after, upto=upto, limit=limit
+        )
+
+    # set operations -------------------------------------------------------------
+    async def ready_tasks(
+        self, keys: Sequence[QueueKey], *, now: int, limit: int
+    ) -> list[ReadyTask]:
+        return await self._read(reads.list_ready_tasks, keys, now=now, limit=limit)
+
+    async def next_ready_at(self, *, now: int) -> int | None:
+        return await self._read(reads.find_next_ready_at, now=now)
+
+    async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
+        return await self._read(reads.list_due_timers, now=now, limit=limit)
+
+    async def next_timer_at(self) -> int | None:
+        return await self._read(reads.find_next_timer_at)
+
+    async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]:
+        return await self._read(reads.list_expired_leases, now=now, limit=limit)
+
+    async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool]:
+        return await self._write(renew_leases, renewals)
+
+    # reads for operators --------------------------------------------------------
+    async def find_run_view(self, namespace: str, run_id: str) -> RunView | None:
+        return await self._list(lists.find_run_view, namespace, run_id)
+
+    async def list_runs(
+        self, run_filter: RunFilter, *, after: RunCursor | None, limit: int
+    ) -> list[RunView]:
+        return await self._list(lists.list_runs, run_filter, after=after, limit=limit)
+
+    async def runs_of_instance(self, namespace: str, workflow_id: str) -> list[RunView]:
+        return await self._list(lists.list_runs_of_instance, namespace, workflow_id)
+
+    async def failures_of_run(self, run_id: str, *, limit: int) -> list[Failure]:
+        return await self._list(lists.list_failures_of_run, run_id, limit=limit)
+
+    # namespaces -----------------------------------------------------------------
+    async def list_namespaces(self) -> list[Namespace]:
+        return await self._list(registry.list_namespaces)
+
+    async def find_namespace(self, name: str) -> Namespace | None:
+        return await self._read(registry.find_namespace, name)
+
+    async def create_namespace(self, namespace: Namespace) -> bool:
+        return await self._write(registry.create_namespace, namespace)
+
+    async def update_namespace(self, namespace: Namespace) -> bool:
+        return await self._write(registry.update_namespace, namespace)
+
+    # workers --------------------------------------------------------------------
+    async def find_worker(
+        self, namespace: str, worker_id: str
+    ) -> WorkerRegistration | None:
+        return await self._read(registry.find_worker, namespace, worker_id)
+
+    async def put_worker(self, worker: WorkerRegistration) -> None:
+        await self._write(registry.put_worker, worker)
+
+    async def delete_worker(self, namespace: str, worker_id: str) -> bool:
+        return await self._write(registry.delete_worker, namespace, worker_id)
+
+    async def touch_workers(self, seen: Sequence[tuple[str, str]], *, at: int) -> None:
+        await self._write(registry.touch_workers, seen, at=at)
+
+    async def list_workers(
+        self, namespace: str, *, queue: str | None
+    ) -> list[WorkerRegistration]:
+        return await self._list(registry.list_workers, namespace, queue=queue)
+
+    # threads --------------------------------------------------------------------
+    def _new_combiner(self) -> Combiner:
+        return Combiner(self._apply, observe=self._observe)
+
+    async def _apply(self, transitions: Sequence[Transition]) -> list[bool]:
+        return await self._write(apply_transitions, transitions)
+
+    async def _load_runs(self, run_ids: Sequence[str]) -> dict[str, RunState]:
+        return await self._read(reads.load_runs, run_ids)
+
+    async def _stop(self) -> None:
+        # The writer last: closing the last connection folds the log into the file.
+        for thread in reversed(self._threads):
+            await thread.stop()
+        self._lock.release()
+
+    async def _write(
+        self, call: Callable[..., Result], *args: object, **named: object
+    ) -> Result:
+        return await _run(self._writer, call, *args, **named)
+
+    async def _read(
+        self, call: Callable[..., Result], *args: object, **named: object
+    ) -> Result:
+        return await _run(self._reader, call, *args, **named)
+
+    async def _list(
+        self, call: Callable[..., Result], *args: object, **named: object
+    ) -> Result:
+        return await _run(self._lister, call, *args, **named)
+
+
+async def _run(
+    thread: DatabaseThread,
+    call: Callable[..., Result],
+    *args: object,
+    **named: object,
+) -> Result:
+    """The result of ``call(connection, *args, **named)`` on the thread."""
+
+    def bound(connection: sqlite3.Connection) -> Result:
+        return call(connection, *args, **named)
+
+    return await thread.run(bound)

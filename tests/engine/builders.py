@@ -1,0 +1,475 @@
+"""A stage on which a test plays the story of workflow runs, decision by decision.
+
+:class:`Play` stands for the service and the store: it makes a draft of the run's
+state, lets a decision work on it, and keeps the change the way a store would, with a
+store's guards. It is strict: a refusal that left a trace, a row inserted twice, a
+history number given twice fail the test at the spot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, TypeVar
+
+import orjson
+
+from dwserver.engine import leases, wakes
+from dwserver.engine.commands.activities import ScheduleActivity
+from dwserver.engine.commands.batch import (
+    Completed,
+    Completion,
+    WorkflowCommand,
+    complete_workflow_task,
+)
+from dwserver.engine.commands.terminal import Predecessor
+from dwserver.engine.commands.timers import StartTimer
+from dwserver.engine.context import Context, Policy
+from dwserver.engine.draft import Draft
+from dwserver.engine.leases import Leased
+from dwserver.engine.lifecycle.activity_outcome import (
+    AttemptFailure,
+    Recorded,
+    Report,
+    record_outcome,
+)
+from dwserver.engine.lifecycle.start import Start, Started, start_again, start_new
+from dwserver.engine.lifecycle.task_failure import (
+    TaskFailed,
+    TaskFailure,
+    fail_workflow_task,
+)
+from dwserver.engine.lifecycle.timer_due import fire
+from dwserver.engine.model import (
+    Activity,
+    ClosedAttempt,
+    Command,
+    Event,
+    Failure,
+    Instance,
+    JsonMap,
+    Payload,
+    RetryPolicy,
+    Run,
+    RunInput,
+    RunState,
+    Task,
+    Timer,
+)
+from dwserver.engine.outcome import Rejection
+from dwserver.engine.transition import RunChange, apply
+from dwserver.engine.wire_time import MICROS
+from dwserver.engine.words import TaskKind, TaskStatus
+
+NOON = int(datetime(2026, 4, 13, 12, tzinfo=UTC).timestamp()) * MICROS
+"""When every play begins."""
+
+_Reply = TypeVar("_Reply")
+
+
+def at(seconds: float) -> str:
+    """The wire's word for the moment ``seconds`` (below one hour) after the start."""
+    whole, micros = divmod(round(seconds * MICROS), MICROS)
+    return f"2026-04-13T12:{whole // 60:02d}:{whole % 60:02d}.{micros:06d}Z"
+
+
+def avro(text: str) -> Payload:
+    return Payload("avro", text)
+
+
+def plain(text: str) -> Payload:
+    return Payload("json", text)
+
+
+def activity(
+    activity_type: str, arguments: str | None = None, **fields: Any
+) -> ScheduleActivity:
+    """``fields`` of the retry policy make one; the others are the command's own."""
+    own = {key: fields.pop(key) for key in ("queue", "parallel") if key in fields}
+    return ScheduleActivity(
+        activity_type=activity_type,
+        arguments=None if arguments is None else avro(arguments),
+        retry_policy=RetryPolicy(**fields) if fields else None,
+        **own,
+    )
+
+
+def timer(seconds: int, parallel: JsonMap | None = None) -> StartTimer:
+    return StartTimer(delay_seconds=seconds, parallel=parallel)
+
+
+def group(*, base: int, size: int, index: int, prefix: str = "activities") -> JsonMap:
+    """The metadata that an SDK sends with one member of a flat parallel group."""
+    entry = {
+        "parallel_group_id": f"parallel-{prefix}:{base}:{size}",
+        "parallel_group_kind": "activity",
+        "parallel_group_base_sequence": base,
+        "parallel_group_size": size,
+        "parallel_group_index": index,
+    }
+    return {**entry, "parallel_group_path": [entry]}
+
+
+def signal(name: str) -> JsonMap:
+    """A reason to run that has nothing to do with the pending steps."""
+    return {"workflow_wait_kind": "signal", "signal_name": name}
+
+
+@dataclass
+class Rows:
+    """Everything that a store would hold of one run."""
+
+    state: RunState
+    input: RunInput | None = None
+    output: Payload | None = None
+    events: dict[int, Event] = field(default_factory=dict)
+    payloads: dict[int, dict[str, Any]] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    activities: dict[int, Activity] = field(default_factory=dict)
+    arguments: dict[str, Payload | None] = field(default_factory=dict)
+    timers: dict[int, Timer] = field(default_factory=dict)
+    attempts: dict[str, ClosedAttempt] = field(default_factory=dict)
+    commands: list[Command] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def run(self) -> Run:
+        return self.state.run
+
+    def keep(self, change: RunChange, *, is_new: bool) -> None:
+        """Write ``change``; ``is_new``: it is the change that creates this run."""
+        before = None if is_new else self.state
+        assert change.base_version == (before.run.version if before else None)
+        assert change.run.version == (before.run.version + 1 if before else 1)
+        self.state = apply(before, change)
+        self.input = change.input or self.input
+        self.output = change.output or self.output
+        for event in change.events:
+            assert event.sequence not in self.events, "history number given twice"
+            self.events[event.sequence] = event
+            self.payloads[event.sequence] = orjson.loads(event.payload)
+        for moved in change.released:
+            assert moved.sequence not in self.events, "history number given twice"
+            self.events[moved.sequence] = replace(
+                self.events.pop(moved.held),
+                sequence=moved.sequence,
+                recorded_at=moved.recorded_at,
+            )
+            self.payloads[moved.sequence] = self.payloads.pop(moved.held)
+        for new in change.new_activities:
+            self.arguments[new.activity.id] = new.arguments
+            insert(self.activities, new.activity.step, new.activity)
+        for activity in change.activities:
+            update(self.activities, activity.step, activity)
+        for timer in change.new_timers:
+            insert(self.timers, timer.step, timer)
+        for timer in change.timers:
+            update(self.timers, timer.step, timer)
+        self._keep_tasks(change)
+        for attempt in change.attempts:
+            insert(self.attempts, attempt.id, attempt)
+        self.commands += change.commands
+        self.failures += change.failures
+
+    def _keep_tasks(self, change: RunChange) -> None:
+        for guard in change.lease_guards:
+            assert self.tasks[guard.task_id].lease_expires_at == guard.lease_expires_at
+        for task in change.new_tasks:
+            insert(self.tasks, task.id, task)
+        for task in change.tasks:
+            known = self.tasks[task.id]
+            assert known.status.is_open, "a closed task never changes"
+            assert task.attempt >= known.attempt
+            self.tasks[task.id] = task
+
+
+_Key = TypeVar("_Key")
+_Row = TypeVar("_Row")
+
+
+def insert(rows: dict[_Key, _Row], key: _Key, row: _Row) -> None:
+    assert key not in rows, f"inserted twice: {row}"
+    rows[key] = row
+
+
+def update(rows: dict[_Key, _Row], key: _Key, row: _Row) -> None:
+    assert key in rows, f"updated but never inserted: {row}"
+    rows[key] = row
+
+
+class Play:
+    """Runs, a clock that a test moves by hand, and ids ``id-1``, ``id-2``, …
+
+    ``run_id`` is the run that the verbs are about: the one started last, and its
+    successor after a continue-as-new.
+    """
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.now = NOON
+        self.policy = policy or Policy()
+        self.rows: dict[str, Rows] = {}
+        self.instances: dict[str, Instance] = {}
+        self.run_id = ""
+        self._ids = count(1)
+
+    # the stage ------------------------------------------------------------------
+    def context(self) -> Context:
+        return Context(self.now, self._next_id, orjson.dumps, self.policy)
+
+    def _next_id(self) -> str:
+        return f"id-{next(self._ids)}"
+
+    def advance(self, seconds: float) -> None:
+        self.now += round(seconds * MICROS)
+
+    @property
+    def here(self) -> Rows:
+        return self.rows[self.run_id]
+
+    @property
+    def run(self) -> Run:
+        return self.here.run
+
+    @property
+    def state(self) -> RunState:
+        return self.here.state
+
+    def draft(self, run_id: str | None = None) -> Draft:
+        return Draft(self.rows[run_id or self.run_id].state, self.context())
+
+    def decide(
+        self, decision: Callable[[Draft], _Reply], run_id: str | None = None
+    ) -> _Reply:
+        """Let ``decision`` work on a run and keep what it changed."""
+        before = self.rows[run_id or self.run_id].state
+        draft = self.draft(run_id)
+        reply = decision(draft)
+        if isinstance(reply, Rejection):
+            assert_untouched(draft, before)
+        if draft.touched:
+            self.commit(draft)
+        return reply
+
+    def commit(self, draft: Draft) -> RunChange:
+        """Keep the changes of a draft and of the drafts that it created."""
+        change = draft.freeze()
+        self._write(change)
+        for created in draft.created:
+            self._write(created.freeze())
+        instance = draft.new_instance or draft.instance
+        if instance is not None:
+            known = self.instances.get(instance.workflow_id)
+            assert (known is None) == (draft.new_instance is not None)
+            self.instances[instance.workflow_id] = instance
+            self.run_id = instance.current_run_id
+        return change
+
+    def _write(self, change: RunChange) -> None:
+        run_id = change.run.id
+        is_new = run_id not in self.rows
+        if is_new:
+            self.rows[run_id] = Rows(RunState(change.run, {}, {}, {}))
+        self.rows[run_id].keep(change, is_new=is_new)
+
+    # what happens ---------------------------------------------------------------
+    def start(self, **fields: Any) -> Run:
+        self.commit(start_new(a_start(**fields), self.context()))
+        return self.run
+
+    def start_again(self, **fields: Any) -> Started:
+        return self.decide(lambda draft: start_again(draft, a_start(**fields)))
+
+    def poll(self, owner: str = "w1") -> Task:
+        """The workflow task of the run, leased."""
+        leased = self.lease(self.workflow_task, owner)
+        assert leased is not None, "the workflow task could not be claimed"
+        return leased.task
+
+    def lease(self, task: Task, owner: str = "w1") -> Leased | None:
+        return self.decide(
+            lambda draft: leases.lease(draft, leases.current(draft, task), owner),
+            task.run_id,
+        )
+
+    def complete(
+        self, task: Task, *commands: WorkflowCommand, **claim: Any
+    ) -> Completed | Rejection:
+        """``claim``: an owner or attempt other than those of ``task``."""
+        rows = self.rows[task.run_id]
+        instance = self.instances[rows.run.workflow_id]
+        assert rows.input is not None
+        completion = Completion(
+            task=self.task(task),
+            commands=commands,
+            owner=claim.get("owner") or str(task.lease_owner),
+            attempt=claim.get("attempt", task.attempt),
+            predecessor=Predecessor(rows.input, instance),
+        )
+        return self.decide(
+            lambda draft: complete_workflow_task(draft, completion), task.run_id
+        )
+
+    def completed(self, task: Task, *commands: WorkflowCommand) -> Completed:
+        """:meth:`complete` that must be accepted."""
+        reply = self.complete(task, *commands)
+        assert isinstance(reply, Completed), reply
+        return reply
+
+    def fail_task(
+        self, task: Task, *, is_waiting: bool = False, **claim: Any
+    ) -> TaskFailed | Rejection:
+        failure = TaskFailure(
+            task=self.task(task),
+            owner=claim.get("owner") or str(task.lease_owner),
+            attempt=claim.get("attempt", task.attempt),
+            message="cannot replay",
+            is_waiting=is_waiting,
+        )
+        return self.decide(
+            lambda draft: fail_workflow_task(draft, failure), task.run_id
+        )
+
+    def poll_activity(
+        self, activity_type: str | None = None, owner: str = "w1"
+    ) -> Leased:
+        """The first claimable activity task (of that type), leased."""
+        ready = [
+            task
+            for task in self.state.tasks.values()
+            if task.kind is TaskKind.ACTIVITY
+            and task.status is TaskStatus.READY
+            and activity_type in (None, task.type_name)
+        ]
+        leased = self.lease(ready[0], owner) if ready else None
+        assert leased is not None, "no activity task could be claimed"
+        return leased
+
+    def report(self, task: Task, **fields: Any) -> Recorded | Rejection:
+        """An outcome for the attempt that ``task`` carries, or of ``fields``."""
+        rows = self.rows[task.run_id]
+        attempt_id = fields.pop("attempt_id", task.attempt_id)
+        report = Report(
+            task=rows.tasks[task.id],
+            attempt_id=attempt_id,
+            owner=fields.pop("owner", task.lease_owner),
+            closed=rows.attempts.get(attempt_id),
+            **fields,
+        )
+        return self.decide(lambda draft: record_outcome(draft, report), task.run_id)
+
+    def succeed(self, leased: Leased, result: str | None = None) -> str | None:
+        """Report success, which must count; the id of the next task."""
+        payload = None if result is None else avro(result)
+        reply = self.report(leased.task, result=payload)
+        assert isinstance(reply, Recorded), reply
+        return reply.next_task_id
+
+    def fail(self, leased: Leased, message: str = "boom", **fields: Any) -> str | None:
+        """Report a failure, which must count; the id of the next task."""
+        failure = AttemptFailure(message=message, **fields)
+        reply = self.report(leased.task, failure=failure)
+        assert isinstance(reply, Recorded), reply
+        return reply.next_task_id
+
+    def run_activity(self, activity_type: str, result: str | None = None) -> str | None:
+        return self.succeed(self.poll_activity(activity_type), result)
+
+    def fire(self, step: int, run_id: str | None = None) -> bool:
+        return self.decide(lambda draft: fire(draft, step), run_id)
+
+    def expire(self, task: Task) -> bool:
+        return self.decide(
+            lambda draft: leases.expire(draft, leases.current(draft, task)), task.run_id
+        )
+
+    def requeue(self, task: Task) -> bool:
+        return self.decide(
+            lambda draft: leases.requeue(draft, leases.current(draft, task)),
+            task.run_id,
+        )
+
+    def wake(self, resume: JsonMap) -> str | None:
+        return self.decide(lambda draft: wakes.wake(draft, resume))
+
+    # what can be seen -----------------------------------------------------------
+    @property
+    def workflow_task(self) -> Task:
+        """The open workflow task of the run; there must be one."""
+        open_tasks = self.workflow_tasks
+        assert len(open_tasks) == 1, open_tasks
+        return open_tasks[0]
+
+    @property
+    def workflow_tasks(self) -> list[Task]:
+        tasks = self.state.tasks.values()
+        return [task for task in tasks if task.kind is TaskKind.WORKFLOW]
+
+    def task(self, task: Task | str) -> Task:
+        """The row of a task as it is now, open or closed."""
+        task_id = task if isinstance(task, str) else task.id
+        return next(
+            rows.tasks[task_id] for rows in self.rows.values() if task_id in rows.tasks
+        )
+
+    def history(self, run_id: str | None = None) -> list[tuple[str, dict[str, Any]]]:
+        """(type, payload) of every event, in order; gaps fail."""
+        rows = self.rows[run_id or self.run_id]
+        numbers = sorted(number for number in rows.events if number > 0)
+        assert numbers == list(range(1, len(numbers) + 1))
+        return [(str(rows.events[n].event_type), rows.payloads[n]) for n in numbers]
+
+    def event_types(self, run_id: str | None = None) -> list[str]:
+        return [event_type for event_type, _ in self.history(run_id)]
+
+    def steps_of(self, *event_types: str) -> list[int]:
+        """Step numbers of the events of these types, in the order of history."""
+        return [
+            payload["sequence"]
+            for event_type, payload in self.history()
+            if event_type in event_types
+        ]
+
+    def held(self) -> list[int]:
+        """Steps whose resolution event is stored but not yet part of history."""
+        return sorted(-number for number in self.here.events if number < 0)
+
+
+def a_start(**fields: Any) -> Start:
+    defaults: dict[str, Any] = {
+        "namespace": "default",
+        "workflow_id": "wf",
+        "workflow_type": "demo",
+        "task_queue": "q",
+        "input": RunInput(arguments=avro("in")),
+        "payload_codec": "avro",
+    }
+    return Start(**{**defaults, **fields})
+
+
+def assert_untouched(draft: Draft, before: RunState) -> None:
+    """A refusal leaves nothing behind, neither in the counters nor in the rows."""
+    assert draft.touched == 0
+    assert draft.events == []
+    assert draft.created == []
+    assert draft.state() == before
+    assert (draft.last_sequence, draft.last_step) == (
+        before.run.last_sequence,
+        before.run.last_step,
+    )
+
+
+def begun(policy: Policy | None = None, **fields: Any) -> tuple[Play, Task]:
+    """A play with one started run whose first workflow task is leased by ``w1``."""
+    play = Play(policy)
+    play.start(**fields)
+    return play, play.poll()
+
+
+def after_commands(
+    *commands: WorkflowCommand, policy: Policy | None = None
+) -> tuple[Play, Completed]:
+    """A play whose first workflow task was completed with ``commands``."""
+    play, task = begun(policy)
+    return play, play.completed(task, *commands)

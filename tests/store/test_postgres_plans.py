@@ -1,0 +1,230 @@
+"""Every hot statement of PostgreSQL runs by the index that was made for it.
+
+The plans are the generic ones that the sessions of the server use, on a seeded table and
+on an empty one: statistics that are still missing must not lead to a scan either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from dwserver.store.postgres import bootstrap, operator_reads, task_sets
+from dwserver.store.postgres.blocks import block
+from dwserver.store.postgres.connections import SESSION_PROFILE
+from dwserver.store.postgres.rows import PARTS
+from dwserver.store.postgres.statement import locking_statement, simple_statement
+
+SEED = """
+insert into instances
+select 'default', 'w' || n, 'type-' || n % 5, 'r' || n, 'r' || n, 1, n
+from generate_series(1, 3000) n;
+insert into runs (
+    id, namespace, workflow_id, workflow_type, run_number, status, status_bucket,
+    task_queue, payload_codec, started_at, last_progress_at, version, last_sequence,
+    last_step, history_bytes, command_sequence, priority, task_failures, batch_first,
+    batch_size, batch_resolved_sequence, sibling_of
+)
+select 'r' || n, 'default', 'w' || n, 'type-' || n % 5, 1,
+    case when n % 10 = 0 then 'waiting' else 'completed' end,
+    case when n % 10 = 0 then 'running' else 'completed' end,
+    'queue', 'avro', n, n, 1, 2, 1, 100, 1, 5, 0, 1, 1, 0,
+    case when n % 100 = 0 then 'w1' end
+from generate_series(1, 3000) n;
+insert into tasks (
+    id, run_id, namespace, kind, status, queue, type_name, available_at, ready_at,
+    created_at, priority, attempt, repair_count, lease_expires_at, snapshot_sequence
+)
+select 't' || n, 'r' || n % 3000, 'default', 'workflow', s.status,
+    'queue-' || n % 3, 'type', n, case when s.status = 'ready' then n end, n, 5, 1, 0, n, 0
+from generate_series(1, 9000) n
+cross join lateral (
+    select case n % 20 when 0 then 'ready' when 1 then 'leased' else 'completed' end
+) s(status);
+insert into activities (
+    id, run_id, step, batch, activity_type, status, queue, payload_codec, digest,
+    created_at, attempt_count, is_held
+)
+select 'a' || n, 'r' || n % 300, n / 300, 1, 'type',
+    case when n % 20 = 0 then 'running' else 'completed' end,
+    'queue', 'avro', 'digest', n, 1, false
+from generate_series(1, 9000) n;
+insert into timers (
+    id, run_id, step, batch, status, delay_seconds, fire_at, task_id, created_at, kind,
+    is_held
+)
+select 'm' || n, 'r' || n % 300, n / 300, 1,
+    case when n % 20 = 0 then 'pending' else 'fired' end,
+    1, n, 'x' || n, n, 'plain', false
+from generate_series(1, 9000) n;
+insert into activity_attempts
+select 'p' || n, 'a' || n, 't' || n, 'r' || n, 1, 'completed', 'w', n, n
+from generate_series(1, 3000) n;
+insert into history_events
+select 'r' || n % 300, n / 300, 'e' || n, 'Event', 'x', n, false
+from generate_series(1, 9000) n;
+insert into failures
+select 'f' || n, 'r' || n % 300, 'run', 'x', 'y', 'application', 'm', n, null, null,
+    false, null
+from generate_series(1, 3000) n;
+insert into worker_registrations
+select 'default', 'worker-' || n, 'queue', 'python', null, null, 'x', 'x', 'x', 1, 1,
+    'active', n, n, 'x'
+from generate_series(1, 1000) n;
+analyze;
+"""
+
+# Statement → the indexes that it may use, all of which it must.
+INDEXES = {
+    "load_runs": {
+        "runs_pkey",
+        "tasks_ready_run",
+        "tasks_leased",
+        "activities_run_step",
+        "activities_open",
+        "timers_pkey",
+        "timers_open",
+    },
+    "find_instance": {"instances_pkey"},
+    "find_task": {"tasks_pkey"},
+    "find_closed_attempt": {"activity_attempts_pkey"},
+    "list_run_inputs": {"runs_pkey"},
+    "list_activity_arguments": {"activities_pkey"},
+    "list_history": {"history_events_pkey"},
+    "list_ready_tasks": {"tasks_ready"},
+    "find_next_ready_at": {"tasks_ready_at"},
+    "list_due_timers": {"timers_due"},
+    "find_next_timer_at": {"timers_due"},
+    "list_expired_leases": {"tasks_leased"},
+    "renew": {"tasks_pkey", "activities_pkey"},
+    "find_run_view": {"runs_pkey", "instances_pkey"},
+    "list_runs": {"runs_list", "instances_pkey"},
+    "list_runs_in_bucket": {"runs_list", "instances_pkey"},
+    "list_runs_of_type": {"runs_list_by_type", "instances_pkey"},
+    "list_runs_of_instance": {"instances_pkey", "runs_pkey", "runs_siblings"},
+    "list_failures_of_run": {"failures_by_run"},
+    "find_worker": {"worker_registrations_pkey"},
+    "delete_worker": {"worker_registrations_pkey"},
+    "touch_workers": {"worker_registrations_pkey"},
+    "list_workers": {"worker_registrations_pkey"},
+    "commit, one guard each": {
+        "runs_pkey",
+        "instances_pkey",
+        "history_events_pkey",
+        "tasks_pkey",
+        "activities_pkey",
+        "timers_pkey",
+    },
+    "commit, locking": {
+        "runs_pkey",
+        "instances_pkey",
+        "history_events_pkey",
+        "tasks_pkey",
+        "activities_pkey",
+        "timers_pkey",
+    },
+}
+
+STATEMENTS = {
+    "renew": task_sets.RENEW,
+    "list_runs": operator_reads.LIST_RUNS,
+    "commit, one guard each": simple_statement(frozenset(PARTS)),
+    "commit, locking": locking_statement(frozenset(PARTS)),
+}
+
+# These read in the order of their index: a sort would read everything before a page.
+ORDERED_BY_INDEX = [
+    "list_history",
+    "list_due_timers",
+    "list_runs_in_bucket",
+    "list_runs_of_type",
+    "list_failures_of_run",
+]
+
+
+@pytest.fixture(params=["empty", "seeded"])
+async def connection(
+    request: pytest.FixtureRequest, empty_postgres_url: str
+) -> AsyncIterator[asyncpg.Connection]:
+    await bootstrap(empty_postgres_url)
+    connection = await asyncpg.connect(empty_postgres_url)
+    await connection.execute(SESSION_PROFILE)
+    if request.param == "seeded":
+        await connection.execute(SEED)
+    yield connection
+    await connection.close()
+
+
+async def generic_plan(connection: asyncpg.Connection, sql: str) -> dict[str, Any]:
+    numbers = {int(number) for number in re.findall(r"\$(\d+)", sql)}
+    arguments = ", ".join("null" for _ in range(max(numbers, default=0)))
+    await connection.execute(f"prepare probe as {sql}")
+    explained = await connection.fetchval(
+        f"explain (format json) execute probe{f'({arguments})' if arguments else ''}"
+    )
+    await connection.execute("deallocate probe")
+    plan: dict[str, Any] = orjson.loads(explained)[0]["Plan"]
+    return plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+async def test_hot_statements_use_their_indexes(connection: asyncpg.Connection) -> None:
+    found = {}
+    for name in INDEXES:
+        plan = await generic_plan(connection, STATEMENTS.get(name) or block(name))
+        found[name] = {
+            node["Index Name"] for node in nodes(plan) if "Index Name" in node
+        } | {
+            f"{node['Node Type']} of {node['Relation Name']}"
+            for node in nodes(plan)
+            if node["Node Type"] in {"Seq Scan", "Bitmap Heap Scan"}
+        }
+    assert found == INDEXES
+
+
+async def test_pages_are_read_in_the_order_of_their_index(
+    connection: asyncpg.Connection,
+) -> None:
+    sorting = [
+        name
+        for name in ORDERED_BY_INDEX
+        for node in nodes(await generic_plan(connection, block(name)))
+        if node["Node Type"] == "Sort"
+    ]
+    assert sorting == []
+
+
+async def test_every_index_serves_a_statement(connection: asyncpg.Connection) -> None:
+    """Of the tables that the Store uses so far; keys are constraints anyway."""
+    rows = await connection.fetch(
+        """select i.indexrelid::regclass::text from pg_index i
+        join pg_class c on c.oid = i.indrelid
+        where c.relnamespace = 'public'::regnamespace and not i.indisunique
+        and c.relname in ('runs', 'tasks', 'activities', 'timers', 'failures')"""
+    )
+    assert {row[0] for row in rows} <= set().union(*INDEXES.values())
+
+
+async def test_finished_work_leaves_the_ready_index_alone(
+    connection: asyncpg.Connection,
+) -> None:
+    """A handed-off task never has a ready time, and a run's updates stay on its page."""
+    definitions = {
+        row[0]: row[1]
+        for row in await connection.fetch("select indexname, indexdef from pg_indexes")
+    }
+    assert "ready_at IS NOT NULL" in definitions["tasks_ready"]
+    assert "status" not in definitions["tasks_ready"]
+    moving = {"status)", "version", "last_sequence", "last_progress_at", "task_queue"}
+    for name in ("runs_list", "runs_list_by_type", "runs_siblings"):
+        assert not [word for word in moving if word in definitions[name]]
