@@ -2,12 +2,12 @@
 -- instance (dwserver/store/postgres/records.py).
 
 -- name: find_run_view
--- A run of a namespace with everything that describe shows.
+-- A run of a namespace with everything that describe shows; found by its id alone.
 select {run_view}
 from runs r
 join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
 where r.id = $2
-and r.namespace = $1
+and (r.namespace = $1) is true
 
 -- name: list_runs_in_bucket
 -- Runs of a status bucket ($6), newest first.

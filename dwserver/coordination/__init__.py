@@ -1,0 +1,1 @@
+"""Wake signals, short locks and leases between processes."""

@@ -1,0 +1,1 @@
+"""HTTP, and only here: the route table, the checks in front of it, the handlers."""

@@ -1,0 +1,44 @@
+"""Workflows, runs and workers that a request names and the namespace lacks."""
+
+from __future__ import annotations
+
+from dwserver.http.call import Refusal
+from dwserver.http.errors import refuse
+from dwserver.protocol.reasons import Plane, Reason
+
+
+def no_workflow(workflow_id: str) -> Refusal:
+    """404; another namespace's workflow looks just the same (decision 20f)."""
+    return refuse(
+        Reason.INSTANCE_NOT_FOUND,
+        Plane.CONTROL,
+        "Workflow not found.",
+        workflow_id=workflow_id,
+    )
+
+
+def no_run(workflow_id: str, run_id: str) -> Refusal:
+    return refuse(
+        Reason.RUN_NOT_FOUND,
+        Plane.CONTROL,
+        "Workflow run not found.",
+        workflow_id=workflow_id,
+        run_id=run_id,
+    )
+
+
+def no_worker(namespace: str, worker_id: str) -> Refusal:
+    return refuse(
+        Reason.WORKER_NOT_FOUND,
+        Plane.CONTROL,
+        f"Namespace [{namespace}] has no worker [{worker_id}].",
+    )
+
+
+def no_namespace(name: str) -> Refusal:
+    return refuse(
+        Reason.NAMESPACE_NOT_FOUND,
+        Plane.CONTROL,
+        f"Namespace [{name}] does not exist.",
+        namespace=name,
+    )

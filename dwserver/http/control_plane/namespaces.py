@@ -1,0 +1,137 @@
+"""``/api/namespaces`` (``spec/control-plane-api.md`` §6).
+
+None of these requests needs its own namespace to exist.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from dwserver.engine.wire_time import iso
+from dwserver.http.call import Call, Reply
+from dwserver.http.control_plane.lookups import no_namespace
+from dwserver.http.errors import refuse
+from dwserver.http.request_fields import checked
+from dwserver.http.route import ADMINS, Method, NamespaceRule, management_route
+from dwserver.protocol.json_types import JsonObject
+from dwserver.protocol.reasons import Plane, Reason
+from dwserver.protocol.validation import INTEGER, Field
+from dwserver.services.catalog import Services
+from dwserver.services.records import Namespace
+
+MAX_RETENTION_DAYS: Final = 365
+
+SETTING_FIELDS: Final = (
+    Field("description", max_length=1000),
+    Field("retention_days", INTEGER, minimum=1, maximum=MAX_RETENTION_DAYS),
+)
+CREATE_FIELDS: Final = (
+    Field(
+        "name",
+        required=True,
+        max_length=128,
+        pattern=re.compile(r"[a-zA-Z0-9._-]+"),
+    ),
+    *SETTING_FIELDS,
+)
+
+
+async def index(services: Services, call: Call) -> Reply:
+    namespaces = await services.namespaces.find_all()
+    return Reply(200, {"namespaces": [_resource(each) for each in namespaces]})
+
+
+async def store(services: Services, call: Call) -> Reply:
+    """Create a namespace; names are kept in lower case."""
+    values = checked(call.body, CREATE_FIELDS)
+    name = values["name"].lower()
+    namespace = await services.namespaces.create(
+        name,
+        description=values["description"],
+        retention_days=values["retention_days"] or services.limits.retention_days,
+    )
+    if namespace is None:
+        raise refuse(
+            Reason.NAMESPACE_ALREADY_EXISTS,
+            Plane.CONTROL,
+            "Namespace already exists.",
+            namespace=name,
+        )
+    return Reply(201, _without(_resource(namespace), "updated_at"))
+
+
+async def show(services: Services, call: Call) -> Reply:
+    return Reply(200, _resource(await _found(services, call)))
+
+
+async def update(services: Services, call: Call) -> Reply:
+    """Change what is given; nothing can be cleared."""
+    name = (await _found(services, call)).name
+    values = checked(call.body, SETTING_FIELDS)
+    namespace = await services.namespaces.update(
+        name,
+        description=values["description"],
+        retention_days=values["retention_days"],
+    )
+    if namespace is None:
+        raise no_namespace(name)
+    return Reply(200, _without(_resource(namespace), "created_at"))
+
+
+async def _found(services: Services, call: Call) -> Namespace:
+    name = call.params["namespace"].lower()
+    namespace = await services.namespaces.find(name)
+    if namespace is None:
+        raise no_namespace(name)
+    return namespace
+
+
+def _resource(namespace: Namespace) -> JsonObject:
+    return {
+        "name": namespace.name,
+        "description": namespace.description,
+        "retention_days": namespace.retention_days,
+        "status": namespace.status,
+        "external_payload_storage": namespace.external_storage,
+        "created_at": iso(namespace.created_at),
+        "updated_at": iso(namespace.updated_at),
+    }
+
+
+def _without(resource: JsonObject, key: str) -> JsonObject:
+    return {name: value for name, value in resource.items() if name != key}
+
+
+ROUTES = (
+    management_route(
+        Method.GET,
+        "/namespaces",
+        operation="index",
+        handler=index,
+        namespace=NamespaceRule.EXEMPT,
+    ),
+    management_route(
+        Method.POST,
+        "/namespaces",
+        operation="store",
+        handler=store,
+        allowed_roles=ADMINS,
+        namespace=NamespaceRule.EXEMPT,
+    ),
+    management_route(
+        Method.GET,
+        "/namespaces/{namespace}",
+        operation="show",
+        handler=show,
+        namespace=NamespaceRule.EXEMPT,
+    ),
+    management_route(
+        Method.PUT,
+        "/namespaces/{namespace}",
+        operation="update",
+        handler=update,
+        allowed_roles=ADMINS,
+        namespace=NamespaceRule.EXEMPT,
+    ),
+)

@@ -1,0 +1,120 @@
+"""Runs as operators see them (``spec/control-plane-api.md`` §5.1, §5.3, §5.4)."""
+
+from __future__ import annotations
+
+from dwserver.engine.model import Payload, Run
+from dwserver.engine.wire_time import iso, iso_or_none, micro, micro_or_none
+from dwserver.http.control_plane.failure_views import failure_fields
+from dwserver.http.control_plane.fleet import Fleet
+from dwserver.protocol.json_types import JsonObject, JsonValue
+from dwserver.protocol.payloads.framing import Framing, display, encode_for
+from dwserver.services.records import RunView
+from dwserver.services.workflows import RunDetail, waiting_for
+
+
+def list_row(view: RunView, fleet: Fleet) -> JsonObject:
+    """A row of the run list."""
+    run = view.run
+    return {
+        "workflow_id": run.workflow_id,
+        "run_id": run.id,
+        "workflow_type": run.workflow_type,
+        "business_key": view.input.business_key,
+        "status": run.status,
+        "status_bucket": run.status.bucket,
+        "task_queue": run.task_queue,
+        "is_terminal": run.status.is_terminal,
+        **fleet.fields(run),
+        "started_at": micro(run.started_at),
+        "closed_at": micro_or_none(run.closed_at),
+        "search_attributes": dict(view.input.search_attributes),
+    }
+
+
+def run_row(view: RunView, fleet: Fleet) -> JsonObject:
+    """A row of the runs of one workflow id."""
+    run = view.run
+    return {
+        "run_id": run.id,
+        "run_number": run.run_number,
+        "workflow_type": run.workflow_type,
+        "business_key": view.input.business_key,
+        "status": run.status,
+        "task_queue": run.task_queue,
+        "is_current_run": run.id == view.current_run_id,
+        **fleet.fields(run),
+        "started_at": micro(run.started_at),
+        "closed_at": micro_or_none(run.closed_at),
+    }
+
+
+def run_detail(detail: RunDetail, fleet: Fleet, framing: Framing) -> JsonObject:
+    """Everything about a run; ``framing`` is for values that came unencoded."""
+    view, run = detail.view, detail.view.run
+    waiting = waiting_for(detail.state) if detail.state else None
+    wait_kind, wait_reason = waiting or (None, None)
+    return {
+        "workflow_id": run.workflow_id,
+        "run_id": run.id,
+        "namespace": run.namespace,
+        "workflow_type": run.workflow_type,
+        "business_key": view.input.business_key,
+        "status": run.status,
+        "status_bucket": run.status.bucket,
+        "is_terminal": run.status.is_terminal,
+        "closed_reason": run.closed_reason,
+        "task_queue": run.task_queue,
+        "run_number": run.run_number,
+        "run_count": view.run_count,
+        "is_current_run": run.id == view.current_run_id,
+        **fleet.fields(run),
+        "payload_codec": run.payload_codec,
+        "execution_timeout_seconds": run.execution_timeout_seconds,
+        "run_timeout_seconds": run.run_timeout_seconds,
+        "execution_deadline_at": iso_or_none(run.execution_deadline_at),
+        "run_deadline_at": iso_or_none(run.run_deadline_at),
+        "input": _arguments(view.input.arguments),
+        "output": _value(view.output),
+        "input_envelope": _envelope(view.input.arguments, framing),
+        "output_envelope": _envelope(view.output, framing),
+        "started_at": micro(run.started_at),
+        "closed_at": micro_or_none(run.closed_at),
+        "last_progress_at": iso(run.last_progress_at),
+        "wait_kind": wait_kind,
+        "wait_reason": wait_reason,
+        "memo": dict(view.input.memo),
+        "search_attributes": dict(view.input.search_attributes),
+        "actions": _actions(run, is_current=run.id == view.current_run_id),
+        **failure_fields(run, detail.failures),
+    }
+
+
+def _arguments(payload: Payload | None) -> JsonValue:
+    """A list of arguments; None when the blob cannot be read (decision 10)."""
+    if payload is None:
+        return []
+    is_readable, value = display(payload)
+    if not is_readable or isinstance(value, list):
+        return value
+    return list(value.values()) if isinstance(value, dict) else [value]
+
+
+def _value(payload: Payload | None) -> JsonValue:
+    return None if payload is None else display(payload)[1]
+
+
+def _envelope(payload: Payload | None, framing: Framing) -> JsonObject | None:
+    return None if payload is None else encode_for(payload, framing)
+
+
+def _actions(run: Run, *, is_current: bool) -> JsonObject:
+    is_open = is_current and not run.status.is_terminal
+    return {
+        "can_signal": is_open,
+        "can_query": False,
+        "can_update": is_open,
+        "can_cancel": is_open,
+        "can_terminate": is_open,
+        "can_repair": is_open,
+        "can_archive": run.status.is_terminal,
+    }

@@ -1,0 +1,75 @@
+"""Describe a workflow, its runs, one run (``spec/control-plane-api.md`` §5.3, §5.4)."""
+
+from __future__ import annotations
+
+from dwserver.http.call import Call, Reply
+from dwserver.http.control_plane.fleet import fleet_for
+from dwserver.http.control_plane.lookups import no_run, no_workflow
+from dwserver.http.control_plane.run_views import run_detail, run_row
+from dwserver.http.route import Method, workflow_route
+from dwserver.protocol.control_plane import Operation
+from dwserver.services.catalog import Services
+from dwserver.services.workflows import RunDetail
+from dwserver.topology.gate import RouteFamily
+
+
+async def describe(services: Services, call: Call) -> Reply:
+    """The current run of a workflow id."""
+    workflow_id = call.params["workflow_id"]
+    detail = await services.workflows.describe(call.namespace, workflow_id)
+    if detail is None:
+        raise no_workflow(workflow_id)
+    return await _detail(services, call, detail)
+
+
+async def describe_run(services: Services, call: Call) -> Reply:
+    workflow_id, run_id = call.params["workflow_id"], call.params["run_id"]
+    detail = await services.workflows.describe(call.namespace, workflow_id, run_id)
+    if detail is None:
+        raise no_run(workflow_id, run_id)
+    return await _detail(services, call, detail)
+
+
+async def list_runs(services: Services, call: Call) -> Reply:
+    """All runs of a workflow id, the oldest first."""
+    workflow_id = call.params["workflow_id"]
+    views = await services.workflows.runs(call.namespace, workflow_id)
+    if not views:
+        raise no_workflow(workflow_id)
+    fleet = await fleet_for(services, call.namespace, (view.run for view in views))
+    body = {
+        "workflow_id": workflow_id,
+        "run_count": len(views),
+        "runs": [run_row(view, fleet) for view in views],
+    }
+    return Reply(200, body)
+
+
+async def _detail(services: Services, call: Call, detail: RunDetail) -> Reply:
+    fleet = await fleet_for(services, call.namespace, (detail.view.run,))
+    framing = services.limits.control_plane_framing
+    return Reply(200, run_detail(detail, fleet, framing))
+
+
+ROUTES = (
+    workflow_route(
+        Method.GET,
+        "/{workflow_id}",
+        Operation.DESCRIBE,
+        handler=describe,
+        is_bootstrap_gated=True,
+    ),
+    workflow_route(
+        Method.GET,
+        "/{workflow_id}/runs",
+        Operation.LIST_RUNS,
+        handler=list_runs,
+        family=RouteFamily.HISTORY,
+    ),
+    workflow_route(
+        Method.GET,
+        "/{workflow_id}/runs/{run_id}",
+        Operation.DESCRIBE_RUN,
+        handler=describe_run,
+    ),
+)

@@ -1,0 +1,120 @@
+"""``POST /api/workflows`` (``spec/control-plane-api.md`` §5.2, decisions 7, 20c)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from dwserver.engine.lifecycle.start import DuplicatePolicy, Start, Started
+from dwserver.engine.model import Payload, RunInput
+from dwserver.engine.outcome import Rejection
+from dwserver.http.call import Call, Reply
+from dwserver.http.control_plane.annotations import (
+    checked_memo,
+    checked_search_attributes,
+)
+from dwserver.http.control_plane.start_fields import checked_start
+from dwserver.http.errors import invalid_fields, refuse
+from dwserver.http.route import Method, workflow_route
+from dwserver.protocol.control_plane import Operation
+from dwserver.protocol.json_types import JsonObject, JsonValue
+from dwserver.protocol.payloads.envelopes import parse_input
+from dwserver.protocol.payloads.records import AVRO_CODEC
+from dwserver.protocol.reasons import Plane, Reason
+from dwserver.protocol.validation import collect
+from dwserver.services.catalog import Services
+
+STATUS_OF_OUTCOME: Final[Mapping[str, int]] = MappingProxyType(
+    {"started_new": 201, "returned_existing_active": 200, "rejected_duplicate": 409}
+)
+
+
+async def start_workflow(services: Services, call: Call) -> Reply:
+    """Start a run, return the active one, or refuse a used workflow id."""
+    values = checked_start(call.body)
+    limits = services.limits
+    start = Start(
+        namespace=call.namespace,
+        workflow_id=values["workflow_id"] or services.next_id(),
+        workflow_type=values["workflow_type"],
+        task_queue=values["task_queue"] or limits.default_task_queue,
+        input=RunInput(
+            memo=checked_memo(values["memo"], limits),
+            search_attributes=checked_search_attributes(
+                values["search_attributes"], limits
+            ),
+            arguments=_arguments(values["input"]),
+            business_key=values["business_key"],
+        ),
+        payload_codec=AVRO_CODEC,
+        duplicate_policy=DuplicatePolicy(values["duplicate_policy"]),
+        execution_timeout_seconds=values["execution_timeout_seconds"],
+        run_timeout_seconds=values["run_timeout_seconds"],
+        compatibility=limits.compatibility,
+        priority=values["priority"],
+        context={},
+    )
+    started = await services.workflows.start(start)
+    if isinstance(started, Rejection):
+        raise refuse(
+            Reason(started.reason), Plane.CONTROL, started.message, **started.fields
+        )
+    business_key = await _business_key(services, start, started)
+    body = _body(start, started, business_key)
+    return Reply(STATUS_OF_OUTCOME[started.outcome], body)
+
+
+def _arguments(raw: JsonValue) -> Payload | None:
+    parsed = parse_input(raw)
+    if isinstance(parsed, list):
+        raise invalid_fields(collect(parsed))
+    return parsed
+
+
+async def _business_key(
+    services: Services, start: Start, started: Started
+) -> str | None:
+    """The key of the run that the answer is about."""
+    if started.outcome == "started_new":
+        return start.input.business_key
+    detail = await services.workflows.describe(
+        start.namespace, start.workflow_id, started.run.id
+    )
+    return detail.view.input.business_key if detail else None
+
+
+def _body(start: Start, started: Started, business_key: str | None) -> JsonObject:
+    reason = started.rejection_reason
+    return {
+        "workflow_id": start.workflow_id,
+        "run_id": started.run.id,
+        "workflow_type": start.workflow_type,
+        "namespace": start.namespace,
+        "status": started.run.status,
+        "business_key": business_key,
+        "payload_codec": started.run.payload_codec,
+        "outcome": started.outcome,
+        "command_status": "rejected" if reason else "accepted",
+        "command_source": "control_plane",
+        # Older SDKs know a used id by the one word, the contract calls it by the
+        # other.
+        "reason": Reason.DUPLICATE_NOT_ALLOWED if reason else None,
+        "rejection_reason": reason,
+        "message": _message(start) if reason else None,
+    }
+
+
+def _message(start: Start) -> str:
+    return f"The workflow id [{start.workflow_id}] has been used in this namespace."
+
+
+ROUTES = (
+    workflow_route(
+        Method.POST,
+        "",
+        Operation.START,
+        handler=start_workflow,
+        is_bootstrap_gated=True,
+    ),
+)

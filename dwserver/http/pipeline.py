@@ -1,0 +1,278 @@
+"""From a request to its response: the ordered checks, the handler, the envelope.
+
+Source: ``spec/control-plane-api.md`` §1.2, ``spec/topology-and-operations.md`` §2.2,
+``decisions.md`` 2.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from aiohttp import hdrs, web
+from multidict import istr
+
+from dwserver.http import errors
+from dwserver.http.auth.authenticator import (
+    Authenticator,
+    AuthMisconfigured,
+    Unauthenticated,
+)
+from dwserver.http.auth.authorize import is_allowed
+from dwserver.http.auth.principal import ANONYMOUS, Principal
+from dwserver.http.body import (
+    METHODS_WITH_BODY,
+    check_media_type,
+    parse_json,
+    read_body,
+)
+from dwserver.http.call import Call, Refusal, Reply
+from dwserver.http.exchange import Endpoint, Exchange, endpoint_of, split_target
+from dwserver.http.namespace import requested_namespace
+from dwserver.http.node import BackendFailures, BootstrapGate, NodeFacts
+from dwserver.http.observation import Observer
+from dwserver.http.responder import Responder
+from dwserver.http.route import Route, plane_of
+from dwserver.http.router import Router
+from dwserver.http.text import valid_text
+from dwserver.protocol.json_types import JsonValue
+from dwserver.protocol.reasons import Plane
+from dwserver.protocol.versions import (
+    CONTROL_PLANE_HEADER,
+    WORKER_PROTOCOL_HEADER,
+    VersionRefusal,
+    check_control_plane_version,
+    negotiate_worker_version,
+)
+from dwserver.services.catalog import Services
+
+_CONTROL_VERSION_HEADER: Final = istr(CONTROL_PLANE_HEADER)
+_WORKER_VERSION_HEADER: Final = istr(WORKER_PROTOCOL_HEADER)
+
+
+class ClientGone(ConnectionError):
+    """The connection broke before the request was complete or answered."""
+
+
+class Pipeline:
+    """The request handler of a process.
+
+    ``namespace_exists`` is asked for nearly every request and should remember what
+    it found.
+    """
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        services: Services,
+        node: NodeFacts,
+        *,
+        authenticator: Authenticator,
+        bootstrap: BootstrapGate,
+        namespace_exists: Callable[[str], Awaitable[bool]],
+        failures: BackendFailures,
+        observer: Observer,
+    ) -> None:
+        self._services = services
+        self._node = node
+        self._authenticator = authenticator
+        self._bootstrap = bootstrap
+        self._namespace_exists = namespace_exists
+        self._failures = failures
+        self._observer = observer
+        self._responder = Responder(node)
+        self._router = Router(
+            (route.method.value, route.path, endpoint_of(route, node.identity))
+            for route in routes
+        )
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """Answer a request; raises only when its client has gone."""
+        started_at = time.perf_counter()
+        request_id = self._observer.begin(request.headers)
+        path, query_string = split_target(request)
+        plane = plane_of(path)
+        exchange = Exchange(
+            request, request_id, path, query_string, plane, plane is Plane.WORKER
+        )
+        response = await self._respond(exchange)
+        seconds = time.perf_counter() - started_at
+        self._observer.finish(exchange.label, response.status, seconds)
+        return response
+
+    async def _respond(self, exchange: Exchange) -> web.Response:
+        try:
+            endpoint = self._find_endpoint(exchange)
+            if endpoint is None:
+                return self._options(exchange)
+            reply = await self._process(exchange, endpoint)
+            if reply.on_undelivered is None:
+                return await self._responder.reply(exchange, reply)
+            return await self._deliver(exchange, reply, reply.on_undelivered)
+        except Refusal as refusal:
+            return await self._refuse(exchange, refusal)
+        except ClientGone:
+            raise
+        except Exception as error:
+            return await self._refuse(exchange, self._explained(exchange, error))
+
+    async def _deliver(
+        self,
+        exchange: Exchange,
+        reply: Reply,
+        on_undelivered: Callable[[], Awaitable[None]],
+    ) -> web.Response:
+        """Write the response here, so that a client that has gone is noticed."""
+        try:
+            response = await self._responder.reply(exchange, reply)
+            await response.prepare(exchange.request)
+            await response.write_eof()
+        except ConnectionError as error:
+            await on_undelivered()
+            raise ClientGone from error
+        except BaseException:
+            await on_undelivered()
+            raise
+        return response
+
+    async def _refuse(self, exchange: Exchange, refusal: Refusal) -> web.Response:
+        try:
+            return await self._responder.refusal(exchange, refusal)
+        except Exception as error:
+            # A handler refused with fields that are no JSON.
+            explained = self._explained(exchange, error)
+            return await self._responder.refusal(exchange, explained)
+
+    # The order of the calls below is the contract's order of checks.
+    async def _process(self, exchange: Exchange, endpoint: Endpoint) -> Reply:
+        route, headers = endpoint.route, exchange.request.headers
+        raw = await self._read(exchange)
+        body = _parsed(exchange, raw)
+        principal = self._admit(exchange, route, raw)
+        if endpoint.is_hosted:
+            self._check_version(exchange)
+        if not endpoint.is_here:
+            identity, required = self._node.identity, route.required_roles
+            raise errors.role_not_hosted(exchange.plane, identity, required)
+        if endpoint.is_bootstrap_gated and not self._bootstrap.is_open:
+            await self._check_bootstrap(exchange)
+        query = exchange.query()
+        namespace = requested_namespace(
+            headers, query, default=self._node.default_namespace
+        )
+        if endpoint.needs_namespace:
+            await self._check_namespace(exchange, namespace)
+        call = Call(
+            exchange.request,
+            route.operation,
+            exchange.params,
+            query,
+            body,
+            principal,
+            namespace,
+            exchange.request_id,
+            exchange.version,
+        )
+        return await endpoint.handler(self._services, call)
+
+    def _find_endpoint(self, exchange: Exchange) -> Endpoint | None:
+        """The endpoint of the request (404, 405), ``None`` for OPTIONS."""
+        match = self._router.find(exchange.path)
+        if match is None:
+            raise errors.not_found(exchange.plane, valid_text(exchange.path))
+        method = exchange.request.method
+        resource, values = match
+        endpoint = resource.endpoints.get(method)
+        if endpoint is None:
+            if method == hdrs.METH_OPTIONS:
+                return None
+            raise errors.method_not_allowed(
+                exchange.plane,
+                exchange.path,
+                method=method,
+                supported=resource.methods,
+            )
+        exchange.endpoint = endpoint
+        if values:
+            exchange.params = dict(zip(endpoint.parameters, values, strict=True))
+        return endpoint
+
+    def _options(self, exchange: Exchange) -> web.Response:
+        match = self._router.find(exchange.path)
+        methods = match[0].methods if match else ()
+        return self._responder.options(exchange, methods)
+
+    async def _read(self, exchange: Exchange) -> bytes:
+        limit = self._node.max_body_bytes
+        try:
+            return await read_body(exchange.request, exchange.plane, limit=limit)
+        except web.RequestPayloadError as error:
+            raise errors.malformed_json(exchange.plane, str(error)) from None
+        except ConnectionError as error:
+            raise ClientGone from error
+
+    def _admit(self, exchange: Exchange, route: Route, raw: bytes) -> Principal:
+        """Who sends the request (401, 500), if the route lets it in (403)."""
+        if route.allowed_roles is None:
+            return ANONYMOUS
+        headers = exchange.request.headers
+        try:
+            principal = self._authenticator.authenticate(headers, raw)
+        except Unauthenticated as error:
+            raise errors.unauthorized(exchange.plane, str(error)) from None
+        except AuthMisconfigured as error:
+            raise errors.misconfigured(exchange.plane, str(error)) from None
+        if not is_allowed(principal, route.allowed_roles):
+            raise errors.forbidden(exchange.plane, principal, route.allowed_roles)
+        return principal
+
+    def _check_version(self, exchange: Exchange) -> None:
+        headers, plane = exchange.request.headers, exchange.plane
+        if plane is Plane.CONTROL:
+            sent = headers.get(_CONTROL_VERSION_HEADER)
+            refused = check_control_plane_version(sent and valid_text(sent))
+            if refused is not None:
+                raise errors.version_refused(plane, refused)
+            return
+        sent = headers.get(_WORKER_VERSION_HEADER)
+        negotiated = negotiate_worker_version(
+            sent and valid_text(sent), self._node.advertised_version
+        )
+        if isinstance(negotiated, VersionRefusal):
+            raise errors.version_refused(plane, negotiated)
+        exchange.version = negotiated
+
+    async def _check_bootstrap(self, exchange: Exchange) -> None:
+        blocked_by = await self._bootstrap.blockers()
+        if blocked_by:
+            raise errors.bootstrap_blocked(exchange.plane, blocked_by)
+
+    async def _check_namespace(self, exchange: Exchange, namespace: str) -> None:
+        # No column holds a null character, and no name the empty text.
+        if not namespace or "\0" in namespace:
+            raise errors.namespace_not_found(exchange.plane, namespace)
+        if not await self._namespace_exists(namespace):
+            raise errors.namespace_not_found(exchange.plane, namespace)
+
+    def _explained(self, exchange: Exchange, error: Exception) -> Refusal:
+        """What the client is told about an exception; the log gets the exception."""
+        plane, request_id = exchange.plane, exchange.request_id
+        if isinstance(error, self._failures.contended):
+            self._observer.backend_failed(exchange.label, error)
+            driver = self._node.backend_driver
+            return errors.backend_contended(plane, request_id, driver=driver)
+        if isinstance(error, self._failures.unavailable):
+            self._observer.backend_failed(exchange.label, error)
+            return errors.backend_unavailable(plane, request_id)
+        self._observer.failed(exchange.label, error)
+        return errors.unexpected(plane, request_id)
+
+
+def _parsed(exchange: Exchange, raw: bytes) -> JsonValue:
+    """The JSON of the body (415, 400), ``{}`` when there is none."""
+    request = exchange.request
+    if not raw or request.method not in METHODS_WITH_BODY:
+        return {}
+    check_media_type(request.headers.get(hdrs.CONTENT_TYPE), exchange.plane)
+    return parse_json(raw, exchange.plane)

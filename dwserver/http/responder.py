@@ -1,0 +1,89 @@
+"""From a handler's reply to the response: envelope, compression, headers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+from aiohttp import hdrs, web
+
+from dwserver.http import errors
+from dwserver.http.call import Refusal, Reply
+from dwserver.http.compression import MIN_BODY_BYTES, choose_coding, compress_aside
+from dwserver.http.envelopes import (
+    CONTROL_HEADERS,
+    DISCOVERY_HEADERS,
+    Headers,
+    WorkerEnvelope,
+)
+from dwserver.http.exchange import Exchange
+from dwserver.http.node import NodeFacts
+from dwserver.http.observation import REQUEST_ID_HEADER
+
+_OK: Final = 200
+
+
+class Responder:
+    """Renders replies and refusals in the envelope of their plane."""
+
+    def __init__(self, node: NodeFacts) -> None:
+        self._envelope = WorkerEnvelope(node.features, node.advertised_version)
+        self._is_compression_enabled = node.features.is_compression_enabled
+
+    async def reply(self, exchange: Exchange, reply: Reply) -> web.Response:
+        body = self._body(exchange, reply)
+        response = web.Response(
+            body=body,
+            status=reply.status,
+            headers=self._headers(exchange, reply.status),
+        )
+        headers = response.headers
+        headers[REQUEST_ID_HEADER] = exchange.request_id
+        if reply.headers:
+            headers.update(reply.headers)
+        if self._is_compression_enabled and len(body) >= MIN_BODY_BYTES:
+            await _compress(exchange, response, body)
+        return response
+
+    async def refusal(self, exchange: Exchange, refusal: Refusal) -> web.Response:
+        body = errors.body_of(refusal, exchange.plane)
+        return await self.reply(exchange, Reply(refusal.status, body, refusal.headers))
+
+    def options(self, exchange: Exchange, methods: tuple[str, ...]) -> web.Response:
+        """The empty answer to OPTIONS on a path of the table."""
+        headers = self._headers(exchange, _OK).copy()
+        del headers[hdrs.CONTENT_TYPE]
+        headers[hdrs.ALLOW] = ", ".join((*methods, hdrs.METH_OPTIONS))
+        headers[REQUEST_ID_HEADER] = exchange.request_id
+        return web.Response(status=_OK, headers=headers)
+
+    def _body(self, exchange: Exchange, reply: Reply) -> bytes:
+        if exchange.is_worker:
+            return self._envelope.wrap(reply.body, exchange.version)
+        endpoint = exchange.endpoint
+        if endpoint is not None and endpoint.envelope is not None:
+            return endpoint.envelope.wrap(reply.body, exchange.params, reply.projected)
+        if isinstance(reply.body, bytes):
+            return reply.body
+        return orjson.dumps(reply.body)
+
+    def _headers(self, exchange: Exchange, status: int) -> Headers:
+        if exchange.is_worker:
+            return self._envelope.headers(exchange.version)
+        endpoint = exchange.endpoint
+        # Discovery has no version of its own, but its refusals are the plane's.
+        if endpoint is not None and not endpoint.is_hosted and status == _OK:
+            return DISCOVERY_HEADERS
+        return CONTROL_HEADERS
+
+
+async def _compress(exchange: Exchange, response: web.Response, body: bytes) -> None:
+    accepted = exchange.request.headers.get(hdrs.ACCEPT_ENCODING)
+    if not accepted or hdrs.CONTENT_ENCODING in response.headers:
+        return
+    coding = choose_coding(accepted)
+    if coding is None:
+        return
+    response.body = await compress_aside(body, coding)
+    response.headers[hdrs.CONTENT_ENCODING] = coding.value
+    response.headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING

@@ -1,0 +1,41 @@
+"""The route table of the server: every family's rows, in one place.
+
+A handler module lists its rows as ``ROUTES``; a family that is not named here does
+not exist, and its paths answer 404 ``not_found``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dwserver.http.control_plane import (
+    history,
+    namespaces,
+    workers,
+    workflow_list,
+    workflow_reads,
+    workflow_start,
+)
+from dwserver.http.discovery.handlers import Discovery
+from dwserver.http.route import Route
+from dwserver.http.worker import activity_tasks, polls, registration, workflow_tasks
+
+CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
+    *namespaces.ROUTES,
+    *workflow_list.ROUTES,
+    *workflow_start.ROUTES,
+    *workflow_reads.ROUTES,
+    *history.ROUTES,
+    *workers.ROUTES,
+)
+WORKER_ROUTES: Final[tuple[Route, ...]] = (
+    *registration.ROUTES,
+    *polls.ROUTES,
+    *workflow_tasks.ROUTES,
+    *activity_tasks.ROUTES,
+)
+
+
+def route_table(discovery: Discovery) -> tuple[Route, ...]:
+    """All routes of a process; discovery answers on every node, the rest is gated."""
+    return (*discovery.routes(), *CONTROL_PLANE_ROUTES, *WORKER_ROUTES)

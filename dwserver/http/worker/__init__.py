@@ -1,0 +1,1 @@
+"""Handlers of ``/api/worker`` (``spec/worker-protocol.md``), a file for each family."""

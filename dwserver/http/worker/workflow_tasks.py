@@ -1,0 +1,231 @@
+"""A leased workflow task: history, heartbeat, complete, fail
+(``spec/worker-protocol.md`` §6.4–6.8)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from dwserver.engine.outcome import Rejection
+from dwserver.engine.wire_time import micro
+from dwserver.engine.words import TaskStatus
+from dwserver.http.call import Call, Refusal, Reply
+from dwserver.http.errors import invalid_fields, refuse
+from dwserver.http.request_fields import check_fields, checked
+from dwserver.http.route import Method, worker_route
+from dwserver.http.worker.polls import HISTORY_FIELDS, framing_of, history_request
+from dwserver.http.worker.rejections import or_run_gone, refusal, status
+from dwserver.protocol.commands import parse_commands
+from dwserver.protocol.json_types import JsonObject
+from dwserver.protocol.page_tokens import read_page_token
+from dwserver.protocol.payloads.records import AVRO_CODEC
+from dwserver.protocol.reasons import Plane, Reason
+from dwserver.protocol.validation import ANY, INTEGER, OBJECT, TEXT, Field, required
+from dwserver.services.catalog import Services
+from dwserver.services.workflow_tasks import TaskRef
+
+LEASE_FIELDS: Final = (
+    Field("lease_owner", required=True),
+    Field("workflow_task_attempt", INTEGER, required=True, minimum=1),
+)
+PAGE_FIELDS: Final = (
+    *LEASE_FIELDS,
+    Field("next_history_page_token"),
+    Field("page_token"),
+    *HISTORY_FIELDS,
+)
+FAIL_FIELDS: Final = (
+    *LEASE_FIELDS,
+    Field("failure", OBJECT, required=True),
+    Field("failure.message", TEXT, required=True),
+    Field("failure.type", TEXT),
+    Field("failure.stack_trace", TEXT),
+)
+COMPLETE_FIELDS: Final = (*LEASE_FIELDS, Field("commands", ANY))
+
+# How a worker says that it has nothing to say (spec/client-compatibility.md §15.4).
+WAITING_TYPE: Final = "workflowtaskwaitingforhistory"
+WAITING_MESSAGE: Final = "workflow task waiting for scheduled history:"
+
+# Refusals of the engine itself: the completion was looked at and not recorded.
+NOT_RECORDED: Final = frozenset(
+    {
+        Reason.INVALID_COMMANDS,
+        Reason.RUN_NOT_FOUND,
+        Reason.RUN_ALREADY_CLOSED,
+        Reason.RUN_TIMED_OUT,
+        Reason.TASK_NOT_WORKFLOW,
+    }
+)
+
+
+async def workflow_task_history(services: Services, call: Call) -> Reply:
+    """A further page of the history that the poll began."""
+    values, errors = check_fields(call.body, PAGE_FIELDS)
+    # Workers up to 0.3 use the short name.
+    token = values["next_history_page_token"] or values["page_token"]
+    if token is None and "page_token" not in errors:
+        name = "next_history_page_token"
+        errors.setdefault(name, [required(name)])
+    if errors:
+        raise invalid_fields(errors)
+    ref = _task_ref(call, values)
+    after = read_page_token(token)
+    if after is None:
+        raise refuse(
+            Reason.INVALID_PAGE_TOKEN,
+            Plane.WORKER,
+            "The history page token cannot be read.",
+            **_identity(ref),
+        )
+    members = await or_run_gone(
+        services.workflow_tasks.history(
+            ref,
+            after=after,
+            framing=framing_of(call),
+            wanted=history_request(values, services.limits),
+        )
+    )
+    if isinstance(members, Rejection):
+        raise _refusal(members, ref)
+    head = orjson.dumps(_identity(ref))
+    return Reply(200, b"%b,%b}" % (head[:-1], members))
+
+
+async def heartbeat_workflow_task(services: Services, call: Call) -> Reply:
+    """Renew the lease."""
+    ref = _task_ref(call, checked(call.body, LEASE_FIELDS))
+    renewed = await or_run_gone(services.workflow_tasks.heartbeat(ref))
+    if isinstance(renewed, Rejection):
+        raise _refusal(renewed, ref)
+    body = {
+        **_identity(ref),
+        "lease_owner": ref.owner,
+        "renewed": True,
+        "lease_expires_at": micro(renewed.lease_expires_at),
+        "run_status": renewed.run.status,
+        "task_status": TaskStatus.LEASED,
+        "reason": None,
+    }
+    return Reply(200, body)
+
+
+async def complete_workflow_task(services: Services, call: Call) -> Reply:
+    """Apply the commands, all or none."""
+    values, errors = check_fields(call.body, COMPLETE_FIELDS)
+    commands, wrong = parse_commands(values["commands"], run_codec=AVRO_CODEC)
+    errors.update(wrong)
+    if errors:
+        raise invalid_fields(errors)
+    ref = _task_ref(call, values)
+    done = await or_run_gone(services.workflow_tasks.complete(ref, commands))
+    if isinstance(done, Rejection):
+        if done.reason in NOT_RECORDED:
+            return _not_recorded(done, ref)
+        raise _refusal(done, ref)
+    body = {
+        **_identity(ref),
+        "outcome": "completed",
+        "recorded": True,
+        "run_id": done.run_id,
+        "run_status": done.run_status,
+        "created_task_ids": done.created_task_ids,
+        "reason": None,
+    }
+    return Reply(200, body)
+
+
+async def fail_workflow_task(services: Services, call: Call) -> Reply:
+    """The worker could not process the task; the workflow has not failed."""
+    values = checked(call.body, FAIL_FIELDS)
+    ref = _task_ref(call, values)
+    message = values["failure.message"]
+    failed = await or_run_gone(
+        services.workflow_tasks.fail(
+            ref,
+            message=message,
+            is_waiting=_is_waiting(message, values["failure.type"]),
+        )
+    )
+    if isinstance(failed, Rejection):
+        raise _refusal(failed, ref)
+    body = {
+        **_identity(ref),
+        "outcome": failed.outcome,
+        "recorded": True,
+        "reason": None,
+        "next_task_id": None,
+    }
+    return Reply(200, body)
+
+
+def _is_waiting(message: str, failure_type: str | None) -> bool:
+    if failure_type is not None and failure_type.strip().lower() == WAITING_TYPE:
+        return True
+    return message.lower().startswith(WAITING_MESSAGE)
+
+
+def _task_ref(call: Call, values: JsonObject) -> TaskRef:
+    return TaskRef(
+        namespace=call.namespace,
+        task_id=call.params["task_id"],
+        owner=values["lease_owner"],
+        attempt=values["workflow_task_attempt"],
+    )
+
+
+def _identity(ref: TaskRef) -> JsonObject:
+    """How every answer names the task: as the worker did."""
+    return {"task_id": ref.task_id, "workflow_task_attempt": ref.attempt}
+
+
+def _refusal(rejection: Rejection, ref: TaskRef) -> Refusal:
+    identity = _identity(ref)
+    if rejection.reason == Reason.STRUCTURAL_LIMIT_EXCEEDED:
+        identity["outcome"] = "rejected"
+    return refusal(rejection, **identity)
+
+
+def _not_recorded(rejection: Rejection, ref: TaskRef) -> Reply:
+    # The outcome word says what was asked for, not what happened (§6.8).
+    body = {
+        **_identity(ref),
+        "outcome": "completed",
+        "recorded": False,
+        "run_id": None,
+        "run_status": None,
+        "created_task_ids": [],
+        "reason": rejection.reason,
+        "message": rejection.message,
+        "error": rejection.message,
+    }
+    return Reply(status(rejection), body)
+
+
+ROUTES = (
+    worker_route(
+        Method.POST,
+        "/workflow-tasks/{task_id}/history",
+        operation="workflow_task_history",
+        handler=workflow_task_history,
+    ),
+    worker_route(
+        Method.POST,
+        "/workflow-tasks/{task_id}/heartbeat",
+        operation="heartbeat_workflow_task",
+        handler=heartbeat_workflow_task,
+    ),
+    worker_route(
+        Method.POST,
+        "/workflow-tasks/{task_id}/complete",
+        operation="complete_workflow_task",
+        handler=complete_workflow_task,
+    ),
+    worker_route(
+        Method.POST,
+        "/workflow-tasks/{task_id}/fail",
+        operation="fail_workflow_task",
+        handler=fail_workflow_task,
+    ),
+)

@@ -1,0 +1,150 @@
+"""The HTTP edge of a node: authentication, readiness, discovery, routes, listener."""
+
+from __future__ import annotations
+
+from dwserver.config.settings import Settings
+from dwserver.http.auth.authenticator import Authenticator, Credentials
+from dwserver.http.auth.drivers import build_authenticator
+from dwserver.http.discovery.cluster_info import ClusterInfo, LiveBlocks
+from dwserver.http.discovery.handlers import Discovery
+from dwserver.http.discovery.readiness import Probes, Readiness, SchemaState
+from dwserver.http.node import BackendFailures
+from dwserver.http.observation import Observer
+from dwserver.http.pipeline import Pipeline
+from dwserver.http.routes import route_table
+from dwserver.http.server import HttpServer, ListenerSettings
+from dwserver.protocol.json_types import JsonObject
+from dwserver.roles.core import Core
+from dwserver.roles.identity import node_facts, server_facts
+from dwserver.runtime.clock import Clock
+from dwserver.runtime.ids import IdSource
+from dwserver.runtime.metrics import Metrics
+from dwserver.services.fleet import routing_drains, worker_fleet
+from dwserver.services.runs import RunContended
+from dwserver.store.api import Store, StoreError
+
+MICROS = 1_000_000
+
+
+def build_readiness(
+    settings: Settings, core: Core, authenticator: Authenticator, clock: Clock
+) -> Readiness:
+    store = core.store
+
+    async def cache() -> None:
+        """Coordination within one process cannot fail."""
+
+    return Readiness(
+        Probes(
+            database=store.ping,
+            schema=lambda: _schema_state(store),
+            namespace_exists=core.services.namespaces.exists,
+            default_namespace=settings.server.default_namespace.lower(),
+            cache=cache,
+            cache_store="memory",
+            auth=authenticator.state,
+        ),
+        now=clock.now,
+    )
+
+
+async def _schema_state(store: Store) -> SchemaState:
+    report = await store.migration_report()
+    return SchemaState(
+        has_ledger=report.has_ledger,
+        pending=report.pending,
+        blocking=report.pending,
+        missing_tables=report.missing_tables,
+    )
+
+
+def build_http_server(
+    settings: Settings,
+    core: Core,
+    *,
+    clock: Clock,
+    ids: IdSource,
+    metrics: Metrics,
+) -> HttpServer:
+    node = node_facts(settings)
+    authenticator = _authenticator(settings)
+    readiness = build_readiness(settings, core, authenticator, clock)
+    cluster_info = ClusterInfo(
+        server_facts(settings),
+        node,
+        live=_live_blocks(settings, core),
+        readiness=readiness,
+    )
+    discovery = Discovery(readiness, cluster_info, node.identity, now=clock.now)
+    pipeline = Pipeline(
+        route_table(discovery),
+        core.services,
+        node,
+        authenticator=authenticator,
+        bootstrap=readiness,
+        namespace_exists=core.services.namespaces.exists,
+        failures=BackendFailures(unavailable=(StoreError,), contended=(RunContended,)),
+        observer=Observer(metrics, ids.next),
+    )
+
+    def release_polls() -> None:
+        core.matcher.drain()
+        core.waiters.release_all()
+
+    return HttpServer(
+        pipeline,
+        ListenerSettings(
+            host=settings.http.host,
+            port=settings.http.port,
+            drain_delay_seconds=settings.shutdown.drain_seconds,
+            shutdown_timeout_seconds=settings.shutdown.timeout_seconds,
+        ),
+        begin_drain=readiness.begin_drain,
+        release_polls=release_polls,
+    )
+
+
+def _authenticator(settings: Settings) -> Authenticator:
+    auth = settings.auth
+    return build_authenticator(
+        auth.driver,
+        tokens=Credentials(
+            worker=auth.worker_token,
+            operator=auth.operator_token,
+            admin=auth.admin_token,
+            shared=auth.shared_token,
+            accepts_shared=auth.accepts_shared_credential,
+        ),
+        signature_keys=Credentials(
+            worker=auth.worker_signature_key,
+            operator=auth.operator_signature_key,
+            admin=auth.admin_signature_key,
+            shared=auth.shared_signature_key,
+            accepts_shared=auth.accepts_shared_credential,
+        ),
+    )
+
+
+def _live_blocks(settings: Settings, core: Core) -> LiveBlocks:
+    repair = settings.repair
+    policy: JsonObject = {
+        "redispatch_after_seconds": repair.redispatch_after_seconds,
+        "loop_throttle_seconds": repair.loop_throttle_seconds,
+        "scan_limit": repair.scan_limit,
+        "scan_strategy": "scope_fair_round_robin",
+        "failure_backoff_max_seconds": repair.failure_backoff_max_seconds,
+        "failure_backoff_strategy": "exponential_by_repair_count",
+    }
+    workers = core.services.workers
+    expires_after = settings.compatibility.heartbeat_ttl_seconds * MICROS
+
+    async def task_repair() -> JsonObject:
+        return {"policy": policy}
+
+    return LiveBlocks(
+        worker_fleet=lambda namespace: worker_fleet(
+            workers, namespace, expires_after=expires_after
+        ),
+        task_repair=task_repair,
+        routing_drains=routing_drains,
+    )

@@ -1,0 +1,49 @@
+"""The live workers of a namespace (``spec/topology-and-operations.md §1.4, §5.8``)."""
+
+from __future__ import annotations
+
+from dwserver.engine.wire_time import micro
+from dwserver.protocol.json_types import JsonObject
+from dwserver.services.workers import Workers
+
+
+async def worker_fleet(
+    workers: Workers, namespace: str, *, expires_after: int
+) -> JsonObject:
+    """Workers heard of lately; ``expires_after`` (microseconds) is how long a
+    heartbeat is shown to last."""
+    found = [
+        worker
+        for worker in await workers.find_all(namespace)
+        if workers.status(worker) != "stale"
+    ]
+    found.sort(key=lambda worker: worker.worker_id)
+    return {
+        "namespace": namespace,
+        "active_workers": len(found),
+        "active_worker_scopes": len(found),
+        "queues": sorted({worker.task_queue for worker in found}),
+        "build_ids": sorted({w.build_id for w in found if w.build_id is not None}),
+        "workers": [
+            {
+                "worker_id": worker.worker_id,
+                "queues": [worker.task_queue],
+                "build_ids": [worker.build_id] if worker.build_id else [],
+                "recorded_at": micro(worker.last_heartbeat_at),
+                "expires_at": micro(worker.last_heartbeat_at + expires_after),
+            }
+            for worker in found
+        ],
+    }
+
+
+async def routing_drains() -> JsonObject:
+    """No cohort can be drained in this build, so no queue has drains."""
+    return {
+        "queues_with_drains": 0,
+        "draining_build_id_count": 0,
+        "active_worker_count": 0,
+        "draining_worker_count": 0,
+        "stale_worker_count": 0,
+        "queues": [],
+    }

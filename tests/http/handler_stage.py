@@ -1,0 +1,228 @@
+"""A stage for one handler: services that note every call and answer as prepared.
+
+A handler that calls what was not prepared fails the test, so a test without prepared
+answers shows that a refused request reached no service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+from aiohttp import web
+
+from dwserver.http.auth.principal import ANONYMOUS
+from dwserver.http.call import Call, Refusal, Reply
+from dwserver.http.errors import body_of
+from dwserver.http.route import Method, Route
+from dwserver.http.router import Router
+from dwserver.protocol.payloads.framing import Framing
+from dwserver.protocol.reasons import Plane
+from dwserver.protocol.versions import WorkerVersion
+from dwserver.services.catalog import RequestLimits, Services
+
+NAMESPACE = "orders"
+# 2026-04-13T12:00:00Z
+NOW = 1_776_081_600_000_000
+MICROS = 1_000_000
+
+LIMITS = RequestLimits(
+    poll_timeout_seconds=30,
+    history_page_default=500,
+    history_page_max=1000,
+    payload_bytes=2_097_152,
+    memo_bytes=262_144,
+    search_attributes=100,
+    search_attribute_key_length=128,
+    search_attribute_value_bytes=2048,
+    retention_days=30,
+    default_task_queue="default",
+    worker_heartbeat_interval_seconds=60,
+    control_plane_framing=Framing.WRAPPER,
+    compatibility=None,
+)
+
+
+@dataclass(frozen=True)
+class Noted:
+    """One call of a service."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+
+@dataclass
+class Answer:
+    """What came back: the members of the body, as the plane's envelope gets them."""
+
+    status: int
+    body: dict[str, Any]
+    reply: Reply | None = None
+
+
+class _Service:
+    def __init__(self, name: str, stage: Stage) -> None:
+        self._name = name
+        self._stage = stage
+
+    def __getattr__(self, method: str) -> Any:
+        name = f"{self._name}.{method}"
+        if name in self._stage.facts:
+            return self._stage.facts[name]
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            self._stage.calls.append(Noted(name, arguments, options))
+            if name not in self._stage.answers:
+                raise AssertionError(f"{name} was called")
+            answer = self._stage.answers[name]
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer(*arguments, **options) if callable(answer) else answer
+
+        return call
+
+
+@dataclass
+class Stage:
+    """``answers`` by ``service.method``: a value, an exception, or a function of the
+    arguments. ``facts``: attributes and synchronous methods."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    calls: list[Noted] = field(default_factory=list)
+    limits: RequestLimits = LIMITS
+    is_connected: bool = True
+
+    def __post_init__(self) -> None:
+        self.facts.setdefault("workers.stale_after", 60 * MICROS)
+        self.facts.setdefault("workers.status", lambda worker: worker.status)
+
+    @property
+    def services(self) -> Services:
+        names = (
+            "namespaces",
+            "workers",
+            "polls",
+            "deliveries",
+            "workflow_tasks",
+            "activity_tasks",
+            "workflows",
+        )
+        return Services(
+            **{name: cast(Any, _Service(name, self)) for name in names},
+            limits=self.limits,
+            now=lambda: NOW,
+            next_id=lambda: "01jzmade00000000000000000a",
+        )
+
+    @property
+    def called(self) -> list[str]:
+        return [noted.name for noted in self.calls]
+
+    async def ask(
+        self,
+        handler: Callable[[Services, Call], Any],
+        *,
+        body: Any = None,
+        params: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        version: WorkerVersion | None = None,
+    ) -> Answer:
+        call = Call(
+            cast(web.BaseRequest, _Request(self)),
+            handler.__name__,
+            params or {},
+            query or {},
+            {} if body is None else body,
+            ANONYMOUS,
+            NAMESPACE,
+            "request-1",
+            version or WorkerVersion(1, 20),
+        )
+        plane = _plane(handler)
+        try:
+            reply = await handler(self.services, call)
+        except Refusal as refusal:
+            body = orjson.loads(orjson.dumps(body_of(refusal, plane)))
+            return Answer(refusal.status, body)
+        raw = reply.body
+        text = raw if isinstance(raw, bytes) else orjson.dumps(raw)
+        return Answer(reply.status, orjson.loads(text), reply)
+
+
+def _plane(handler: Callable[[Services, Call], Any]) -> Plane:
+    is_worker = ".worker." in handler.__module__
+    return Plane.WORKER if is_worker else Plane.CONTROL
+
+
+class _Transport:
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def is_closing(self) -> bool:
+        return not self._stage.is_connected
+
+
+class _Request:
+    """As much of a request as a handler looks at."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.transport = _Transport(stage)
+
+
+# recordings --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A request to the reference server and its answer. ``answer`` of a validation
+    error lists the fields; others hold ``<id>``, ``<micros>``, ``<offset>`` and
+    ``<text>`` where the value means nothing."""
+
+    name: str
+    method: str
+    path: str
+    body: Any
+    status: int
+    answer: dict[str, Any]
+
+
+def recordings(folder: str, name: str) -> list[Recording]:
+    path = Path(__file__).parent / folder / "fixtures" / f"{name}.json"
+    return [Recording(**row) for row in orjson.loads(path.read_bytes())]
+
+
+class Handlers:
+    """Finds the handler of a recorded request in the routes of some modules."""
+
+    def __init__(self, *tables: Iterable[Route]) -> None:
+        self._router = Router(
+            (route.method.value, route.path, route)
+            for table in tables
+            for route in table
+        )
+
+    def find(self, recording: Recording) -> tuple[Route, dict[str, str]]:
+        match = self._router.find(recording.path.split("?")[0])
+        assert match is not None, recording.path
+        route = match.resource.endpoints[Method(recording.method)]
+        return route, dict(zip(route.parameters, match.values, strict=True))
+
+
+def masked(value: Any) -> Any:
+    """An answer of ours with the same masks as the recordings."""
+    if isinstance(value, dict):
+        return {key: masked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if len(value) == 26 and value.isalnum():
+        return "<id>"
+    if value.startswith("20") and value[10:11] == "T":
+        return "<micros>" if value.endswith("Z") else "<offset>"
+    return "<text>" if " " in value else value
