@@ -44,6 +44,37 @@ _Row = TypeVar("_Row")
 class Draft:
     """The mutable workspace of decisions about one run; see the module text."""
 
+    __slots__ = (
+        "_attempts",
+        "_base_version",
+        "_changed_activities",
+        "_changed_tasks",
+        "_changed_timers",
+        "_commands",
+        "_failures",
+        "_fields",
+        "_history_bytes",
+        "_lease_guards",
+        "_new_activities",
+        "_new_tasks",
+        "_new_timers",
+        "_released",
+        "_run",
+        "activities",
+        "context",
+        "created",
+        "events",
+        "input",
+        "instance",
+        "last_sequence",
+        "last_step",
+        "new_instance",
+        "output",
+        "tasks",
+        "timers",
+        "touched",
+    )
+
     def __init__(self, state: RunState, context: Context) -> None:
         self._run = state.run
         self._fields: dict[str, Any] = {}

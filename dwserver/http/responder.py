@@ -31,12 +31,22 @@ class Responder:
         self._is_compression_enabled = node.features.is_compression_enabled
 
     async def reply(self, exchange: Exchange, reply: Reply) -> web.Response:
+        endpoint = exchange.endpoint
+        if endpoint is not None and not endpoint.is_hosted:
+            # Discovery has no version of its own; its refusals are the plane's.
+            return await self._render(exchange, reply, DISCOVERY_HEADERS)
+        return await self._render(exchange, reply, self._headers(exchange))
+
+    async def refusal(self, exchange: Exchange, refusal: Refusal) -> web.Response:
+        body = errors.body_of(refusal, exchange.plane)
+        reply = Reply(refusal.status, body, refusal.headers)
+        return await self._render(exchange, reply, self._headers(exchange))
+
+    async def _render(
+        self, exchange: Exchange, reply: Reply, base: Headers
+    ) -> web.Response:
         body = self._body(exchange, reply)
-        response = web.Response(
-            body=body,
-            status=reply.status,
-            headers=self._headers(exchange, reply.status),
-        )
+        response = web.Response(body=body, status=reply.status, headers=base)
         headers = response.headers
         headers[REQUEST_ID_HEADER] = exchange.request_id
         if reply.headers:
@@ -45,13 +55,9 @@ class Responder:
             await _compress(exchange, response, body)
         return response
 
-    async def refusal(self, exchange: Exchange, refusal: Refusal) -> web.Response:
-        body = errors.body_of(refusal, exchange.plane)
-        return await self.reply(exchange, Reply(refusal.status, body, refusal.headers))
-
     def options(self, exchange: Exchange, methods: tuple[str, ...]) -> web.Response:
         """The empty answer to OPTIONS on a path of the table."""
-        headers = self._headers(exchange, _OK).copy()
+        headers = self._headers(exchange).copy()
         del headers[hdrs.CONTENT_TYPE]
         headers[hdrs.ALLOW] = ", ".join((*methods, hdrs.METH_OPTIONS))
         headers[REQUEST_ID_HEADER] = exchange.request_id
@@ -67,13 +73,9 @@ class Responder:
             return reply.body
         return orjson.dumps(reply.body)
 
-    def _headers(self, exchange: Exchange, status: int) -> Headers:
+    def _headers(self, exchange: Exchange) -> Headers:
         if exchange.is_worker:
             return self._envelope.headers(exchange.version)
-        endpoint = exchange.endpoint
-        # Discovery has no version of its own, but its refusals are the plane's.
-        if endpoint is not None and not endpoint.is_hosted and status == _OK:
-            return DISCOVERY_HEADERS
         return CONTROL_HEADERS
 
 

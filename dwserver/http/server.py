@@ -60,7 +60,8 @@ class HttpServer:
         self._server: web.Server | None = None
         self._runner: web.ServerRunner | None = None
         self._is_draining = False
-        self._in_flight = 0
+        # Connections with a request that is not answered yet.
+        self._busy: set[web.RequestHandler] = set()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
@@ -112,7 +113,13 @@ class HttpServer:
         await asyncio.sleep(self._settings.drain_delay_seconds)
         for site in self._runner.sites:
             await site.stop()
-        self._server.pre_shutdown()
+        # Requests that have arrived become busy before the idle ones are closed.
+        await asyncio.sleep(0)
+        for connection in self._server.connections:
+            if connection in self._busy:
+                connection.close()
+            else:
+                connection.force_close()
         self._release_polls()
         await self._is_idle.wait()
 
@@ -124,11 +131,12 @@ class HttpServer:
             await runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
-        self._in_flight += 1
+        connection = request.protocol
+        self._busy.add(connection)
         self._is_idle.clear()
         try:
             return await self._pipeline.handle(request)
         finally:
-            self._in_flight -= 1
-            if not self._in_flight:
+            self._busy.discard(connection)
+            if not self._busy:
                 self._is_idle.set()

@@ -19,6 +19,7 @@ from dwserver.roles.errors import BootError
 from dwserver.roles.http import build_http_server
 from dwserver.runtime.clock import SystemClock
 from dwserver.runtime.ids import UlidSource
+from dwserver.runtime.memory import tune_garbage_collection
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.metrics_server import MetricsServer
 from dwserver.runtime.signals import ShutdownSignals
@@ -36,6 +37,7 @@ async def serve_node(settings: Settings, *, on_ready: Callable[[], None]) -> Non
     _compose(settings, supervisor, metrics)
     with ShutdownSignals() as signals:
         await supervisor.start()
+        tune_garbage_collection()
         _log.info("node_started", server_id=settings.server.server_id)
         on_ready()
         failed = asyncio.create_task(supervisor.wait_for_failure())

@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from dwserver.services.fresh_cache import FreshCache
 from dwserver.store.api import Namespace, Store
+
+MAX_CACHED = 10_000
 
 
 class Namespaces:
     """Every request asks whether its namespace exists; ``cache_ttl`` (microseconds)
-    bounds how long an answer is believed. Only existing names are remembered."""
+    bounds how long an answer is believed."""
 
     def __init__(self, store: Store, *, now: Callable[[], int], cache_ttl: int) -> None:
         self._store = store
         self._now = now
-        self._cache_ttl = cache_ttl
-        self._known: dict[str, int] = {}
+        self._known = FreshCache(
+            store.find_namespace, now=now, ttl=cache_ttl, max_entries=MAX_CACHED
+        )
 
     async def exists(self, name: str) -> bool:
-        seen_at = self._known.get(name)
-        if seen_at is not None and seen_at + self._cache_ttl > self._now():
-            return True
-        if await self._store.find_namespace(name) is None:
-            self._known.pop(name, None)
-            return False
-        self._known[name] = self._now()
-        return True
+        return await self._known.get(name) is not None
 
     async def find_all(self) -> list[Namespace]:
         return await self._store.list_namespaces()

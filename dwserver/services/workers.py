@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dwserver.engine.outcome import Rejection
+from dwserver.services.fresh_cache import FreshCache
 from dwserver.store.api import Store, WorkerRegistration
 
 MAX_CACHED = 50_000
-
-
-@dataclass(slots=True)
-class _Cached:
-    worker: WorkerRegistration
-    read_at: int
 
 
 class Workers:
@@ -35,9 +29,10 @@ class Workers:
     ) -> None:
         self._store = store
         self._now = now
-        self._cache_ttl = cache_ttl
         self.stale_after = stale_after
-        self._cache: OrderedDict[tuple[str, str], _Cached] = OrderedDict()
+        self._known = FreshCache(
+            self._read, now=now, ttl=cache_ttl, max_entries=MAX_CACHED
+        )
         self._seen: dict[tuple[str, str], None] = {}
 
     async def register(
@@ -69,15 +64,10 @@ class Workers:
 
     async def find(self, namespace: str, worker_id: str) -> WorkerRegistration | None:
         """The registration, possibly as old as the cache allows."""
-        cached = self._cache.get((namespace, worker_id))
-        if cached is not None and cached.read_at + self._cache_ttl > self._now():
-            return cached.worker
-        worker = await self._store.find_worker(namespace, worker_id)
-        if worker is None:
-            self._cache.pop((namespace, worker_id), None)
-        else:
-            self._keep(worker)
-        return worker
+        return await self._known.get((namespace, worker_id))
+
+    async def _read(self, key: tuple[str, str]) -> WorkerRegistration | None:
+        return await self._store.find_worker(*key)
 
     async def heartbeat(
         self, namespace: str, worker_id: str, details: Mapping[str, object]
@@ -85,7 +75,7 @@ class Workers:
         """Note that the worker lives, with what it reports about itself."""
         worker = await self._store.find_worker(namespace, worker_id)
         if worker is None:
-            self._cache.pop((namespace, worker_id), None)
+            self._known.forget((namespace, worker_id))
             return None
         worker = replace(
             worker,
@@ -107,7 +97,7 @@ class Workers:
             await self._store.touch_workers(list(seen), at=self._now())
 
     async def deregister(self, namespace: str, worker_id: str) -> bool:
-        self._cache.pop((namespace, worker_id), None)
+        self._known.forget((namespace, worker_id))
         self._seen.pop((namespace, worker_id), None)
         return await self._store.delete_worker(namespace, worker_id)
 
@@ -122,11 +112,7 @@ class Workers:
         return "stale" if is_stale else worker.status
 
     def _keep(self, worker: WorkerRegistration) -> None:
-        key = (worker.namespace, worker.worker_id)
-        self._cache[key] = _Cached(worker, self._now())
-        self._cache.move_to_end(key)
-        while len(self._cache) > MAX_CACHED:
-            self._cache.popitem(last=False)
+        self._known.put((worker.namespace, worker.worker_id), worker)
 
 
 def _changed_type(known: Mapping[str, str], sent: Mapping[str, str]) -> str | None:

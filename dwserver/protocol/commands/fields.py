@@ -109,10 +109,12 @@ class CommandFields:
             if is_required:
                 self.report(name, required(self.path_of(name)))
             return None
-        return self.bounded_integer(name, value, minimum, MAX_DURATION_SECONDS)
+        return self.bounded_integer(
+            name, value, minimum=minimum, maximum=MAX_DURATION_SECONDS
+        )
 
     def bounded_integer(
-        self, name: str, value: JsonValue, minimum: int, maximum: int
+        self, name: str, value: JsonValue, *, minimum: int, maximum: int
     ) -> int | None:
         """``value`` found at ``name``, which may lie deeper in the command."""
         number = as_whole_number(value)

@@ -40,12 +40,13 @@ def _max_attempts(fields: CommandFields, policy: JsonObject) -> int:
     value = policy.get("max_attempts")
     if value is None:
         return 1
-    return fields.bounded_integer(f"{FIELD}.max_attempts", value, 1, MAX_COUNT) or 1
+    name = f"{FIELD}.max_attempts"
+    return fields.bounded_integer(name, value, minimum=1, maximum=MAX_COUNT) or 1
 
 
 def _backoff(fields: CommandFields, policy: JsonObject) -> tuple[int, ...]:
     delays = (
-        fields.bounded_integer(name, value, 0, MAX_DURATION_SECONDS)
+        fields.bounded_integer(name, value, minimum=0, maximum=MAX_DURATION_SECONDS)
         for name, value in _members(fields, policy, "backoff_seconds")
     )
     return tuple(delay for delay in delays if delay is not None)

@@ -19,7 +19,12 @@ from typing import Any
 import asyncpg
 
 from dwserver.store.api import StoreUnavailable
-from dwserver.store.postgres.errors import FAULTS, is_session_lost, to_store_error
+from dwserver.store.postgres.errors import (
+    FAULTS,
+    is_session_lost,
+    to_store_error,
+    write_with_retries,
+)
 
 # Without sorted or hashed scans every statement below sql/ follows its index from the
 # first row on; jit would compile statements that run for a millisecond.
@@ -85,7 +90,7 @@ async def _keep_session(connection: asyncpg.Connection) -> None:
     """Instead of asyncpg's reset, which costs a round trip and undoes the profile."""
 
 
-class ReadPool:
+class ConnectionPool:
     """Connections for loads and set operations, opened as they are needed."""
 
     def __init__(self, options: ConnectionOptions, *, size: int) -> None:
@@ -119,16 +124,29 @@ class ReadPool:
         self._pool = None
 
     async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
-        """Rows of one statement; StoreUnavailable or StoreError."""
+        """Rows of a reading statement; StoreUnavailable or StoreError."""
+        try:
+            return await self._run(sql, *args)
+        except FAULTS as error:
+            raise to_store_error(error, is_writing=False) from error
+
+    async def write(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        """As ``fetch``, of a writing statement that is not part of a commit."""
+        return await write_with_retries(lambda: self._run(sql, *args))
+
+    async def _run(self, sql: str, *args: object) -> list[asyncpg.Record]:
         if self._pool is None:
             raise StoreUnavailable("the store is not open")
         try:
-            async with self._pool.acquire(
+            connection = await self._pool.acquire(
                 timeout=self._options.command_timeout_seconds
-            ) as connection:
-                return await fetch(connection, self._options, sql, *args)
+            )
         except FAULTS as error:
             raise to_store_error(error, is_writing=False) from error
+        try:
+            return await fetch(connection, self._options, sql, *args)
+        finally:
+            await self._pool.release(connection)
 
 
 class Writers:
@@ -172,9 +190,12 @@ class Writers:
             self._free.put_nowait(connection)
 
     async def _connect(self) -> asyncpg.Connection:
+        connection: asyncpg.Connection | None = None
         try:
             connection = await asyncpg.connect(**self._options.arguments())
             await prepare_session(connection, self._options)
         except FAULTS as error:
+            if connection is not None:
+                connection.terminate()
             raise to_store_error(error, is_writing=False) from error
         return connection

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
 import asyncpg
 
 from dwserver.store.api import StoreError, StoreUnavailable
+
+Rows = TypeVar("Rows")
+
+_MAX_ATTEMPTS: Final = 3
 
 # The server refused or ended the session, or is not the writable one (any more).
 _REFUSALS = (
@@ -51,3 +58,26 @@ def to_store_error(error: BaseException, *, is_writing: bool) -> StoreError:
         return StoreError(message)
     is_unknown = is_writing and not isinstance(error, _REFUSALS)
     return StoreUnavailable(message, is_applied_unknown=is_unknown)
+
+
+async def write_with_retries(write: Callable[[], Awaitable[Rows]]) -> Rows:
+    """The result of ``write``, which is repeated after a transient fault."""
+    for attempt in range(1, _MAX_ATTEMPTS + 1):
+        try:
+            return await write()
+        except FAULTS as error:
+            if attempt == _MAX_ATTEMPTS or not _is_transient(error):
+                raise to_store_error(error, is_writing=True) from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Certainly not applied, and likely to succeed when it is repeated: two processes
+    locked in different orders, or reserved the same workflow id at once."""
+    if isinstance(error, asyncpg.exceptions.UniqueViolationError):
+        return bool(error.constraint_name == "instances_pkey")
+    return isinstance(
+        error,
+        asyncpg.exceptions.DeadlockDetectedError
+        | asyncpg.exceptions.SerializationError,
+    )

@@ -6,7 +6,7 @@ from dwserver.engine.model import Failure
 from dwserver.engine.words import StatusBucket
 from dwserver.store.api import RunCursor, RunFilter, RunView
 from dwserver.store.postgres.blocks import block
-from dwserver.store.postgres.connections import ReadPool
+from dwserver.store.postgres.connections import ConnectionPool
 from dwserver.store.postgres.records import decode_failure, decode_run_view
 
 _FIND_RUN_VIEW = block("find_run_view")
@@ -32,11 +32,11 @@ LIST_RUNS = _in_any_bucket()
 class OperatorReads:
     """The reads for operators of the Store (:class:`dwserver.store.api.Store`)."""
 
-    def __init__(self, reads: ReadPool) -> None:
-        self._reads = reads
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
     async def find_run_view(self, namespace: str, run_id: str) -> RunView | None:
-        rows = await self._reads.fetch(_FIND_RUN_VIEW, namespace, run_id)
+        rows = await self._pool.fetch(_FIND_RUN_VIEW, namespace, run_id)
         return decode_run_view(rows[0]) if rows else None
 
     async def list_runs(
@@ -47,19 +47,19 @@ class OperatorReads:
         text, bucket = run_filter.text or None, run_filter.bucket
         workflow_type = run_filter.workflow_type
         if workflow_type is not None:
-            rows = await self._reads.fetch(
+            rows = await self._pool.fetch(
                 _LIST_RUNS_OF_TYPE, *page, text, workflow_type, bucket
             )
         elif bucket is not None:
-            rows = await self._reads.fetch(_LIST_RUNS_IN_BUCKET, *page, text, bucket)
+            rows = await self._pool.fetch(_LIST_RUNS_IN_BUCKET, *page, text, bucket)
         else:
-            rows = await self._reads.fetch(LIST_RUNS, *page, text)
+            rows = await self._pool.fetch(LIST_RUNS, *page, text)
         return list(map(decode_run_view, rows))
 
     async def runs_of_instance(self, namespace: str, workflow_id: str) -> list[RunView]:
-        rows = await self._reads.fetch(_LIST_RUNS_OF_INSTANCE, namespace, workflow_id)
+        rows = await self._pool.fetch(_LIST_RUNS_OF_INSTANCE, namespace, workflow_id)
         return list(map(decode_run_view, rows))
 
     async def failures_of_run(self, run_id: str, *, limit: int) -> list[Failure]:
-        rows = await self._reads.fetch(_LIST_FAILURES_OF_RUN, run_id, limit)
+        rows = await self._pool.fetch(_LIST_FAILURES_OF_RUN, run_id, limit)
         return list(map(decode_failure, rows))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dwserver.store.api import Namespace, WorkerRegistration
 from dwserver.store.postgres.blocks import block
-from dwserver.store.postgres.connections import ReadPool
+from dwserver.store.postgres.connections import ConnectionPool
 from dwserver.store.postgres.records import decode_namespace, decode_worker
 from dwserver.store.postgres.rows import encode_json, encode_optional
 
@@ -24,18 +24,18 @@ _LIST_WORKERS = block("list_workers")
 class Registry:
     """Namespaces and workers of the Store (:class:`dwserver.store.api.Store`)."""
 
-    def __init__(self, reads: ReadPool) -> None:
-        self._reads = reads
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
     async def list_namespaces(self) -> list[Namespace]:
-        return list(map(decode_namespace, await self._reads.fetch(_LIST_NAMESPACES)))
+        return list(map(decode_namespace, await self._pool.fetch(_LIST_NAMESPACES)))
 
     async def find_namespace(self, name: str) -> Namespace | None:
-        rows = await self._reads.fetch(_FIND_NAMESPACE, name)
+        rows = await self._pool.fetch(_FIND_NAMESPACE, name)
         return decode_namespace(rows[0]) if rows else None
 
     async def create_namespace(self, namespace: Namespace) -> bool:
-        created = await self._reads.fetch(
+        created = await self._pool.write(
             _CREATE_NAMESPACE,
             namespace.name,
             namespace.description,
@@ -48,7 +48,7 @@ class Registry:
         return bool(created)
 
     async def update_namespace(self, namespace: Namespace) -> bool:
-        updated = await self._reads.fetch(
+        updated = await self._pool.write(
             _UPDATE_NAMESPACE,
             namespace.name,
             namespace.description,
@@ -62,11 +62,11 @@ class Registry:
     async def find_worker(
         self, namespace: str, worker_id: str
     ) -> WorkerRegistration | None:
-        rows = await self._reads.fetch(_FIND_WORKER, namespace, worker_id)
+        rows = await self._pool.fetch(_FIND_WORKER, namespace, worker_id)
         return decode_worker(rows[0]) if rows else None
 
     async def put_worker(self, worker: WorkerRegistration) -> None:
-        await self._reads.fetch(
+        await self._pool.write(
             _PUT_WORKER,
             worker.namespace,
             worker.worker_id,
@@ -86,17 +86,17 @@ class Registry:
         )
 
     async def delete_worker(self, namespace: str, worker_id: str) -> bool:
-        return bool(await self._reads.fetch(_DELETE_WORKER, namespace, worker_id))
+        return bool(await self._pool.write(_DELETE_WORKER, namespace, worker_id))
 
     async def touch_workers(self, seen: Sequence[tuple[str, str]], *, at: int) -> None:
         if not seen:
             return
         # Every process takes the locks of the rows in one order.
         namespaces, worker_ids = zip(*sorted(set(seen)), strict=True)
-        await self._reads.fetch(_TOUCH_WORKERS, namespaces, worker_ids, at)
+        await self._pool.write(_TOUCH_WORKERS, namespaces, worker_ids, at)
 
     async def list_workers(
         self, namespace: str, *, queue: str | None
     ) -> list[WorkerRegistration]:
-        rows = await self._reads.fetch(_LIST_WORKERS, namespace, queue)
+        rows = await self._pool.fetch(_LIST_WORKERS, namespace, queue)
         return list(map(decode_worker, rows))

@@ -24,6 +24,8 @@ from dwserver.engine.words import RunStatus
 Row = tuple[Any, ...]
 
 # Parts in the order in which the statement names them; each has a block of this name.
+# The first two may decide which transitions apply. PostgreSQL runs those that nothing
+# reads from the last to the first: tasks are locked before activities, as renewals do.
 PARTS = (
     "insert_instances",
     "update_runs",
@@ -31,10 +33,10 @@ PARTS = (
     "insert_runs",
     "insert_events",
     "release_events",
-    "insert_tasks",
-    "update_tasks",
     "insert_activities",
     "update_activities",
+    "insert_tasks",
+    "update_tasks",
     "insert_attempts",
     "insert_timers",
     "update_timers",
@@ -315,9 +317,9 @@ class Rows:
         for n, transition in enumerate(transitions, start=1):
             self._add(n, transition)
         # Rows are locked in the order of their keys by every process.
-        for part in ("insert_instances", "update_runs", "update_tasks"):
+        for part, order in _LOCK_ORDER.items():
             if part in self.parts:
-                self.parts[part].sort(key=_LOCK_ORDER[part])
+                self.parts[part].sort(key=order)
 
     def locked_tasks(self) -> list[Row]:
         """The guards on leases, and the tasks that change: when one task is locked
@@ -462,4 +464,5 @@ _LOCK_ORDER = {
     "insert_instances": lambda row: row[1:3],
     "update_runs": lambda row: row[2],
     "update_tasks": lambda row: row[1],
+    "update_activities": lambda row: row[1],
 }

@@ -15,7 +15,7 @@ from dwserver.engine.model import (
 from dwserver.store.api import StoredEvent
 from dwserver.store.combiner import LoadCombiner
 from dwserver.store.postgres.blocks import block
-from dwserver.store.postgres.connections import ReadPool
+from dwserver.store.postgres.connections import ConnectionPool
 from dwserver.store.postgres.records import (
     decode_attempt,
     decode_event,
@@ -40,42 +40,42 @@ _LAST_SEQUENCE = 2**63 - 1
 class StateReads:
     """The loads of the Store (:class:`dwserver.store.api.Store`)."""
 
-    def __init__(self, reads: ReadPool) -> None:
-        self._reads = reads
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
         self._loads = LoadCombiner(self._load_runs)
 
     async def load_run(self, run_id: str) -> RunState | None:
         return await self._loads.load(run_id)
 
     async def _load_runs(self, run_ids: Sequence[str]) -> dict[str, RunState]:
-        rows = await self._reads.fetch(_LOAD_RUNS, run_ids)
+        rows = await self._pool.fetch(_LOAD_RUNS, run_ids)
         return {row[0]: decode_run_state(row) for row in rows}
 
     async def find_instance(self, namespace: str, workflow_id: str) -> Instance | None:
-        rows = await self._reads.fetch(_FIND_INSTANCE, namespace, workflow_id)
+        rows = await self._pool.fetch(_FIND_INSTANCE, namespace, workflow_id)
         return decode_instance(rows[0]) if rows else None
 
     async def find_task(self, namespace: str, task_id: str) -> Task | None:
-        rows = await self._reads.fetch(_FIND_TASK, namespace, task_id)
+        rows = await self._pool.fetch(_FIND_TASK, namespace, task_id)
         return decode_task(rows[0]) if rows else None
 
     async def find_closed_attempt(self, attempt_id: str) -> ClosedAttempt | None:
-        rows = await self._reads.fetch(_FIND_CLOSED_ATTEMPT, attempt_id)
+        rows = await self._pool.fetch(_FIND_CLOSED_ATTEMPT, attempt_id)
         return decode_attempt(rows[0]) if rows else None
 
     async def run_inputs(self, run_ids: Sequence[str]) -> dict[str, RunInput]:
-        rows = await self._reads.fetch(_LIST_RUN_INPUTS, run_ids)
+        rows = await self._pool.fetch(_LIST_RUN_INPUTS, run_ids)
         return {row[0]: decode_input(row, 1) for row in rows}
 
     async def activity_arguments(
         self, activity_ids: Sequence[str]
     ) -> dict[str, Payload | None]:
-        rows = await self._reads.fetch(_LIST_ACTIVITY_ARGUMENTS, activity_ids)
+        rows = await self._pool.fetch(_LIST_ACTIVITY_ARGUMENTS, activity_ids)
         return {row[0]: decode_payload(row[1], row[2]) for row in rows}
 
     async def history(
         self, run_id: str, *, after: int, upto: int | None, limit: int
     ) -> list[StoredEvent]:
         last = _LAST_SEQUENCE if upto is None else upto
-        rows = await self._reads.fetch(_LIST_HISTORY, run_id, after, last, limit)
+        rows = await self._pool.fetch(_LIST_HISTORY, run_id, after, last, limit)
         return list(map(decode_event, rows))

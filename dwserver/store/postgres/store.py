@@ -6,7 +6,11 @@ from dwserver.engine.transition import Transition
 from dwserver.store.api import MigrationReport
 from dwserver.store.combiner import Combiner, Observe
 from dwserver.store.postgres.bootstrap import read_report
-from dwserver.store.postgres.connections import ConnectionOptions, ReadPool, Writers
+from dwserver.store.postgres.connections import (
+    ConnectionOptions,
+    ConnectionPool,
+    Writers,
+)
 from dwserver.store.postgres.operator_reads import OperatorReads
 from dwserver.store.postgres.registry import Registry
 from dwserver.store.postgres.state_reads import StateReads
@@ -31,16 +35,16 @@ class PostgresStore(StateReads, TaskSets, OperatorReads, Registry):
         self,
         dsn: str,
         *,
-        pool_size: int,
-        writers: int,
-        statement_cache_size: int,
-        command_timeout_seconds: float,
+        pool_size: int = 10,
+        writers: int = 2,
+        statement_cache_size: int = 100,
+        command_timeout_seconds: float = 30.0,
         observe: Observe | None = None,
     ) -> None:
         options = ConnectionOptions(dsn, statement_cache_size, command_timeout_seconds)
-        reads = ReadPool(options, size=pool_size)
-        StateReads.__init__(self, reads)
-        self._reads = reads
+        pool = ConnectionPool(options, size=pool_size)
+        StateReads.__init__(self, pool)
+        self._pool = pool
         self._writers = Writers(options, size=writers)
         writer = TransitionWriter(
             self._writers, max_shapes=statement_cache_size or _SHAPES_BEHIND_A_POOLER
@@ -49,20 +53,20 @@ class PostgresStore(StateReads, TaskSets, OperatorReads, Registry):
 
     async def open(self) -> None:
         """Needs no reachable database: connections are made when they are used."""
-        await self._reads.open()
+        await self._pool.open()
 
     async def close(self) -> None:
         """Finish what was accepted, then close the connections."""
         await self._commits.close()
         await self._loads.close()
         await self._writers.close()
-        await self._reads.close()
+        await self._pool.close()
 
     async def ping(self) -> None:
-        await self._reads.fetch("select 1")
+        await self._pool.fetch("select 1")
 
     async def migration_report(self) -> MigrationReport:
-        return await read_report(self._reads.fetch)
+        return await read_report(self._pool.fetch)
 
     async def commit(self, transition: Transition) -> bool:
         return await self._commits.commit(transition)

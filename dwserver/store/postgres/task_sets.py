@@ -13,7 +13,7 @@ from dwserver.store.api import (
     ReadyTask,
 )
 from dwserver.store.postgres.blocks import block
-from dwserver.store.postgres.connections import ReadPool
+from dwserver.store.postgres.connections import ConnectionPool
 
 _LIST_READY_TASKS = block("list_ready_tasks")
 _FIND_NEXT_READY_AT = block("find_next_ready_at")
@@ -29,15 +29,15 @@ select held.n from held"""
 class TaskSets:
     """The set operations of the Store (:class:`dwserver.store.api.Store`)."""
 
-    def __init__(self, reads: ReadPool) -> None:
-        self._reads = reads
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
     async def ready_tasks(
         self, keys: Sequence[QueueKey], *, now: int, limit: int
     ) -> list[ReadyTask]:
         if not keys:
             return []
-        rows = await self._reads.fetch(
+        rows = await self._pool.fetch(
             _LIST_READY_TASKS,
             [key.namespace for key in keys],
             [key.queue for key in keys],
@@ -48,19 +48,19 @@ class TaskSets:
         return [ReadyTask(keys[row[0] - 1], *tuple(row)[1:]) for row in rows]
 
     async def next_ready_at(self, *, now: int) -> int | None:
-        ((ready_at,),) = await self._reads.fetch(_FIND_NEXT_READY_AT, now)
+        ((ready_at,),) = await self._pool.fetch(_FIND_NEXT_READY_AT, now)
         return None if ready_at is None else int(ready_at)
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
-        rows = await self._reads.fetch(_LIST_DUE_TIMERS, now, limit)
+        rows = await self._pool.fetch(_LIST_DUE_TIMERS, now, limit)
         return [DueTimer(*row) for row in rows]
 
     async def next_timer_at(self) -> int | None:
-        ((fire_at,),) = await self._reads.fetch(_FIND_NEXT_TIMER_AT)
+        ((fire_at,),) = await self._pool.fetch(_FIND_NEXT_TIMER_AT)
         return None if fire_at is None else int(fire_at)
 
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]:
-        rows = await self._reads.fetch(_LIST_EXPIRED_LEASES, now, limit)
+        rows = await self._pool.fetch(_LIST_EXPIRED_LEASES, now, limit)
         return [
             ExpiredLease(task_id, run_id, TaskKind(kind), expires_at)
             for task_id, run_id, kind, expires_at in rows
@@ -72,7 +72,7 @@ class TaskSets:
         if not newest:
             return []
         asked = list(newest.values())
-        rows = await self._reads.fetch(
+        rows = await self._pool.write(
             RENEW,
             [renewal.task_id for renewal in asked],
             [renewal.owner for renewal in asked],

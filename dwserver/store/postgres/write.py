@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import asyncpg
-
 from dwserver.engine.transition import Transition
 from dwserver.store.api import StoreError
 from dwserver.store.postgres.connections import Writers
-from dwserver.store.postgres.errors import FAULTS, to_store_error
+from dwserver.store.postgres.errors import write_with_retries
 from dwserver.store.postgres.rows import PARTS, Row, Rows
 from dwserver.store.postgres.statement import locking_statement, simple_statement
 
-_ATTEMPTS: Final = 3
 _ALL_PARTS: Final = frozenset(PARTS)
 
 
@@ -54,15 +51,8 @@ class TransitionWriter:
             sql, arguments = self._statement(transitions)
         except (TypeError, ValueError) as error:
             raise StoreError(f"a row cannot be encoded: {error}") from error
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                rows = await self._writers.fetch(sql, *arguments)
-            except FAULTS as error:
-                if attempt < _ATTEMPTS and _is_transient(error):
-                    continue
-                raise to_store_error(error, is_writing=True) from error
-            return list(rows[0][0])
-        raise AssertionError("the last attempt returns or raises")
+        rows = await write_with_retries(lambda: self._writers.fetch(sql, *arguments))
+        return list(rows[0][0])
 
     def _statement(self, transitions: Sequence[Transition]) -> tuple[str, list[object]]:
         rows = Rows(transitions)
@@ -77,17 +67,3 @@ class TransitionWriter:
 
 def _arrays(parts: frozenset[str], rows: Rows) -> list[list[Row]]:
     return [rows.parts.get(name, []) for name in PARTS if name in parts]
-
-
-def _is_transient(error: BaseException) -> bool:
-    """Certainly not applied, and likely to succeed when it is repeated: two processes
-    locked in different orders, or reserved the same workflow id at once."""
-    if isinstance(error, asyncpg.exceptions.UniqueViolationError):
-        return bool(error.constraint_name == "instances_pkey")
-    return isinstance(
-        error,
-        (
-            asyncpg.exceptions.DeadlockDetectedError,
-            asyncpg.exceptions.SerializationError,
-        ),
-    )

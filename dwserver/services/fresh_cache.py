@@ -1,0 +1,70 @@
+"""A bounded cache that asks again in time, and only once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class FreshCache(Generic[Key, Value]):
+    """What ``read`` found, for at most ``ttl`` microseconds.
+
+    Callers that miss the same key at the same time share one read. What was not found
+    is not remembered: it may exist a moment later.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Key], Awaitable[Value | None]],
+        *,
+        now: Callable[[], int],
+        ttl: int,
+        max_entries: int,
+    ) -> None:
+        self._read = read
+        self._now = now
+        self._ttl = ttl
+        self._max_entries = max_entries
+        self._found: OrderedDict[Key, tuple[int, Value]] = OrderedDict()
+        self._reading: dict[Key, asyncio.Future[Value | None]] = {}
+
+    def fresh(self, key: Key) -> Value | None:
+        """The remembered value, if it is not too old."""
+        entry = self._found.get(key)
+        if entry is not None and entry[0] > self._now():
+            return entry[1]
+        return None
+
+    async def get(self, key: Key) -> Value | None:
+        """The value, read if need be. Raises what ``read`` raises."""
+        value = self.fresh(key)
+        if value is not None:
+            return value
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = asyncio.ensure_future(self._refresh(key))
+            self._reading[key] = reading
+            reading.add_done_callback(lambda _: self._reading.pop(key, None))
+        return await asyncio.shield(reading)
+
+    def put(self, key: Key, value: Value) -> None:
+        self._found[key] = (self._now() + self._ttl, value)
+        self._found.move_to_end(key)
+        while len(self._found) > self._max_entries:
+            self._found.popitem(last=False)
+
+    def forget(self, key: Key) -> None:
+        self._found.pop(key, None)
+
+    async def _refresh(self, key: Key) -> Value | None:
+        value = await self._read(key)
+        if value is None:
+            self.forget(key)
+        else:
+            self.put(key, value)
+        return value
