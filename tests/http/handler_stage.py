@@ -17,8 +17,7 @@ from aiohttp import web
 from dwserver.http.auth.principal import ANONYMOUS
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import body_of
-from dwserver.http.route import Method, Route
-from dwserver.http.router import Router
+from dwserver.http.route import Route
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.protocol.reasons import Plane
 from dwserver.protocol.versions import WorkerVersion
@@ -200,17 +199,30 @@ class Handlers:
     """Finds the handler of a recorded request in the routes of some modules."""
 
     def __init__(self, *tables: Iterable[Route]) -> None:
-        self._router = Router(
-            (route.method.value, route.path, route)
-            for table in tables
-            for route in table
-        )
+        self._routes = [route for table in tables for route in table]
 
     def find(self, recording: Recording) -> tuple[Route, dict[str, str]]:
-        match = self._router.find(recording.path.split("?")[0])
-        assert match is not None, recording.path
-        route = match.resource.endpoints[Method(recording.method)]
-        return route, dict(zip(route.parameters, match.values, strict=True))
+        segments = recording.path.split("?")[0].split("/")
+        found = [
+            (route, params)
+            for route in self._routes
+            if route.method.value == recording.method
+            and (params := _params(route.path.split("/"), segments)) is not None
+        ]
+        # A literal segment wins over a parameter.
+        return min(found, key=lambda match: len(match[1]))
+
+
+def _params(pattern: list[str], segments: list[str]) -> dict[str, str] | None:
+    if len(pattern) != len(segments):
+        return None
+    params = {}
+    for expected, segment in zip(pattern, segments, strict=True):
+        if expected.startswith("{"):
+            params[expected[1:-1]] = segment
+        elif expected != segment:
+            return None
+    return params
 
 
 def masked(value: Any) -> Any:

@@ -94,7 +94,8 @@ async def register(_services: Services, call: Call) -> Reply:
 
 
 async def poll(_services: Services, call: Call) -> Reply:
-    checked(call.body, (Field("worker_id", required=True), Field("task_queue")))
+    fields = (Field("worker_id", required=True), Field("task_queue", required=True))
+    checked(call.body, fields)
     return Reply(200, b'{"task":null}')
 
 
@@ -105,9 +106,7 @@ ROUTES = (
     workflow_route(
         Method.POST, "", Operation.START, handler=start, is_bootstrap_gated=True
     ),
-    workflow_route(
-        Method.GET, "/{workflow_id}", Operation.DESCRIBE, handler=answer_ok
-    ),
+    workflow_route(Method.GET, "/{workflow_id}", Operation.DESCRIBE, handler=answer_ok),
     workflow_route(
         Method.GET,
         "/{workflow_id}/runs/{run_id}/history",

@@ -90,7 +90,7 @@ def check_refusal(recording: dict[str, Any], answer: Answer) -> None:
     assert answer.status == OTHER_STATUS.get(name, expected["status"])
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert "X-Powered-By" not in answer.headers
-    if expected["status"] < 400 or expected["body"] is None and name != "root_404":
+    if expected["status"] < 400 or (expected["body"] is None and name != "root_404"):
         return
     body = comparable(answer.body)
     if name in FRAMEWORK_PAGES:

@@ -239,13 +239,22 @@ def numbered(*event_types: str) -> list[tuple[int, str]]:
     return list(enumerate(event_types, start=1))
 
 
+def shell_for(start_server: StartServer, store_url: str, name: str) -> Shell:
+    credentials = CREDENTIALS[name]
+    server = start_server(store_url, credentials.env)
+    return Shell(server.base_url, credentials)
+
+
 @pytest.fixture(params=CREDENTIALS)
 def shell(
     request: pytest.FixtureRequest, start_server: StartServer, store_url: str
 ) -> Shell:
-    credentials = CREDENTIALS[request.param]
-    server = start_server(store_url, credentials.env)
-    return Shell(server.base_url, credentials)
+    return shell_for(start_server, store_url, request.param)
+
+
+@pytest.fixture
+def legacy_shell(start_server: StartServer, store_url: str) -> Shell:
+    return shell_for(start_server, store_url, "legacy-token")
 
 
 def test_walkthrough(shell: Shell) -> None:
@@ -291,28 +300,25 @@ def test_walkthrough(shell: Shell) -> None:
     )
 
 
-def test_walkthrough_that_completes_at_once(
-    start_server: StartServer, store_url: str
-) -> None:
-    credentials = CREDENTIALS["legacy-token"]
-    server = start_server(store_url, credentials.env)
-    shell = Shell(server.base_url, credentials)
-    run_id = shell.start()
-    shell.register()
-    task = shell.poll_workflow_task(run_id)
-    shell.complete(task["task_id"], COMPLETE_WORKFLOW)
-    shell.check_shipped(run_id)
-    assert shell.history(run_id) == numbered(
+def test_walkthrough_that_completes_at_once(legacy_shell: Shell) -> None:
+    run_id = legacy_shell.start()
+    legacy_shell.register()
+    task = legacy_shell.poll_workflow_task(run_id)
+    legacy_shell.complete(task["task_id"], COMPLETE_WORKFLOW)
+    legacy_shell.check_shipped(run_id)
+    assert legacy_shell.history(run_id) == numbered(
         "StartAccepted", "WorkflowStarted", "WorkflowCompleted"
     )
 
 
-def test_verification_of_the_quickstart(shell: Shell) -> None:
+def test_verification_of_the_quickstart(legacy_shell: Shell) -> None:
     """The four requests that the page sends after starting a container."""
-    assert shell.http.request("GET", "/api/health").status == 200
-    assert shell.http.request("GET", "/api/ready").status == 200
-    info = shell.discover().expect(200)
+    assert legacy_shell.http.request("GET", "/api/health").status == 200
+    assert legacy_shell.http.request("GET", "/api/ready").status == 200
+    info = legacy_shell.discover().expect(200)
     assert info["control_plane"]["version"] == "2"
     assert info["worker_protocol"]["version"] == "1.20"
-    registered = shell.worker("/api/worker/register", QUICKSTART_REGISTER).expect(201)
+    registered = legacy_shell.worker(
+        "/api/worker/register", QUICKSTART_REGISTER
+    ).expect(201)
     assert registered["worker_id"] == "quickstart-worker"

@@ -98,14 +98,15 @@ def check_attempt(run: Run, task: Task, report: Report) -> Rejection | None:
     """The ownership guard of worker-protocol §9.2, late outcomes of §9.3."""
     owner = task.lease_owner
     if report.attempt_id != task.attempt_id:
-        closed = report.closed
-        if closed is None:
-            return Rejection("attempt_not_found", "The activity attempt is unknown.")
-        if closed.task_id != task.id:
+        found, closed = report.task, report.closed
+        if closed is not None and closed.task_id != task.id:
             return Rejection(
                 "task_mismatch", "The activity attempt belongs to another task."
             )
-        owner = closed.lease_owner
+        # Without an archived attempt it was the current one a moment ago, or never.
+        if closed is None and found.attempt_id != report.attempt_id:
+            return Rejection("attempt_not_found", "The activity attempt is unknown.")
+        owner = closed.lease_owner if closed is not None else found.lease_owner
     if owner != report.owner:
         return Rejection(
             "lease_owner_mismatch",

@@ -1,0 +1,147 @@
+"""The listener: it starts, says why it cannot, and ends in order."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+
+import pytest
+
+from dwserver.http.call import Call, Reply
+from dwserver.http.server import HttpServer, ListenError, ListenerSettings
+from dwserver.services.catalog import Services
+from tests.http.harness import (
+    CONTROL,
+    HOST,
+    ROUTES,
+    WORKER,
+    Node,
+    client_of,
+    with_handler,
+)
+
+PATH = "/api/worker/workflow-tasks/t-1/complete"
+LABEL = "POST /api/worker/workflow-tasks/{task_id}/complete"
+
+
+@dataclass
+class Polls:
+    """Long polls that wait until they are released."""
+
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    steps: list[str] = field(default_factory=list)
+
+    async def poll(self, _services: Services, _call: Call) -> Reply:
+        self.waiting.set()
+        await self.released.wait()
+        self.steps.append("answered")
+        return Reply(200, {"task": None})
+
+    def begin_drain(self) -> None:
+        self.steps.append("not ready")
+
+    def release(self) -> None:
+        self.steps.append("released")
+        self.released.set()
+
+    def server(self, *, port: int = 0, timeout: float = 5) -> HttpServer:
+        return HttpServer(
+            Node().pipeline(with_handler(LABEL, self.poll)),
+            ListenerSettings(host=HOST, port=port, shutdown_timeout_seconds=timeout),
+            begin_drain=self.begin_drain,
+            release_polls=self.release,
+        )
+
+
+def listening_server() -> HttpServer:
+    return HttpServer(
+        Node().pipeline(ROUTES),
+        ListenerSettings(host=HOST, port=0),
+        begin_drain=lambda: None,
+        release_polls=lambda: None,
+    )
+
+
+async def test_started_server_answers_on_its_port() -> None:
+    server = listening_server()
+    assert server.port == 0
+    await server.start()
+    await server.start()
+    async with client_of(server.port) as client:
+        answer = await client.send("GET", "/api/schedules", CONTROL)
+    assert answer.status == 200
+    await server.stop()
+    await server.stop()
+
+
+async def test_taken_address_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        server = Polls().server(port=port)
+        with pytest.raises(ListenError, match=f"{HOST}:{port}"):
+            await server.start()
+        await server.stop()
+
+
+async def test_drain_releases_polls_and_waits_for_their_answers() -> None:
+    polls = Polls()
+    server = polls.server()
+    await server.start()
+    async with client_of(server.port) as client:
+        waiting = asyncio.create_task(client.send("POST", PATH, WORKER))
+        await polls.waiting.wait()
+        await server.drain()
+        assert polls.steps == ["not ready", "released", "answered"]
+        answer = await waiting
+    assert answer.body["task"] is None
+    await server.drain()
+    await server.stop()
+    assert polls.steps == ["not ready", "released", "answered"]
+
+
+async def test_draining_server_takes_no_new_connections() -> None:
+    server = Polls().server()
+    await server.start()
+    port = server.port
+    await server.drain()
+    with pytest.raises(OSError, match="onnect"):
+        await asyncio.open_connection(HOST, port)
+    await server.stop()
+
+
+async def test_drain_closes_idle_connections() -> None:
+    server = listening_server()
+    await server.start()
+    reader, writer = await asyncio.open_connection(HOST, server.port)
+    writer.write(b"GET /api/nope HTTP/1.1\r\nHost: x\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    await reader.readexactly(length)
+    await server.drain()
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    await writer.wait_closed()
+    await server.stop()
+
+
+async def test_stop_without_drain_cuts_off_what_hangs() -> None:
+    polls = Polls()
+    server = polls.server(timeout=0.05)
+    await server.start()
+    _, writer = await asyncio.open_connection(HOST, server.port)
+    headers = "\r\n".join(f"{name}: {value}" for name, value in WORKER.items())
+    writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n".encode())
+    await polls.waiting.wait()
+    await asyncio.wait_for(server.stop(), 10)
+    assert polls.steps == []
+    writer.close()
+
+
+async def test_server_that_never_started_can_be_ended() -> None:
+    server = listening_server()
+    await server.drain()
+    await server.stop()
