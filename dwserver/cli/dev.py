@@ -1,4 +1,4 @@
-"""``dwserver dev``: bootstrap and serve in one step, with a token made up if need be."""
+"""``dwserver dev``: bootstrap and serve in one step, with a token of its own."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ Try:
   curl {auth} {base}/api/cluster/info
   curl {auth} {plane} {base}/api/workflows
   curl {auth} {plane} -H 'Content-Type: application/json' \\
-    -d '{{"workflow_type":"orders.process","task_queue":"orders","input":["order-1"]}}' \\
+    -d '{{"workflow_type":"orders.process","task_queue":"orders"}}' \\
     {base}/api/workflows
 
 Workers: durable_workflow.Client("{base}", token="{token}")

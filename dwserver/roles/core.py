@@ -94,7 +94,14 @@ def build_core(
         store=store,
         matcher=matcher,
         services=_services(
-            settings, store, runs, matcher, waiters, clock, supervisor, ids
+            settings,
+            store,
+            runs,
+            matcher=matcher,
+            waiters=waiters,
+            clock=clock,
+            supervisor=supervisor,
+            ids=ids,
         ),
         waiters=waiters,
         timers=timers,
@@ -106,6 +113,7 @@ def _services(
     settings: Settings,
     store: Store,
     runs: Runs,
+    *,
     matcher: Matcher,
     waiters: HistoryWaiters,
     clock: Clock,

@@ -27,7 +27,7 @@ MICROS = 1_000_000
 
 
 def build_readiness(
-    settings: Settings, core: Core, authenticator: Authenticator, clock: Clock
+    settings: Settings, core: Core, authenticator: Authenticator, *, clock: Clock
 ) -> Readiness:
     store = core.store
 
@@ -68,7 +68,7 @@ def build_http_server(
 ) -> HttpServer:
     node = node_facts(settings)
     authenticator = _authenticator(settings)
-    readiness = build_readiness(settings, core, authenticator, clock)
+    readiness = build_readiness(settings, core, authenticator, clock=clock)
     cluster_info = ClusterInfo(
         server_facts(settings),
         node,

@@ -126,7 +126,7 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Filters of the run list; ``text`` is a substring of workflow id or business key."""
+    """Filters of the run list; ``text``: part of a workflow id or business key."""
 
     namespace: str
     workflow_type: str | None = None
@@ -290,7 +290,7 @@ class Store(Protocol):
     async def delete_worker(self, namespace: str, worker_id: str) -> bool: ...
 
     async def touch_workers(self, seen: Sequence[tuple[str, str]], *, at: int) -> None:
-        """Raise ``last_heartbeat_at`` of (namespace, worker_id) pairs, one statement."""
+        """Raise ``last_heartbeat_at`` of (namespace, worker id) pairs at once."""
         ...
 
     async def list_workers(

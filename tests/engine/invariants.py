@@ -85,6 +85,9 @@ def check_end(rows: Rows) -> None:
         assert task.kind is TaskKind.ACTIVITY
         assert task.status is TaskStatus.LEASED
     assert not any(timer.is_open for timer in rows.timers.values())
+    if types[end] is EventType.WORKFLOW_CONTINUED_AS_NEW:
+        assert not rows.state.tasks
+        assert not any(activity.is_open for activity in rows.activities.values())
 
 
 def check_steps(rows: Rows) -> None:
@@ -114,7 +117,7 @@ def check_steps(rows: Rows) -> None:
         assert resolved[step] <= 1
         assert number > 0 or number == -step
     assert set(scheduled) == set(steps)
-    if not rows.run.status.is_terminal:
+    if continued or not rows.run.status.is_terminal:
         closed = {number for number, step in steps.items() if not step.is_open}
         assert closed == set(resolved)
     assert {number for number, step in steps.items() if step.is_held} == {
@@ -177,10 +180,23 @@ def check_attempts(rows: Rows) -> None:
             a.number for a in rows.attempts.values() if a.activity_id == activity.id
         ]
         assert closed == sorted(set(closed))
-        assert set(closed) <= set(numbers)
+        current = (
+            [activity.attempt_count] if _is_held_by_a_worker(activity, rows) else []
+        )
+        if rows.run.status.is_terminal:
+            assert set(closed) <= set(numbers)
+        else:
+            assert closed + current == numbers
         _check_tasks_of(activity, rows)
     for attempt in rows.attempts.values():
         assert ids[attempt.id] == attempt.activity_id
+
+
+def _is_held_by_a_worker(activity: Activity, rows: Rows) -> bool:
+    return any(
+        task.activity_id == activity.id and task.status is TaskStatus.LEASED
+        for task in rows.state.tasks.values()
+    )
 
 
 def _check_tasks_of(activity: Activity, rows: Rows) -> None:

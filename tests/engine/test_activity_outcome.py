@@ -465,6 +465,21 @@ def test_an_attempt_of_another_task() -> None:
     assert reply.reason == "task_mismatch"
 
 
+def test_an_activity_that_was_closed_under_its_worker() -> None:
+    play, held = running()
+    draft = play.draft()
+    closed = replace(
+        draft.activities[1], status=ActivityStatus.FAILED, closed_at=play.now
+    )
+    draft.put_activity(closed)
+    play.commit(draft)
+    before = play.state
+    reply = play.report(held.task)
+    assert isinstance(reply, Rejection)
+    assert reply.reason == "stale_attempt"
+    assert play.state is before
+
+
 def test_a_lapsed_lease_that_nobody_took_away_still_counts() -> None:
     play, held = running()
     play.advance(3600)

@@ -80,7 +80,7 @@ MOVE_WEIGHTS = {
     "report": 5,
     "fire": 2,
     "send_the_pending_batch_again": 2,
-    "finish": 1,
+    "finish": 2,
     "say_nothing": 1,
     "give_up": 1,
     "nudge": 1,
@@ -100,6 +100,11 @@ class Claim:
     task: Task
     owner: str
     attempt: int
+
+    @classmethod
+    def of(cls, task: Task) -> Claim:
+        """What the holder of ``task`` says, even if it is no longer the holder."""
+        return cls(task, str(task.lease_owner), task.attempt)
 
     @property
     def run_id(self) -> str:
@@ -153,9 +158,9 @@ class Story(RuleBasedStateMachine):
         getattr(self, move)()
 
     def jump_to(self, instant: int) -> None:
-        """Let time pass until something is due, unless the story is impatient."""
-        if not self.draw(RARELY, "too early"):
-            self.play.now = max(self.play.now, instant)
+        """Let time pass until something is due, or just before."""
+        too_early = self.draw(RARELY, "too early")
+        self.play.now = max(self.play.now, instant - too_early)
 
     # the operator ---------------------------------------------------------------
     def start_again(self) -> None:
@@ -227,8 +232,8 @@ class Story(RuleBasedStateMachine):
             assert isinstance(again, Rejection)
         return reply
 
-    def go_on(self) -> None:
-        claim = self.claim()
+    def go_on(self, claim: Claim | None = None) -> None:
+        claim = claim or self.claim()
         if claim is None:
             return
         batch = self.draw(batches())
@@ -239,18 +244,20 @@ class Story(RuleBasedStateMachine):
                 self.sent[reply.run_id] = batch
 
     def send_the_pending_batch_again(self) -> None:
-        self.nudge()
         claim = self.claim()
         if claim is None or claim.run_id not in self.sent:
             return
         rows, batch = self.play.rows[claim.run_id], self.sent[claim.run_id]
         steps, first = invariants.steps_of(rows), rows.run.batch_first
         was_pending = any(steps[first + i].is_open for i in range(len(batch)))
+        resolved = rows.run.batch_resolved_sequence
+        was_seen = not was_pending and resolved <= claim.task.snapshot_sequence
         last_step = rows.run.last_step
         reply = self.complete_with(batch, claim)
-        if isinstance(reply, Completed) and was_pending:
-            assert reply.created_task_ids == ()
-            assert rows.run.last_step == last_step
+        if isinstance(reply, Rejection):
+            return
+        assert len(reply.created_task_ids) == (len(batch) if was_seen else 0)
+        assert rows.run.last_step == last_step + len(reply.created_task_ids)
 
     def say_nothing(self) -> None:
         claim = self.claim()
@@ -259,6 +266,8 @@ class Story(RuleBasedStateMachine):
             assert isinstance(reply, Rejection) or reply.created_task_ids == ()
 
     def finish(self) -> None:
+        if self.draw(st.booleans(), "an activity still runs"):
+            self.poll_activity()
         claim = self.claim()
         if claim is None:
             return
@@ -272,6 +281,8 @@ class Story(RuleBasedStateMachine):
             assert self.play.rows[reply.run_id].run.status is reply.run_status
             assert reply.run_status.is_terminal
             self.sent.pop(reply.run_id, None)
+            for task in list(self.play.rows[reply.run_id].state.tasks.values()):
+                self.report_on(task)
 
     def give_up(self) -> None:
         """The worker fails the task, or waits for history at a pending step."""
@@ -283,6 +294,8 @@ class Story(RuleBasedStateMachine):
             step.is_open for step in invariants.steps_of(rows).values()
         )
         is_waiting = can_wait and self.draw(st.booleans(), "waits")
+        if claim.run_id == self.play.run_id and self.draw(st.booleans(), "woken"):
+            self.nudge()
         must_count = self.holds(claim)
         last_sequence = rows.run.last_sequence
         reply = self.play.fail_task(claim.task, is_waiting=is_waiting, **claim.fields)
@@ -316,7 +329,9 @@ class Story(RuleBasedStateMachine):
             self.poll_activity()
         if not self.attempts:
             return
-        task = self.attempts[-1 - pick % len(self.attempts)]
+        self.report_on(self.attempts[-1 - pick % len(self.attempts)])
+
+    def report_on(self, task: Task) -> None:
         owner = "w9" if self.draw(RARELY, "wrong owner") else task.lease_owner
         row, run = self.play.task(task), self.play.rows[task.run_id].run
         must_count = (
@@ -378,6 +393,9 @@ class Story(RuleBasedStateMachine):
         pending = [step for step, row in rows.timers.items() if row.is_open]
         step = self.draw(st.sampled_from(pending or list(rows.timers)))
         row = rows.timers[step]
+        if row.is_open and row.fire_at > self.play.now:
+            self.play.now = row.fire_at - 1
+            assert not self.play.fire(step, run_id)
         self.jump_to(row.fire_at)
         must_fire = row.is_open and row.fire_at <= self.play.now
         assert self.play.fire(step, run_id) is must_fire
@@ -398,6 +416,9 @@ class Story(RuleBasedStateMachine):
             lapsed = is_leased and expires_at <= self.play.now
             assert self.play.expire(task) is lapsed
         assert self.play.rows[task.run_id].run.last_sequence == last_sequence
+        if task.kind is TaskKind.WORKFLOW and self.draw(st.booleans(), "go on"):
+            self.poll()
+            self.go_on(Claim.of(task))
 
     # what must hold -------------------------------------------------------------
     @invariant()
@@ -419,7 +440,7 @@ def _snapshot(rows: Rows) -> Rows:
 
 
 BRIEF = settings(
-    max_examples=60,
+    max_examples=50,
     stateful_step_count=50,
     deadline=None,
     derandomize=True,

@@ -1,7 +1,8 @@
 """Every hot statement of PostgreSQL runs by the index that was made for it.
 
-The plans are the generic ones that the sessions of the server use, on a seeded table and
-on an empty one: statistics that are still missing must not lead to a scan either.
+The plans are the generic ones that the sessions of the server use, on seeded tables and
+on empty ones: statistics that are still missing must not lead to another plan, because
+a session keeps the plan that it has made.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ insert into tasks (
     created_at, priority, attempt, repair_count, lease_expires_at, snapshot_sequence
 )
 select 't' || n, 'r' || n % 3000, 'default', 'workflow', s.status,
-    'queue-' || n % 3, 'type', n, case when s.status = 'ready' then n end, n, 5, 1, 0, n, 0
+    'queue-' || n % 3, 'type', n, case when s.status = 'ready' then n end, n,
+    5, 1, 0, n, 0
 from generate_series(1, 9000) n
 cross join lateral (
     select case n % 20 when 0 then 'ready' when 1 then 'leased' else 'completed' end
@@ -218,7 +220,7 @@ async def test_every_index_serves_a_statement(connection: asyncpg.Connection) ->
 async def test_finished_work_leaves_the_ready_index_alone(
     connection: asyncpg.Connection,
 ) -> None:
-    """A handed-off task never has a ready time, and a run's updates stay on its page."""
+    """A handed-off task has no ready time; updates of an open run move no index."""
     definitions = {
         row[0]: row[1]
         for row in await connection.fetch("select indexname, indexdef from pg_indexes")

@@ -1,4 +1,4 @@
-"""Changes of a run drawn at random: all kinds of rows, in states that a store must keep.
+"""Changes of a run drawn at random: all kinds of rows, in every state.
 
 They obey the rules of storage (versions, sequences, what a held event is), not those of
 workflows: a task may complete while its activity goes on.
