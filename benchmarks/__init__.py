@@ -1,0 +1,1 @@
+"""Workloads, a load generator, the floor of the machine, and their runner."""

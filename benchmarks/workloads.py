@@ -1,0 +1,86 @@
+"""The workloads as data (``spec/performance.md §2``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How the load of a workload is made."""
+
+    CLOSED_LOOP = "closed_loop"
+    STARTS = "starts"
+    IDLE_POLLS = "idle_polls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """``steps`` batches of ``fan_out`` parallel activities each, then completion.
+
+    ``unit`` is the word for one counted operation; ``concurrencies`` are the clients
+    (for idle polls: the open polls) of its points when the caller asks for no others.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    unit: str
+    concurrencies: tuple[int, ...]
+    steps: int = 0
+    fan_out: int = 1
+
+    @property
+    def label(self) -> str:
+        return f"W{self.name[1:]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleFleet:
+    """Who holds the idle polls of W6."""
+
+    workers: int = 1_000
+    queues: int = 20
+
+
+W1 = Workload(
+    name="w1",
+    title="one activity",
+    kind=Kind.CLOSED_LOOP,
+    unit="workflow",
+    concurrencies=(1, 16, 64, 256),
+    steps=1,
+)
+W2 = Workload(
+    name="w2",
+    title="10 activities one after the other",
+    kind=Kind.CLOSED_LOOP,
+    unit="workflow",
+    concurrencies=(1, 16),
+    steps=10,
+)
+W3 = Workload(
+    name="w3",
+    title="100 parallel activities",
+    kind=Kind.CLOSED_LOOP,
+    unit="workflow",
+    concurrencies=(1, 4),
+    steps=1,
+    fan_out=100,
+)
+W6 = Workload(
+    name="w6",
+    title="idle long polls",
+    kind=Kind.IDLE_POLLS,
+    unit="poll",
+    concurrencies=(2_000,),
+)
+W9A = Workload(
+    name="w9a",
+    title="accepted starts, no worker",
+    kind=Kind.STARTS,
+    unit="start",
+    concurrencies=(64,),
+)
+
+WORKLOADS = {workload.name: workload for workload in (W1, W2, W3, W6, W9A)}

@@ -1,0 +1,100 @@
+"""Measured points for tests."""
+
+from __future__ import annotations
+
+from benchmarks.database_counters import Counters
+from benchmarks.load.latency import Latency
+from benchmarks.load.order import LoadResult
+from benchmarks.measure import DATABASE, GENERATOR, SERVER, Memory, Point
+from benchmarks.metering import Usage
+from benchmarks.servers import Target
+
+MB = 1_000_000
+
+
+def latency(p50_ms: float, p99_ms: float) -> Latency:
+    return Latency(
+        count=10, mean_ms=p50_ms, p50_ms=p50_ms, p90_ms=p50_ms, p99_ms=p99_ms, max_ms=99
+    )
+
+
+def loop_point(
+    target: Target = Target.DWSERVER,
+    *,
+    concurrency: int = 64,
+    operations: int = 1_000,
+    server_seconds: float = 1.0,
+    commits: int = 500,
+    errors: dict[str, int] | None = None,
+) -> Point:
+    """W1 over 10 s; PostgreSQL used 0.5 s of CPU and the generator 0.25 s."""
+    return Point(
+        target=target,
+        workload="w1",
+        concurrency=concurrency,
+        seconds=10.0,
+        load=LoadResult(
+            operations=operations,
+            errors=errors or {},
+            latencies={
+                "start to completed": latency(20.0, 40.0),
+                "start request": latency(1.0, 2.0),
+            },
+        ),
+        usage=Usage(
+            cpu_seconds={SERVER: server_seconds, DATABASE: 0.5, GENERATOR: 0.25},
+            busy_cores=0.3,
+            foreign_cores=0.1,
+        ),
+        database=Counters(
+            commits=commits,
+            transactions=600,
+            rows_inserted=14_000,
+            rows_updated=6_000,
+            rows_deleted=1_000,
+            wal_bytes=5 * MB,
+        ),
+        statements=None,
+        memory=Memory(
+            fresh=MB, registered=MB, window_opened=2 * MB, window_closed=2 * MB
+        ),
+    )
+
+
+SWEEP = {"select sweep": 90, "select | workers": 30}
+
+
+def idle_point(
+    target: Target = Target.DWSERVER,
+    *,
+    statements: dict[str, int] | None = SWEEP,
+    transactions: int = 30,
+) -> Point:
+    """W6 over 60 s: 2,000 polls of 1,000 workers."""
+    return Point(
+        target=target,
+        workload="w6",
+        concurrency=2_000,
+        seconds=60.0,
+        load=LoadResult(operations=4_000, counts={"workers": 1_000}),
+        usage=Usage(
+            cpu_seconds={SERVER: 1.2, DATABASE: 0.3, GENERATOR: 9.0},
+            busy_cores=0.2,
+            foreign_cores=0.0,
+        ),
+        database=Counters(
+            commits=3,
+            transactions=transactions,
+            rows_inserted=0,
+            rows_updated=0,
+            rows_deleted=0,
+            wal_bytes=0,
+        ),
+        statements=statements,
+        memory=Memory(
+            fresh=40 * MB,
+            registered=45 * MB,
+            window_opened=105 * MB,
+            window_closed=125 * MB,
+        ),
+    )
