@@ -19,11 +19,16 @@ _JSON_MEDIA_TYPE: Final = "application/json"
 _JSON_SUFFIX: Final = "+json"
 
 
+class ClientGone(ConnectionError):
+    """The connection broke before the request was complete or answered."""
+
+
 async def read_body(request: web.BaseRequest, plane: Plane, *, limit: int) -> bytes:
     """The whole body; the refusal 413 when it is longer than ``limit`` bytes.
 
     A declared length is checked before anything is read, so that a client that
-    waits for permission never sends what would be refused.
+    waits for permission never sends what would be refused. Raises
+    :class:`ClientGone`.
     """
     content = request.content
     declared = request.content_length
@@ -31,22 +36,28 @@ async def read_body(request: web.BaseRequest, plane: Plane, *, limit: int) -> by
         raise errors.payload_too_large(plane, limit)
     if content.at_eof():
         return b""
-    await _permit_body(request)
-    chunk = await content.readany()
-    if content.at_eof() and len(chunk) <= limit:
-        return chunk
-    body = bytearray(chunk)
-    while chunk:
-        if len(body) > limit:
-            raise errors.payload_too_large(plane, limit)
+    expectation = request.headers.get(hdrs.EXPECT)
+    try:
+        if expectation is not None:
+            await _permit_body(request, expectation)
         chunk = await content.readany()
-        body += chunk
+        if content.at_eof() and len(chunk) <= limit:
+            return chunk
+        body = bytearray(chunk)
+        while chunk:
+            if len(body) > limit:
+                raise errors.payload_too_large(plane, limit)
+            chunk = await content.readany()
+            body += chunk
+    except web.RequestPayloadError as error:
+        raise errors.malformed_json(plane, str(error)) from None
+    except ConnectionError as error:
+        raise ClientGone from error
     return bytes(body)
 
 
-async def _permit_body(request: web.BaseRequest) -> None:
-    expectation = request.headers.get(hdrs.EXPECT)
-    if expectation is not None and expectation.lower() == "100-continue":
+async def _permit_body(request: web.BaseRequest, expectation: str) -> None:
+    if expectation.lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # What was written is no part of the response that follows.
         request.writer.output_size = 0

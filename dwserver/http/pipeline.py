@@ -23,6 +23,7 @@ from dwserver.http.auth.authorize import is_allowed
 from dwserver.http.auth.principal import ANONYMOUS, Principal
 from dwserver.http.body import (
     METHODS_WITH_BODY,
+    ClientGone,
     check_media_type,
     parse_json,
     read_body,
@@ -51,10 +52,6 @@ _CONTROL_VERSION_HEADER: Final = istr(CONTROL_PLANE_HEADER)
 _WORKER_VERSION_HEADER: Final = istr(WORKER_PROTOCOL_HEADER)
 
 
-class ClientGone(ConnectionError):
-    """The connection broke before the request was complete or answered."""
-
-
 class Pipeline:
     """The request handler of a process.
 
@@ -78,7 +75,7 @@ class Pipeline:
         self._node = node
         self._authenticator = authenticator
         self._bootstrap = bootstrap
-        self._namespace_exists = namespace_exists
+        self._has_namespace = namespace_exists
         self._failures = failures
         self._observer = observer
         self._responder = Responder(node)
@@ -146,25 +143,28 @@ class Pipeline:
 
     # The order of the calls below is the contract's order of checks.
     async def _process(self, exchange: Exchange, endpoint: Endpoint) -> Reply:
-        route, headers = endpoint.route, exchange.request.headers
-        raw = await self._read(exchange)
+        route, request, plane = endpoint.route, exchange.request, exchange.plane
+        raw = await read_body(request, plane, limit=self._node.max_body_bytes)
         body = _parsed(exchange, raw)
         principal = self._admit(exchange, route, raw)
         if endpoint.is_hosted:
             self._check_version(exchange)
         if not endpoint.is_here:
             identity, required = self._node.identity, route.required_roles
-            raise errors.role_not_hosted(exchange.plane, identity, required)
+            raise errors.role_not_hosted(plane, identity, required)
         if endpoint.is_bootstrap_gated and not self._bootstrap.is_open:
-            await self._check_bootstrap(exchange)
+            await self._check_bootstrap(plane)
         query = exchange.query()
         namespace = requested_namespace(
-            headers, query, default=self._node.default_namespace
+            request.headers, query, default=self._node.default_namespace
         )
-        if endpoint.needs_namespace:
-            await self._check_namespace(exchange, namespace)
+        if endpoint.needs_namespace and not (
+            # No column holds a null character, and no name is empty.
+            namespace and "\0" not in namespace and await self._has_namespace(namespace)
+        ):
+            raise errors.namespace_not_found(plane, namespace)
         call = Call(
-            exchange.request,
+            request,
             route.operation,
             exchange.params,
             query,
@@ -203,15 +203,6 @@ class Pipeline:
         methods = match[0].methods if match else ()
         return self._responder.options(exchange, methods)
 
-    async def _read(self, exchange: Exchange) -> bytes:
-        limit = self._node.max_body_bytes
-        try:
-            return await read_body(exchange.request, exchange.plane, limit=limit)
-        except web.RequestPayloadError as error:
-            raise errors.malformed_json(exchange.plane, str(error)) from None
-        except ConnectionError as error:
-            raise ClientGone from error
-
     def _admit(self, exchange: Exchange, route: Route, raw: bytes) -> Principal:
         """Who sends the request (401, 500), if the route lets it in (403)."""
         if route.allowed_roles is None:
@@ -243,17 +234,10 @@ class Pipeline:
             raise errors.version_refused(plane, negotiated)
         exchange.version = negotiated
 
-    async def _check_bootstrap(self, exchange: Exchange) -> None:
+    async def _check_bootstrap(self, plane: Plane) -> None:
         blocked_by = await self._bootstrap.blockers()
         if blocked_by:
-            raise errors.bootstrap_blocked(exchange.plane, blocked_by)
-
-    async def _check_namespace(self, exchange: Exchange, namespace: str) -> None:
-        # No column holds a null character, and no name the empty text.
-        if not namespace or "\0" in namespace:
-            raise errors.namespace_not_found(exchange.plane, namespace)
-        if not await self._namespace_exists(namespace):
-            raise errors.namespace_not_found(exchange.plane, namespace)
+            raise errors.bootstrap_blocked(plane, blocked_by)
 
     def _explained(self, exchange: Exchange, error: Exception) -> Refusal:
         """What the client is told about an exception; the log gets the exception."""

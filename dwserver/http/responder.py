@@ -52,7 +52,9 @@ class Responder:
         if reply.headers:
             headers.update(reply.headers)
         if self._is_compression_enabled and len(body) >= MIN_BODY_BYTES:
-            await _compress(exchange, response, body)
+            accepted = exchange.request.headers.get(hdrs.ACCEPT_ENCODING)
+            if accepted:
+                await _compress(response, body, accepted)
         return response
 
     def options(self, exchange: Exchange, methods: tuple[str, ...]) -> web.Response:
@@ -79,12 +81,9 @@ class Responder:
         return CONTROL_HEADERS
 
 
-async def _compress(exchange: Exchange, response: web.Response, body: bytes) -> None:
-    accepted = exchange.request.headers.get(hdrs.ACCEPT_ENCODING)
-    if not accepted or hdrs.CONTENT_ENCODING in response.headers:
-        return
+async def _compress(response: web.Response, body: bytes, accepted: str) -> None:
     coding = choose_coding(accepted)
-    if coding is None:
+    if coding is None or hdrs.CONTENT_ENCODING in response.headers:
         return
     response.body = await compress_aside(body, coding)
     response.headers[hdrs.CONTENT_ENCODING] = coding.value

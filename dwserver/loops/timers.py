@@ -1,29 +1,36 @@
 """Fire due timers, in batches and on time (decision 25).
 
 Any process may run this loop: a timer is fired by a guarded transition, so two loops
-never fire one twice. The loop sleeps until the earliest due time it knows of; timers
-committed by this process wake it, those of others are found at the next look.
+never fire one twice. One look at the database each second plans the timers of the next
+moments in memory; timers that this process commits for the same span join them. Each is
+fired at its own instant.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable
 
 from dwserver.engine.lifecycle.timer_due import fire
 from dwserver.engine.transition import RunChange
 from dwserver.runtime.service import FailurePolicy, Loop, TaskHost
 from dwserver.services.runs import RunContended, RunNotFound, Runs
-from dwserver.store.api import DueTimer, Store
+from dwserver.store.api import Store
 
 MICROS = 1_000_000
-BATCH = 500
-# How late a timer of another process may be noticed.
+# Most timers planned by one look, and most fired in one pass.
+PLAN_LIMIT = 5000
+FIRE_LIMIT = 500
 LOOK_EVERY_SECONDS = 1.0
+# Looks overlap, so that a late one still plans in time.
+HORIZON = 2 * MICROS
+
+Planned = tuple[int, str, int]
 
 
 class DueTimers:
-    """One pass fires what is due; ``lag`` is told how late each timer was, seconds."""
+    """Plans and fires; ``observe_lag`` is told how late each timer was, in seconds."""
 
     def __init__(
         self,
@@ -37,40 +44,68 @@ class DueTimers:
         self._runs = runs
         self._now = now
         self._observe_lag = observe_lag
-        self._next_at: int | None = None
+        self._heap: list[Planned] = []
+        self._known: set[Planned] = set()
+        self._planned_until = 0
+        self._look_at = 0
+        self._is_full = False
         self.wake = asyncio.Event()
 
     def committed(self, change: RunChange) -> None:
-        """Observer of commits: come earlier when a new timer is due earlier."""
+        """Observer of commits: plan new timers that are due before the next look."""
         for timer in change.new_timers:
-            if self._next_at is None or timer.fire_at < self._next_at:
-                self._next_at = timer.fire_at
-                self.wake.set()
+            if timer.fire_at <= self._planned_until:
+                is_next = not self._heap or timer.fire_at < self._heap[0][0]
+                self._plan((timer.fire_at, timer.run_id, timer.step))
+                if is_next:
+                    self.wake.set()
 
     def conflicted(self) -> None:
         """Nothing happened."""
 
     async def fire_due(self) -> float:
-        """Fire a batch; seconds until the next pass."""
-        due = await self._store.due_timers(now=self._now(), limit=BATCH)
-        await asyncio.gather(*(self._fire(timer) for timer in due))
-        if len(due) == BATCH:
-            return 0.0
-        self._next_at = await self._store.next_timer_at()
-        if self._next_at is None:
-            return LOOK_EVERY_SECONDS
-        seconds = (self._next_at - self._now()) / MICROS
-        return min(max(seconds, 0.001), LOOK_EVERY_SECONDS)
+        """Fire what is due; seconds until the next pass."""
+        if not self._heap if self._is_full else self._now() >= self._look_at:
+            await self._look()
+        due = self._take_due(self._now())
+        await asyncio.gather(*map(self._fire, due))
+        next_at = self._heap[0][0] if self._heap else self._look_at
+        if not self._is_full:
+            next_at = min(next_at, self._look_at)
+        return max((next_at - self._now()) / MICROS, 0.0)
 
-    async def _fire(self, timer: DueTimer) -> None:
+    async def _look(self) -> None:
+        now = self._now()
+        until = now + HORIZON
+        found = await self._store.due_timers(now=until, limit=PLAN_LIMIT)
+        for timer in found:
+            self._plan((timer.fire_at, timer.run_id, timer.step))
+        # A full plan is worked off before the next look.
+        self._is_full = len(found) == PLAN_LIMIT
+        self._planned_until = found[-1].fire_at if self._is_full else until
+        self._look_at = now + round(LOOK_EVERY_SECONDS * MICROS)
+
+    def _plan(self, timer: Planned) -> None:
+        if timer not in self._known:
+            self._known.add(timer)
+            heapq.heappush(self._heap, timer)
+
+    def _take_due(self, now: int) -> list[Planned]:
+        due: list[Planned] = []
+        while self._heap and self._heap[0][0] <= now and len(due) < FIRE_LIMIT:
+            due.append(heapq.heappop(self._heap))
+        return due
+
+    async def _fire(self, timer: Planned) -> None:
+        fire_at, run_id, step = timer
         try:
-            is_fired = await self._runs.decide(
-                timer.run_id, lambda draft: fire(draft, timer.step)
-            )
+            is_fired = await self._runs.decide(run_id, lambda draft: fire(draft, step))
         except (RunNotFound, RunContended):
             return
+        finally:
+            self._known.discard(timer)
         if is_fired:
-            self._observe_lag((self._now() - timer.fire_at) / MICROS)
+            self._observe_lag((self._now() - fire_at) / MICROS)
 
 
 def timer_loop(timers: DueTimers, host: TaskHost) -> Loop:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from dwserver.engine.model import Task
 from dwserver.engine.words import TaskKind
+from dwserver.matching.backlog import Backlog
 from dwserver.matching.pollers import Delivery, Poller, WaitingPollers
 from dwserver.store.api import QueueKey, ReadyTask
 
@@ -17,6 +18,7 @@ MICROS = 1_000_000
 SPARE_CANDIDATES = 8
 MAX_CANDIDATES = 100
 MAX_PLANNED_WAKES = 10_000
+MAX_BACKLOG = 20_000
 
 
 class TaskSource(Protocol):
@@ -66,6 +68,7 @@ class Matcher:
         self._observer = observer
         self._claim: Claim | None = None
         self.pollers = WaitingPollers()
+        self._backlog = Backlog(max_tasks=MAX_BACKLOG)
         # Queues that may hold ready tasks: heard of, or never looked at.
         self._rumoured: set[QueueKey] = set()
         self._looked_at: set[QueueKey] = set()
@@ -82,6 +85,9 @@ class Matcher:
         """Wait for a task; None after ``seconds`` or when the process drains."""
         if self.is_draining:
             return None
+        delivery = await self._from_backlog(poller)
+        if delivery is not None:
+            return delivery
         self.pollers.add(poller)
         if poller.key not in self._looked_at:
             self._looked_at.add(poller.key)
@@ -95,6 +101,13 @@ class Matcher:
         finally:
             timeout.cancel()
             self.pollers.discard(poller)
+
+    async def _from_backlog(self, poller: Poller) -> Delivery | None:
+        while (candidate := self._backlog.take(poller)) is not None:
+            delivery = await self._claimed(candidate, poller)
+            if delivery is not None:
+                return delivery
+        return None
 
     async def idle(self, *, seconds: float) -> None:
         """Hold a poll that must not get a task (a draining worker's)."""
@@ -141,9 +154,25 @@ class Matcher:
         key = key_of(task)
         delay = task.available_at - self._now()
         if delay <= 0:
-            self.heard_of(key)
+            self._became_ready_now(key, task)
         elif len(self._planned) < MAX_PLANNED_WAKES:
             self._plan(key, delay / MICROS)
+
+    def _became_ready_now(self, key: QueueKey, task: Task) -> None:
+        if self.pollers.count(key):
+            # Somebody began to wait while the task was being committed.
+            self.heard_of(key)
+            return
+        known = ReadyTask(
+            key,
+            task.id,
+            task.run_id,
+            task.type_name,
+            task.compatibility,
+            task.available_at,
+        )
+        if not self._backlog.add(known):
+            self._rumoured.add(key)
 
     def heard_of(self, key: QueueKey) -> None:
         """Something may be ready in this queue."""
@@ -172,6 +201,9 @@ class Matcher:
         waiting = set(self.pollers.queues())
         self._looked_at &= waiting
         self._rumoured &= waiting
+        for key in self._backlog.queues():
+            if key not in waiting:
+                self._backlog.forget(key)
 
     # claim rounds ---------------------------------------------------------------
     def _start_round(self) -> None:
@@ -205,17 +237,22 @@ class Matcher:
             self._rumoured.update(candidate.key for candidate in found)
 
     async def _claim_for(self, candidate: ReadyTask, poller: Poller) -> None:
-        if self._claim is None:
-            raise RuntimeError("the matcher has no claim function")
         delivery = None
         try:
-            delivery = await self._claim(candidate, poller)
+            delivery = await self._claimed(candidate, poller)
         finally:
             if delivery is None:
                 self.pollers.put_back(poller)
         if delivery is not None:
-            self._observer.claimed(candidate.key.kind)
             self._answer(poller, delivery)
+
+    async def _claimed(self, candidate: ReadyTask, poller: Poller) -> Delivery | None:
+        if self._claim is None:
+            raise RuntimeError("the matcher has no claim function")
+        delivery = await self._claim(candidate, poller)
+        if delivery is not None:
+            self._observer.claimed(candidate.key.kind)
+        return delivery
 
     # shutdown -------------------------------------------------------------------
     def drain(self) -> None:

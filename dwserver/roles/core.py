@@ -60,7 +60,7 @@ def build_core(
     """Everything between the store and the edges of the process."""
     hot = HotRuns(
         max_runs=settings.engine.run_cache_size,
-        max_history_bytes=settings.engine.history_cache_bytes,
+        max_bytes=settings.engine.history_cache_bytes,
     )
     matcher = Matcher(
         store,

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dwserver.engine.model import Event, RunInput, RunState, Task
+from dwserver.engine.model import Event, Payload, RunInput, RunState, Task
 from dwserver.engine.transition import RunChange
 from dwserver.protocol.history_events import worker_event
 
@@ -51,20 +51,42 @@ class RecentHistory:
 
 @dataclass(slots=True)
 class HotRun:
+    """``arguments``: of open activities that were scheduled here, by activity id."""
+
     state: RunState
     input: RunInput | None = None
     history: RecentHistory | None = None
+    arguments: dict[str, Payload | None] = field(default_factory=dict)
+    arguments_size: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of history and arguments."""
+        return self.arguments_size + (self.history.size if self.history else 0)
+
+    def follow_arguments(self, change: RunChange) -> None:
+        """Keep those of new activities, drop those of closed ones."""
+        for new in change.new_activities:
+            self.arguments[new.activity.id] = new.arguments
+            self.arguments_size += _size(new.arguments)
+        for activity in change.activities:
+            if not activity.is_open and activity.id in self.arguments:
+                self.arguments_size -= _size(self.arguments.pop(activity.id))
+
+
+def _size(payload: Payload | None) -> int:
+    return len(payload.data) if payload else 0
 
 
 class HotRuns:
-    """Least recently used first out, by number of runs and by bytes of history."""
+    """Least recently used first out, by number of runs and by their bytes."""
 
-    def __init__(self, *, max_runs: int, max_history_bytes: int) -> None:
+    def __init__(self, *, max_runs: int, max_bytes: int) -> None:
         self._max_runs = max_runs
-        self._max_history_bytes = max_history_bytes
+        self._max_bytes = max_bytes
         self._runs: OrderedDict[str, HotRun] = OrderedDict()
         self._tasks: dict[str, Task] = {}
-        self._history_bytes = 0
+        self._bytes = 0
 
     def get(self, run_id: str) -> HotRun | None:
         return self._runs.get(run_id)
@@ -95,6 +117,7 @@ class HotRuns:
             return
         if hot.history is not None and not hot.history.extend(change):
             hot.history = None
+        hot.follow_arguments(change)
         self._keep(hot)
 
     def drop(self, run_id: str) -> None:
@@ -114,16 +137,14 @@ class HotRuns:
             return
         if len(fragments) == hot.state.run.last_sequence:
             hot.history = RecentHistory(list(fragments), size=sum(map(len, fragments)))
-            self._history_bytes += hot.history.size
+            self._bytes += hot.history.size
 
     def _keep(self, hot: HotRun) -> None:
         self._runs[hot.state.run.id] = hot
         self._tasks.update(hot.state.tasks)
-        if hot.history is not None:
-            self._history_bytes += hot.history.size
+        self._bytes += hot.size
         while self._runs and (
-            len(self._runs) > self._max_runs
-            or self._history_bytes > self._max_history_bytes
+            len(self._runs) > self._max_runs or self._bytes > self._max_bytes
         ):
             _, oldest = self._runs.popitem(last=False)
             self._forget(oldest)
@@ -131,5 +152,4 @@ class HotRuns:
     def _forget(self, hot: HotRun) -> None:
         for task_id in hot.state.tasks:
             self._tasks.pop(task_id, None)
-        if hot.history is not None:
-            self._history_bytes -= hot.history.size
+        self._bytes -= hot.size

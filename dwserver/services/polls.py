@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dwserver.engine.draft import Draft
-from dwserver.engine.leases import current, lease, requeue
+from dwserver.engine.leases import Leased, current, lease, requeue
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import TaskKind, TaskStatus
 from dwserver.matching.matcher import Matcher
@@ -107,12 +107,19 @@ class Polls:
         def claim(draft: Draft) -> Delivery | None:
             task = draft.tasks.get(candidate.task_id)
             leased = task and lease(draft, task, poller.worker_id)
-            return Delivery(leased) if leased else None
+            return self._delivery(leased) if leased else None
 
         try:
             return await self._runs.decide(candidate.run_id, claim)
         except RunNotFound:
             return None
+
+    def _delivery(self, leased: Leased) -> Delivery:
+        hot = self._runs.hot.get(leased.run.id)
+        activity = leased.activity
+        if hot is None or activity is None or activity.id not in hot.arguments:
+            return Delivery(leased)
+        return Delivery(leased, hot.arguments[activity.id], has_arguments=True)
 
     async def _is_still_leased(self, delivery: Delivery) -> bool:
         leased = delivery.leased.task

@@ -163,8 +163,10 @@ class Writers:
             self._free.put_nowait(None)
 
     async def close(self) -> None:
-        for _ in range(self._size):
-            connection = await self._free.get()
+        """Close the connections once nobody writes; safe to call again."""
+        connections = [await self._free.get() for _ in range(self._size)]
+        for connection in connections:
+            self._free.put_nowait(None)
             if connection is None or connection.is_closed():
                 continue
             try:
