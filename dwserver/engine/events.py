@@ -31,44 +31,30 @@ def present(fields: Mapping[str, object]) -> dict[str, object]:
 
 
 def task_snapshot(task: Task) -> dict[str, object]:
-    return present(
-        {
-            "id": task.id,
-            "type": task.kind,
-            "status": task.status,
-            "available_at": micro(task.available_at),
-            "leased_at": micro_or_none(task.leased_at),
-            "lease_owner": task.lease_owner,
-            "lease_expires_at": micro_or_none(task.lease_expires_at),
-            "attempt_count": task.attempt,
-            "repair_count": task.repair_count,
-            "queue": task.queue,
-            "compatibility": task.compatibility,
-        }
-    )
+    return {
+        "id": task.id,
+        "type": task.kind,
+        "status": task.status,
+        "lease_owner": task.lease_owner,
+        "attempt_count": task.attempt,
+        "queue": task.queue,
+    }
 
 
 def command_snapshot(command: Command) -> dict[str, object]:
-    payload = command.payload
-    return present(
-        {
-            "id": command.id,
-            "sequence": command.sequence,
-            "type": command.command_type,
-            "target_scope": "instance",
-            "target_name": command.target_name,
-            "resolved_run_id": command.run_id,
-            "payload_codec": WIRE_CODEC if payload else None,
-            "payload": embed(payload),
-            "source": "control_plane",
-            **command.context,
-            "status": command.status,
-            "outcome": command.outcome,
-            "rejection_reason": command.rejection_reason,
-            "accepted_at": micro(command.created_at),
-            "applied_at": micro(command.created_at),
-        }
-    )
+    """Without the payload: what an event needs of it, the event has itself."""
+    fields: dict[str, object] = {
+        "id": command.id,
+        "sequence": command.sequence,
+        "type": command.command_type,
+        "target_scope": "instance",
+        "source": "control_plane",
+        "status": command.status,
+        "outcome": command.outcome,
+    }
+    if command.target_name is not None:
+        fields["target_name"] = command.target_name
+    return fields
 
 
 def start_decided(run: Run, run_input: RunInput, command: Command) -> dict[str, object]:
@@ -264,14 +250,18 @@ def timer_cancelled(timer: Timer, *, cancelled_at: int) -> dict[str, object]:
     return {**timer_fields(timer), "cancelled_at": micro(cancelled_at)}
 
 
-def activity_cancelled(activity: Activity, cancelled_at: int) -> dict[str, object]:
+def activity_cancelled(
+    activity: Activity, *, attempt_id: str | None, cancelled_at: int
+) -> dict[str, object]:
+    """``attempt_id``: the attempt that was running, if there was one."""
     return {
         "activity_execution_id": activity.id,
+        "activity_attempt_id": attempt_id,
         "activity_class": activity.activity_type,
         "activity_type": activity.activity_type,
         "sequence": activity.step,
         "attempt_number": activity.attempt_count,
         "cancelled_at": micro(cancelled_at),
         **(activity.parallel or {}),
-        "activity": activity_snapshot(activity),
+        "activity": activity_snapshot(activity, attempt_id=attempt_id),
     }

@@ -9,7 +9,7 @@ members that carry group metadata are matched by their step number and need no o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from dwserver.engine.draft import Draft
@@ -48,32 +48,33 @@ def resolve(
     Returns the id of the workflow task that this made ready, None while the batch is
     incomplete or a leased task will be followed up.
     """
+    run = draft.run
+    is_newest = run.batch_first == step.batch
+    # Most batches have one member: nothing to wait for, nothing to hold back.
+    batch = (
+        [step] if is_newest and run.batch_size == 1 else [*members(draft, step.batch)]
+    )
     held_step = None
-    if step.parallel is None and _has_open_before(draft, step):
+    if step.parallel is None and _has_open_before(batch, step):
         held_step = step.step
         _put(draft, replace(step, is_held=True))
     draft.append(event_type, payload, task_id=task_id, held_step=held_step)
-    if held_step is None:
-        _release_unblocked(draft, step.batch)
-    if any(member.is_open for member in members(draft, step.batch)):
+    if held_step is None and len(batch) > 1:
+        _release_unblocked(draft, batch)
+    if any(member.is_open for member in batch):
         return None
-    if draft.run.batch_first == step.batch:
+    if is_newest:
         draft.set_run(batch_resolved_sequence=draft.last_sequence)
     return wake(draft, resume)
 
 
-def _has_open_before(draft: Draft, step: Step) -> bool:
-    return any(
-        member.is_open and member.step < step.step
-        for member in members(draft, step.batch)
-    )
+def _has_open_before(batch: Sequence[Step], step: Step) -> bool:
+    return any(member.is_open and member.step < step.step for member in batch)
 
 
-def _release_unblocked(draft: Draft, batch: int) -> None:
+def _release_unblocked(draft: Draft, batch: Sequence[Step]) -> None:
     """Held members up to the first one that is still open take their place."""
-    waiting = [
-        member for member in members(draft, batch) if member.is_held or member.is_open
-    ]
+    waiting = [member for member in batch if member.is_held or member.is_open]
     for member in sorted(waiting, key=lambda member: member.step):
         if member.is_open:
             return

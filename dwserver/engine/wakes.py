@@ -68,6 +68,18 @@ def new_workflow_task(draft: Draft, resume: JsonMap, *, delay: int = 0) -> Task:
     return task
 
 
+def retry_stalled(draft: Draft, task: Task) -> None:
+    """Nothing will wake this open run: deliver its task again, ever more slowly.
+
+    A worker that has nothing to say while nothing is pending is stuck; its run must
+    neither be lost nor spin.
+    """
+    failures = draft.run.task_failures + 1
+    draft.set_run(task_failures=failures)
+    delay = draft.context.policy.task_failure_backoff(failures + 1)
+    new_workflow_task(draft, task.resume, delay=delay)
+
+
 def _is_update(resume: JsonMap) -> bool:
     return resume.get("workflow_wait_kind") == WaitKind.UPDATE
 

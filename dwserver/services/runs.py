@@ -61,10 +61,19 @@ class CommitObserver(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Waiting(Generic[Reply]):
+    """A decision whose turn comes when the lane is free."""
+
     decision: Decision[Reply]
     answer: asyncio.Future[Reply] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """In place of a reply: this decision, and only this one, raised."""
+
+    error: Exception
 
 
 class Runs:
@@ -100,14 +109,23 @@ class Runs:
 
         Raises :class:`RunNotFound`, :class:`RunContended`, ``StoreError``.
         """
-        waiting = _Waiting(decision)
         lane = self._lanes.get(run_id)
-        if lane is None:
-            self._lanes[run_id] = lane = deque((waiting,))
-            self._spawn("run-lane", self._drain(run_id, lane))
-        else:
+        if lane is not None:
+            waiting = _Waiting(decision)
             lane.append(waiting)
-        return await waiting.answer
+            return await waiting.answer
+        lane = self._lanes[run_id] = deque()
+        try:
+            (reply,) = await self._decide_together(run_id, (decision,))
+        finally:
+            if lane:
+                self._spawn("run-lane", self._drain(run_id, lane))
+            else:
+                del self._lanes[run_id]
+        if isinstance(reply, _Failed):
+            raise reply.error
+        result: Reply = reply
+        return result
 
     async def create(self, build: Callable[[Context], Draft]) -> Draft | None:
         """Commit a new run; None when its workflow id is taken."""
@@ -116,20 +134,39 @@ class Runs:
 
     # lanes ----------------------------------------------------------------------
     async def _drain(self, run_id: str, lane: deque[_Waiting[Any]]) -> None:
+        """Serve those who waited while the lane was taken."""
         batch: list[_Waiting[Any]] = []
         try:
             while lane:
                 batch = [lane.popleft() for _ in range(min(len(lane), MAX_DECISIONS))]
-                await self._decide_batch(run_id, batch)
+                await self._answer(run_id, batch)
         except BaseException as error:
             _fail((*batch, *lane), error)
             lane.clear()
-            if not isinstance(error, Exception):
-                raise
+            raise
         finally:
             del self._lanes[run_id]
 
-    async def _decide_batch(self, run_id: str, batch: list[_Waiting[Any]]) -> None:
+    async def _answer(self, run_id: str, batch: list[_Waiting[Any]]) -> None:
+        try:
+            replies = await self._decide_together(
+                run_id, [waiting.decision for waiting in batch]
+            )
+        except Exception as error:
+            _fail(batch, error)
+            return
+        for waiting, reply in zip(batch, replies, strict=True):
+            if waiting.answer.done():
+                continue
+            if isinstance(reply, _Failed):
+                waiting.answer.set_exception(reply.error)
+            else:
+                waiting.answer.set_result(reply)
+
+    async def _decide_together(
+        self, run_id: str, decisions: Sequence[Decision[Any]]
+    ) -> list[Any]:
+        """The replies, in order, once everything they recorded is committed."""
         hot = self.hot.get(run_id)
         state = hot.state if hot else None
         is_fresh = False
@@ -137,16 +174,13 @@ class Runs:
             if state is None:
                 state = await self._load(run_id)
                 is_fresh = True
-            draft, replies = self._decide_all(state, batch)
+            draft, replies = self._decide_all(state, decisions)
             if not is_fresh and any(isinstance(r, Rejection) for r in replies):
                 self.hot.drop(run_id)
                 state = None
                 continue
             if not draft.touched or await self._commit(draft):
-                for waiting, reply in zip(batch, replies, strict=True):
-                    if not waiting.answer.done():
-                        waiting.answer.set_result(reply)
-                return
+                return replies
             self.hot.drop(run_id)
             state = None
         raise RunContended(run_id)
@@ -159,24 +193,27 @@ class Runs:
         return state
 
     def _decide_all(
-        self, state: RunState, batch: list[_Waiting[Any]]
+        self, state: RunState, decisions: Sequence[Decision[Any]]
     ) -> tuple[Draft, list[Any]]:
-        """Replies in the order of ``batch``. A decision that fails leaves the batch
-        with its error, and the others are decided without it."""
+        """One draft of all decisions. One that fails is left out of it, and the
+        others are decided anew without it."""
+        failed: dict[int, _Failed] = {}
         while True:
             draft = Draft(state, self.context())
             replies: list[Any] = []
-            for waiting in batch:
+            for position, decision in enumerate(decisions):
+                if position in failed:
+                    replies.append(failed[position])
+                    continue
                 touched = draft.touched
                 try:
-                    reply = waiting.decision(draft)
-                    if isinstance(reply, Rejection) and draft.touched != touched:
-                        raise RuntimeError(
-                            f"a rejected decision changed the run: {reply.reason}"
-                        )
+                    reply = decision(draft)
                 except Exception as error:
-                    _fail((waiting,), error)
-                    batch.remove(waiting)
+                    failed[position] = _Failed(error)
+                    break
+                if isinstance(reply, Rejection) and draft.touched != touched:
+                    text = f"a rejected decision changed the run: {reply.reason}"
+                    failed[position] = _Failed(RuntimeError(text))
                     break
                 replies.append(reply)
             else:

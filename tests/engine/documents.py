@@ -8,29 +8,17 @@ from typing import Any
 from dwserver.engine.model import Activity, Task
 from tests.engine.builders import at
 
-LEASE_SECONDS = {"workflow": 60, "activity": 300}
-
 
 def task_document(
-    task: Task,
-    *,
-    status: str = "leased",
-    available: float = 0,
-    leased: float = 0,
-    attempt: int = 1,
-    owner: str = "w1",
+    task: Task, *, status: str = "leased", attempt: int = 1, owner: str = "w1"
 ) -> dict[str, Any]:
-    """A task that has been leased at ``leased``."""
+    """A task that has been leased."""
     return {
         "id": task.id,
         "type": str(task.kind),
         "status": status,
-        "available_at": at(available),
-        "leased_at": at(leased),
         "lease_owner": owner,
-        "lease_expires_at": at(leased + LEASE_SECONDS[task.kind]),
         "attempt_count": attempt,
-        "repair_count": 0,
         "queue": "q",
     }
 

@@ -454,6 +454,22 @@ def test_a_report_that_does_not_count(
     assert play.state is before
 
 
+@pytest.mark.parametrize(
+    ("owner", "reason"), [("w1", "stale_attempt"), ("w2", "lease_owner_mismatch")]
+)
+def test_a_report_overtaken_by_the_expiry_of_its_lease(owner: str, reason: str) -> None:
+    """The attempt was the current one when it was looked up, but not any more."""
+    play, held = running()
+    attempt_id = held.task.attempt_id
+    assert attempt_id is not None
+    report = Report(task=held.task, attempt_id=attempt_id, owner=owner)
+    play.advance(300)
+    assert play.expire(held.task)
+    reply = play.decide(lambda draft: record_outcome(draft, report), play.run_id)
+    assert isinstance(reply, Rejection)
+    assert reply.reason == reason
+
+
 def test_an_attempt_of_another_task() -> None:
     play, _ = after_commands(activity("a"), activity("b"))
     first, second = play.poll_activity("a"), play.poll_activity("b")

@@ -112,7 +112,7 @@ def test_one_activity_from_start_to_end() -> None:
                 "activity": activity_document(
                     e1, "greet", 1, status="running", **running
                 ),
-                "task": task_document(held.task, leased=1, owner="w2"),
+                "task": task_document(held.task, owner="w2"),
             },
         ),
         (
@@ -125,9 +125,7 @@ def test_one_activity_from_start_to_end() -> None:
                 "activity": activity_document(
                     e1, "greet", 1, status="completed", closed_at=at(2), **running
                 ),
-                "task": task_document(
-                    held.task, leased=1, owner="w2", status="completed"
-                ),
+                "task": task_document(held.task, owner="w2", status="completed"),
             },
         ),
         (
@@ -135,7 +133,7 @@ def test_one_activity_from_start_to_end() -> None:
             {
                 "output": "CC==",
                 "payload_codec": "avro",
-                "task": task_document(t2, available=2, leased=2),
+                "task": task_document(t2),
             },
         ),
     ]

@@ -183,9 +183,14 @@ def test_open_steps_are_cancelled_first() -> None:
     first, second = play.here.activities[2], play.here.activities[3]
     timers = play.here.timers
 
-    def cancelled(row: Any, kind: str, **fields: Any) -> dict[str, Any]:
+    def cancelled(
+        row: Any, kind: str, attempt_id: str | None = None, **fields: Any
+    ) -> dict[str, Any]:
+        if attempt_id is not None:
+            fields["attempt_id"] = attempt_id
         return {
             "activity_execution_id": row.id,
+            "activity_attempt_id": attempt_id,
             "activity_class": kind,
             "activity_type": kind,
             "sequence": row.step,
@@ -203,7 +208,10 @@ def test_open_steps_are_cancelled_first() -> None:
         }
 
     assert play.history()[7:-1] == [
-        ("ActivityCancelled", cancelled(first, "a", started_at=at(0))),
+        (
+            "ActivityCancelled",
+            cancelled(first, "a", held.task.attempt_id, started_at=at(0)),
+        ),
         ("ActivityCancelled", cancelled(second, "b")),
         (
             "TimerCancelled",

@@ -448,7 +448,7 @@ BRIEF = settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-LONG = settings(BRIEF, max_examples=2000, stateful_step_count=120, derandomize=False)
+LONG = settings(BRIEF, max_examples=1000, stateful_step_count=120, derandomize=False)
 
 
 @pytest.mark.timeout(400)  # takes seconds, unless a failing story has to be shrunk

@@ -108,3 +108,14 @@ def test_what_it_waits_for_may_have_happened_meanwhile() -> None:
     play.fail_task(task, is_waiting=True)
     assert play.workflow_task.resume["workflow_wait_kind"] == "activity"
     assert play.run.wakes == ()
+
+
+def test_waiting_with_nothing_pending_is_delivered_again_with_back_off() -> None:
+    play = Play()
+    play.start()
+    task = play.poll()
+    play.fail_task(task, is_waiting=True)
+    again = play.workflow_task
+    assert again.id != task.id
+    assert again.available_at - task.available_at == 3 * MICROS
+    assert again.resume == task.resume

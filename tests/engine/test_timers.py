@@ -64,7 +64,7 @@ def test_a_timer_from_start_to_end() -> None:
             {
                 "output": None,
                 "payload_codec": "avro",
-                "task": task_document(t2, available=61, leased=61),
+                "task": task_document(t2),
             },
         ),
     ]

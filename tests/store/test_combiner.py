@@ -78,7 +78,7 @@ def writes() -> Writes:
 
 @pytest.fixture
 async def combiner(writes: Writes) -> AsyncIterator[Combiner]:
-    combiner = Combiner(writes.write)
+    combiner = Combiner(writes.write, overlap_from=1)
     yield combiner
     closing = asyncio.create_task(combiner.close())
     while not closing.done():
@@ -117,7 +117,7 @@ async def test_while_writes_are_under_way_the_next_batch_collects(
     "limits", [{"max_transitions": 2}, {"max_rows": 11}], ids=["count", "rows"]
 )
 async def test_batches_are_bounded(writes: Writes, limits: Mapping[str, int]) -> None:
-    combiner = Combiner(writes.write, max_in_flight=2, **limits)
+    combiner = Combiner(writes.write, max_in_flight=2, overlap_from=1, **limits)
     for name in "abcde":
         commit(combiner, start(name))
     await settle()
@@ -130,7 +130,7 @@ async def test_batches_are_bounded(writes: Writes, limits: Mapping[str, int]) ->
 
 
 async def test_a_transition_above_the_row_limit_goes_alone(writes: Writes) -> None:
-    combiner = Combiner(writes.write, max_rows=1)
+    combiner = Combiner(writes.write, max_rows=1, overlap_from=1)
     commit(combiner, start("a"))
     commit(combiner, start("b"))
     await settle()
@@ -320,7 +320,7 @@ async def test_a_waiter_cancelled_before_its_batch_withdraws(
 
 
 async def test_closing_finishes_what_was_accepted(writes: Writes) -> None:
-    combiner = Combiner(writes.write)
+    combiner = Combiner(writes.write, overlap_from=1)
     commits = [commit(combiner, t) for t in OneActivityRun("a").transitions()[:2]]
     await settle()
     closing = asyncio.create_task(combiner.close())
@@ -427,4 +427,19 @@ async def test_a_cancelled_load_leaves_the_others() -> None:
     await settle()
     loads.outcomes[0].set_result({"a": "A"})
     assert await asked[1] == "A"
+    await combiner.close()
+
+
+async def test_few_transitions_wait_for_the_write_under_way(writes: Writes) -> None:
+    combiner = Combiner(writes.write, max_in_flight=2, overlap_from=3)
+    commits = [commit(combiner, start("a"))]
+    await settle()
+    commits += [commit(combiner, start(name)) for name in "bc"]
+    await settle()
+    assert writes.begun == [["a1"]]
+    commits.append(commit(combiner, start("d")))
+    await settle()
+    assert writes.begun == [["a1"], ["b1", "c1", "d1"]]
+    writes.succeed_all()
+    assert await asyncio.gather(*commits) == [True] * 4
     await combiner.close()

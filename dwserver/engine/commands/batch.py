@@ -22,13 +22,18 @@ from dwserver.engine.commands.terminal import (
 from dwserver.engine.commands.timers import StartTimer
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
-from dwserver.engine.model import Activity, Run, Task, Timer
+from dwserver.engine.model import Activity, Task, Timer
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.parallel import rebase
 from dwserver.engine.records import replace
 from dwserver.engine.steps import Step, members, open_batch
-from dwserver.engine.wakes import follow_up, is_waiting, new_workflow_task
-from dwserver.engine.words import RunStatus, TaskStatus
+from dwserver.engine.wakes import follow_up, is_waiting, retry_stalled
+from dwserver.engine.words import (
+    ActivityStatus,
+    FailureCategory,
+    RunStatus,
+    TaskStatus,
+)
 
 BlockingCommand = ScheduleActivity | StartTimer
 TerminalCommand = CompleteWorkflow | FailWorkflow | ContinueAsNew
@@ -39,13 +44,17 @@ TERMINAL = (CompleteWorkflow, FailWorkflow, ContinueAsNew)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A validated ``complete`` request; to continue as new it needs ``predecessor``."""
+    """A validated ``complete`` request; to continue as new it needs ``predecessor``.
+
+    ``sees_failures``: replay by this worker takes notice of failed activities.
+    """
 
     task: Task
     owner: str
     attempt: int
     commands: Sequence[WorkflowCommand]
     predecessor: Predecessor | None = None
+    sees_failures: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +81,24 @@ def complete_workflow_task(
     ) or _check_list(completion.commands)
     if refused:
         return refused
-    commands = _without_resent(draft, task, completion.commands)
-    refused = _check_limits(draft, completion.commands, new=commands)
+    sent = _verdict_on_blind_worker(draft, completion) or completion.commands
+    commands = _without_resent(draft, task, sent)
+    refused = _check_limits(draft, sent, new=commands)
     if refused:
         return refused
-    end = next((c for c in completion.commands if isinstance(c, TERMINAL)), None)
+    end = next((c for c in sent if isinstance(c, TERMINAL)), None)
     closed_as = (
         TaskStatus.FAILED if isinstance(end, FailWorkflow) else TaskStatus.COMPLETED
     )
     draft.put_task(replace(task, status=closed_as, closed_at=draft.context.now))
-    draft.set_run(status=RunStatus.WAITING, task_failures=0)
+    draft.set_run(status=RunStatus.WAITING)
     created = _apply_blocking(draft, commands, task)
     if end is not None:
         created += _apply_terminal(draft, end, task, completion.predecessor)
     elif follow_up(draft) is None and not is_waiting(draft, draft.run):
-        _retry_stalled(draft, task, run)
+        retry_stalled(draft, task)
+    elif run.task_failures:
+        draft.set_run(task_failures=0)
     return Completed(run.id, draft.run.status, tuple(created))
 
 
@@ -139,6 +151,24 @@ def _check_limits(
     return None
 
 
+def _verdict_on_blind_worker(
+    draft: Draft, completion: Completion
+) -> Sequence[WorkflowCommand] | None:
+    """What ends the run when a worker asks again for a step that finally failed.
+
+    Its replay skips the failure, so it would ask for ever (decision 20e).
+    """
+    if completion.sees_failures or not _repeats_newest_batch(
+        draft, _blocking(completion.commands)
+    ):
+        return None
+    for step in members(draft, draft.run.batch_first):
+        if isinstance(step, Activity) and step.status is ActivityStatus.FAILED:
+            message = f"The activity [{step.activity_type}] failed."
+            return [FailWorkflow(message=message, category=FailureCategory.ACTIVITY)]
+    return None
+
+
 def _without_resent(
     draft: Draft, task: Task, commands: Sequence[WorkflowCommand]
 ) -> list[BlockingCommand]:
@@ -147,22 +177,30 @@ def _without_resent(
     A worker replays from the start and sends the whole pending batch again as long as
     the history it was given did not resolve every member (§5.3 rule 7).
     """
-    blocking = [command for command in commands if isinstance(command, BLOCKING)]
+    blocking = _blocking(commands)
     run = draft.run
     was_pending = (
         run.batch_resolved_sequence == 0
         or run.batch_resolved_sequence > task.snapshot_sequence
     )
     if (
-        not draft.context.policy.recognises_resent_commands
-        or len(blocking) != run.batch_size
-        or not was_pending
+        draft.context.policy.recognises_resent_commands
+        and was_pending
+        and _repeats_newest_batch(draft, blocking)
     ):
-        return blocking
-    batch = sorted(members(draft, run.batch_first), key=lambda step: step.step)
-    if len(batch) == len(blocking) and all(map(_repeats, blocking, batch)):
         return []
     return blocking
+
+
+def _blocking(commands: Sequence[WorkflowCommand]) -> list[BlockingCommand]:
+    return [command for command in commands if isinstance(command, BLOCKING)]
+
+
+def _repeats_newest_batch(draft: Draft, blocking: Sequence[BlockingCommand]) -> bool:
+    if len(blocking) != draft.run.batch_size:
+        return False
+    batch = sorted(members(draft, draft.run.batch_first), key=lambda step: step.step)
+    return len(batch) == len(blocking) and all(map(_repeats, blocking, batch))
 
 
 def _repeats(command: BlockingCommand, step: Step) -> bool:
@@ -221,15 +259,3 @@ def _apply_terminal(
             ]
         case _:
             assert_never(command)
-
-
-def _retry_stalled(draft: Draft, task: Task, before: Run) -> None:
-    """Nothing will wake this open run: deliver it again, ever more slowly.
-
-    A worker that sends nothing new while nothing is pending is stuck; its run must
-    neither be lost nor spin.
-    """
-    failures = before.task_failures + 1
-    draft.set_run(task_failures=failures)
-    delay = draft.context.policy.task_failure_backoff(failures + 1)
-    new_workflow_task(draft, task.resume, delay=delay)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from dwserver.engine import events
 from dwserver.engine.commands.activities import cancel_ready_tasks
 from dwserver.engine.draft import Draft
-from dwserver.engine.leases import after
+from dwserver.engine.leases import after, close_attempt
 from dwserver.engine.model import (
+    Activity,
     Failure,
     Instance,
     JsonMap,
@@ -22,11 +23,11 @@ from dwserver.engine.records import replace
 from dwserver.engine.wakes import new_workflow_task
 from dwserver.engine.words import (
     ActivityStatus,
+    AttemptStatus,
     ClosedReason,
     EventType,
     FailureCategory,
     RunStatus,
-    TaskKind,
     TaskStatus,
     TimerStatus,
 )
@@ -39,9 +40,11 @@ class CompleteWorkflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailWorkflow:
-    """``exception``: the worker's own keys, merged over the recorded ones."""
+    """``exception``: the worker's own keys, merged over the recorded ones.
+    ``category`` is the server's verdict, never the worker's."""
 
     message: str
+    category: FailureCategory = FailureCategory.APPLICATION
     exception_type: str | None = None
     exception_class: str | None = None
     exception: JsonMap | None = None
@@ -87,7 +90,7 @@ def fail(draft: Draft, command: FailWorkflow, cause: Task) -> None:
         source_kind="workflow_run",
         source_id=run.id,
         propagation_kind="terminal",
-        category=FailureCategory.APPLICATION,
+        category=command.category,
         message=command.message,
         created_at=context.now,
         exception_type=command.exception_type,
@@ -204,15 +207,10 @@ def close_run(draft: Draft, status: RunStatus, reason: ClosedReason) -> None:
 def cancel_open_steps(draft: Draft) -> None:
     """Cancel what a closing run leaves open, with its events (§11)."""
     now = draft.context.now
+    tasks = {task.activity_id: task for task in draft.open_tasks()}
     for activity in list(draft.activities.values()):
         if activity.is_open:
-            cancelled = replace(
-                activity, status=ActivityStatus.CANCELLED, closed_at=now
-            )
-            draft.put_activity(cancelled)
-            draft.append(
-                EventType.ACTIVITY_CANCELLED, events.activity_cancelled(cancelled, now)
-            )
+            _cancel_activity(draft, activity, tasks.get(activity.id))
     for timer in list(draft.timers.values()):
         if timer.is_open:
             cancelled_timer = replace(
@@ -223,6 +221,18 @@ def cancel_open_steps(draft: Draft) -> None:
                 EventType.TIMER_CANCELLED,
                 events.timer_cancelled(cancelled_timer, cancelled_at=now),
             )
-    for task in list(draft.open_tasks()):
-        if task.kind is TaskKind.ACTIVITY:
-            draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
+
+
+def _cancel_activity(draft: Draft, activity: Activity, task: Task | None) -> None:
+    now = draft.context.now
+    cancelled = replace(activity, status=ActivityStatus.CANCELLED, closed_at=now)
+    draft.put_activity(cancelled)
+    attempt_id = None
+    if task is not None:
+        attempt_id = task.attempt_id
+        close_attempt(draft, task, AttemptStatus.CANCELLED)
+        draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
+    draft.append(
+        EventType.ACTIVITY_CANCELLED,
+        events.activity_cancelled(cancelled, attempt_id=attempt_id, cancelled_at=now),
+    )

@@ -9,6 +9,7 @@ from dwserver.engine.commands.activities import new_activity_task
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import (
     activity_of,
+    after,
     close_attempt,
     current,
     run_closed_fields,
@@ -238,9 +239,11 @@ def _schedule_retry(
         task, status=TaskStatus.COMPLETED, closed_at=now, last_error=failure.message
     )
     draft.put_task(closed_task)
+    policy = activity.retry_policy or RetryPolicy()
     pending = replace(
         activity,
         status=ActivityStatus.PENDING,
+        schedule_deadline_at=after(now + delay, policy.schedule_to_start_timeout),
         close_deadline_at=None,
         heartbeat_deadline_at=None,
     )

@@ -9,7 +9,13 @@ from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.model import Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import replace
-from dwserver.engine.wakes import follow_up, forget_covered, new_workflow_task
+from dwserver.engine.wakes import (
+    follow_up,
+    forget_covered,
+    is_waiting,
+    new_workflow_task,
+    retry_stalled,
+)
 from dwserver.engine.words import TaskStatus
 
 
@@ -32,7 +38,8 @@ class TaskFailed:
 
 def fail_workflow_task(draft: Draft, failure: TaskFailure) -> TaskFailed | Rejection:
     """Close the task. A failure is delivered anew with back-off, from the same cause;
-    waiting leaves no trace and is followed up only by what waits already."""
+    waiting leaves no trace and is followed up only by what waits already, unless
+    nothing is pending that could ever wake the run."""
     task = current(draft, failure.task)
     refused = check_workflow_task(
         draft.run,
@@ -46,7 +53,8 @@ def fail_workflow_task(draft: Draft, failure: TaskFailure) -> TaskFailed | Rejec
     now = draft.context.now
     if failure.is_waiting:
         draft.put_task(replace(task, status=TaskStatus.COMPLETED, closed_at=now))
-        follow_up(draft)
+        if follow_up(draft) is None and not is_waiting(draft, draft.run):
+            retry_stalled(draft, task)
         return TaskFailed("waiting_for_history")
     failures = draft.run.task_failures + 1
     draft.put_task(

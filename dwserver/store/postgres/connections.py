@@ -100,6 +100,7 @@ class ConnectionPool:
 
     async def open(self) -> None:
         """Needs no database: connections are made by the first statements."""
+        await self.close()
 
         async def initialise(connection: asyncpg.Connection) -> None:
             await prepare_session(connection, self._options)

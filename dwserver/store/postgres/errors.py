@@ -28,6 +28,8 @@ _LOST_SESSIONS = (
     asyncpg.exceptions.DatabaseDroppedError,
     asyncpg.exceptions.IdleSessionTimeoutError,
     asyncpg.InterfaceError,
+    # What asyncpg raises when the server ended the session between two statements.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )

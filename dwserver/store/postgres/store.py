@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from dwserver.engine.transition import Transition
 from dwserver.store.api import MigrationReport
 from dwserver.store.combiner import Combiner, Observe
@@ -42,17 +44,20 @@ class PostgresStore(StateReads, TaskSets, OperatorReads, Registry):
         observe: Observe | None = None,
     ) -> None:
         options = ConnectionOptions(dsn, statement_cache_size, command_timeout_seconds)
-        pool = ConnectionPool(options, size=pool_size)
-        StateReads.__init__(self, pool)
-        self._pool = pool
+        super().__init__(ConnectionPool(options, size=pool_size))
         self._writers = Writers(options, size=writers)
-        writer = TransitionWriter(
-            self._writers, max_shapes=statement_cache_size or _SHAPES_BEHIND_A_POOLER
+        shapes = statement_cache_size or _SHAPES_BEHIND_A_POOLER
+        self._combine = partial(
+            Combiner,
+            TransitionWriter(self._writers, max_shapes=shapes).write,
+            max_in_flight=writers,
+            observe=observe,
         )
-        self._commits = Combiner(writer.write, max_in_flight=writers, observe=observe)
+        self._commits = self._combine()
 
     async def open(self) -> None:
         """Needs no reachable database: connections are made when they are used."""
+        self._commits = self._combine()
         await self._pool.open()
 
     async def close(self) -> None:

@@ -6,21 +6,16 @@ Functions of a connection, called on a reader thread. Each may raise sqlite3.Err
 from __future__ import annotations
 
 import sqlite3
+from operator import itemgetter
 
 from dwserver.engine.model import Failure
+from dwserver.engine.words import StatusBucket
 from dwserver.store.api import RunCursor, RunFilter, RunView
 from dwserver.store.sqlite import records
-from dwserver.store.sqlite.reads import fetch, fetch_one
+from dwserver.store.sqlite.reads import fetch, fetch_one, snapshot
 
 # Before every row: newer than the newest one.
 _FIRST = RunCursor(2**63 - 1, "")
-# By whether there is a workflow type, and a bucket.
-_LIST_BLOCKS = {
-    (False, False): "list_runs",
-    (False, True): "list_runs_in_bucket",
-    (True, False): "list_runs_of_type",
-    (True, True): "list_runs_of_type_in_bucket",
-}
 
 
 def find_run_view(
@@ -38,21 +33,29 @@ def list_runs(
     limit: int,
 ) -> list[RunView]:
     """Every filter follows an index in the order of the list, so that a page costs the
-    same wherever it begins."""
+    same wherever it begins; without one the pages of all buckets are merged."""
     start = after or _FIRST
-    workflow_type, bucket = run_filter.workflow_type, run_filter.bucket
-    block = _LIST_BLOCKS[workflow_type is not None, bucket is not None]
-    rows = fetch(
-        connection,
-        block,
+    page = (
         run_filter.namespace,
         start.started_at,
         start.run_id,
         limit,
         run_filter.text,
-        *(value for value in (workflow_type, bucket) if value is not None),
     )
-    return [records.to_run_view(row) for row in rows]
+    bucket, workflow_type = run_filter.bucket, run_filter.workflow_type
+    if workflow_type is not None:
+        rows = fetch(connection, "list_runs_of_type", *page, workflow_type, bucket)
+    elif bucket is not None:
+        rows = fetch(connection, "list_runs_in_bucket", *page, bucket)
+    else:
+        with snapshot(connection):
+            rows = [
+                row
+                for each in StatusBucket
+                for row in fetch(connection, "list_runs_in_bucket", *page, each)
+            ]
+        rows.sort(key=itemgetter("started_at", "id"), reverse=True)
+    return [records.to_run_view(row) for row in rows[:limit]]
 
 
 def list_runs_of_instance(

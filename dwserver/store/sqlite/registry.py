@@ -16,7 +16,7 @@ from dwserver.store.sqlite.reads import fetch, fetch_one
 from dwserver.store.sqlite.rows import encode_json, encode_optional, fields
 from dwserver.store.sqlite.statements import BLOCKS, Row, write_rows
 
-_namespace = fields("insert_namespace", "external_storage")
+_namespace = fields("create_namespace", "external_storage")
 _worker = fields(
     "put_worker", "workflow_types", "activity_types", "fingerprints", "details"
 )
@@ -33,7 +33,7 @@ def find_namespace(connection: sqlite3.Connection, name: str) -> Namespace | Non
 
 def create_namespace(connection: sqlite3.Connection, namespace: Namespace) -> bool:
     """False when the name exists."""
-    return write_rows(connection, "insert_namespace", [_namespace_row(namespace)]) > 0
+    return write_rows(connection, "create_namespace", [_namespace_row(namespace)]) > 0
 
 
 def update_namespace(connection: sqlite3.Connection, namespace: Namespace) -> bool:
@@ -51,10 +51,7 @@ def find_worker(
 def list_workers(
     connection: sqlite3.Connection, namespace: str, *, queue: str | None
 ) -> list[WorkerRegistration]:
-    if queue is None:
-        rows = fetch(connection, "list_workers", namespace)
-    else:
-        rows = fetch(connection, "list_workers_of_queue", namespace, queue)
+    rows = fetch(connection, "list_workers", namespace, queue)
     return [records.to_worker(row) for row in rows]
 
 

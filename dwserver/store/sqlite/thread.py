@@ -139,7 +139,12 @@ class DatabaseThread:
         jobs, is_last = self._take()
         if not jobs:
             return not is_last
-        self._run_jobs(connection, jobs)
+        try:
+            self._run_jobs(connection, jobs)
+        except Exception as error:
+            # Whatever it is, nobody is left waiting.
+            for job in jobs:
+                job.error = job.error or error
         return self._post(_settle, jobs) and not is_last
 
     def _take(self) -> tuple[list[Job[Any]], bool]:

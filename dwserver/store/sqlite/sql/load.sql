@@ -152,7 +152,8 @@ and (r.batch_size = 0 or s.step < r.batch_first)
 order by step
 
 -- name: load_timers
--- Their pending and held timers, and all members of their newest batches.
+-- Their pending and held timers, and all members of their newest batches. The key
+-- would serve as well, but it passes all timers that a run ever had.
 select
     s.id,
     s.run_id,
@@ -188,7 +189,7 @@ select
     s.is_held
 from json_each($1) k
 join runs r on r.id = k.value
-join timers s on s.run_id = r.id
+join timers s indexed by timers_open on s.run_id = r.id
 where (s.is_held or s.status = 'pending')
 and (r.batch_size = 0 or s.step < r.batch_first)
 order by step

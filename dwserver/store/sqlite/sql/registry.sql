@@ -26,7 +26,7 @@ select
 from namespaces
 where name = $1
 
--- name: insert_namespace
+-- name: create_namespace
 -- A new namespace, unless the name exists.
 insert into namespaces (
     name,
@@ -133,7 +133,7 @@ where (namespace, worker_id) in (select value ->> 0, value ->> 1 from json_each(
 and last_heartbeat_at < $2
 
 -- name: list_workers
--- Workers of a namespace, the one that was heard of last first.
+-- Workers of a namespace, the one that was heard of last first; $2: of one queue.
 select
     namespace,
     worker_id,
@@ -152,27 +152,5 @@ select
     details
 from worker_registrations
 where namespace = $1
-order by last_heartbeat_at desc, worker_id
-
--- name: list_workers_of_queue
--- Workers of a task queue, the one that was heard of last first.
-select
-    namespace,
-    worker_id,
-    task_queue,
-    runtime,
-    sdk_version,
-    build_id,
-    workflow_types,
-    activity_types,
-    fingerprints,
-    max_workflow_tasks,
-    max_activity_tasks,
-    status,
-    registered_at,
-    last_heartbeat_at,
-    details
-from worker_registrations
-where namespace = $1
-and task_queue = $2
+and ($2 is null or task_queue = $2)
 order by last_heartbeat_at desc, worker_id

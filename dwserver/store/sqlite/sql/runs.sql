@@ -49,111 +49,8 @@ join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
 where r.id = $2
 and r.namespace = $1
 
--- name: list_runs
--- A page of runs in any bucket, newest first: the newest of each bucket merged.
-select
-    r.id,
-    r.namespace,
-    r.workflow_id,
-    r.workflow_type,
-    r.run_number,
-    r.status,
-    r.task_queue,
-    r.payload_codec,
-    r.started_at,
-    r.last_progress_at,
-    r.version,
-    r.last_sequence,
-    r.last_step,
-    r.history_bytes,
-    r.command_sequence,
-    r.closed_reason,
-    r.closed_at,
-    r.compatibility,
-    r.priority,
-    r.execution_timeout_seconds,
-    r.run_timeout_seconds,
-    r.execution_deadline_at,
-    r.run_deadline_at,
-    r.task_failures,
-    r.batch_first,
-    r.batch_size,
-    r.batch_resolved_sequence,
-    r.wakes,
-    r.continued_from_run_id,
-    r.parent_run_id,
-    r.parent_step,
-    r.arguments_codec,
-    r.arguments,
-    r.output_codec,
-    r.output,
-    r.memo,
-    r.search_attributes,
-    r.business_key,
-    i.run_count,
-    i.current_run_id
-from (
-    select
-        id,
-        started_at
-    from (
-        select
-            id,
-            started_at
-        from (
-            select
-                id,
-                started_at
-            from runs
-            where namespace = $1
-            and status_bucket = 'running'
-            and (started_at, id) < ($2, $3)
-            and ($5 is null or instr(workflow_id, $5) or instr(business_key, $5))
-            order by started_at desc, id desc
-            limit $4
-        )
-        union all
-        select
-            id,
-            started_at
-        from (
-            select
-                id,
-                started_at
-            from runs
-            where namespace = $1
-            and status_bucket = 'completed'
-            and (started_at, id) < ($2, $3)
-            and ($5 is null or instr(workflow_id, $5) or instr(business_key, $5))
-            order by started_at desc, id desc
-            limit $4
-        )
-        union all
-        select
-            id,
-            started_at
-        from (
-            select
-                id,
-                started_at
-            from runs
-            where namespace = $1
-            and status_bucket = 'failed'
-            and (started_at, id) < ($2, $3)
-            and ($5 is null or instr(workflow_id, $5) or instr(business_key, $5))
-            order by started_at desc, id desc
-            limit $4
-        )
-    )
-    order by started_at desc, id desc
-    limit $4
-) page
-join runs r on r.id = page.id
-join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
-order by r.started_at desc, r.id desc
-
 -- name: list_runs_in_bucket
--- A page of runs of one bucket, newest first.
+-- A page of runs of one status bucket ($6), newest first.
 select
     r.id,
     r.namespace,
@@ -212,7 +109,7 @@ join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
 order by r.started_at desc, r.id desc
 
 -- name: list_runs_of_type
--- A page of runs of one workflow type, newest first.
+-- A page of runs of a workflow type ($6), newest first; $7: only in this bucket.
 select
     r.id,
     r.namespace,
@@ -261,66 +158,7 @@ from (
     from runs
     where namespace = $1
     and workflow_type = $6
-    and (started_at, id) < ($2, $3)
-    and ($5 is null or instr(workflow_id, $5) or instr(business_key, $5))
-    order by started_at desc, id desc
-    limit $4
-) page
-join runs r on r.id = page.id
-join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
-order by r.started_at desc, r.id desc
-
--- name: list_runs_of_type_in_bucket
--- A page of runs of one workflow type and one bucket, newest first.
-select
-    r.id,
-    r.namespace,
-    r.workflow_id,
-    r.workflow_type,
-    r.run_number,
-    r.status,
-    r.task_queue,
-    r.payload_codec,
-    r.started_at,
-    r.last_progress_at,
-    r.version,
-    r.last_sequence,
-    r.last_step,
-    r.history_bytes,
-    r.command_sequence,
-    r.closed_reason,
-    r.closed_at,
-    r.compatibility,
-    r.priority,
-    r.execution_timeout_seconds,
-    r.run_timeout_seconds,
-    r.execution_deadline_at,
-    r.run_deadline_at,
-    r.task_failures,
-    r.batch_first,
-    r.batch_size,
-    r.batch_resolved_sequence,
-    r.wakes,
-    r.continued_from_run_id,
-    r.parent_run_id,
-    r.parent_step,
-    r.arguments_codec,
-    r.arguments,
-    r.output_codec,
-    r.output,
-    r.memo,
-    r.search_attributes,
-    r.business_key,
-    i.run_count,
-    i.current_run_id
-from (
-    select
-        id,
-        started_at
-    from runs
-    where namespace = $1
-    and workflow_type = $6
-    and status_bucket = $7
+    and ($7 is null or status_bucket = $7)
     and (started_at, id) < ($2, $3)
     and ($5 is null or instr(workflow_id, $5) or instr(business_key, $5))
     order by started_at desc, id desc

@@ -1,0 +1,40 @@
+"""``run_worker.py QUEUE``: a worker for every scenario, until SIGTERM.
+
+Exits with 0 only when the SDK itself called its shutdown a success.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+
+from connection import connect
+from durable_workflow import Worker
+from scenarios import ACTIVITIES, WORKFLOWS
+
+
+async def main(queue: str) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with connect() as client:
+        worker = Worker(
+            client, task_queue=queue, workflows=WORKFLOWS, activities=ACTIVITIES
+        )
+        running = asyncio.create_task(worker.run())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.done():
+            await running  # raises what ended it
+            sys.exit("the worker ended although nobody stopped it")
+        await worker.stop()
+        # Releases before 2.0 stay in their long poll until it is answered.
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+logging.basicConfig(level=logging.INFO)
+asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,161 @@
+"""Namespaces and worker registrations."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from dwserver.store.api import Store
+from tests.support.builders import NOON, a_namespace, a_worker
+
+DOCUMENT = {"driver": "s3", "options": {"bucket": "b", "limit": 1}, "list": [1, None]}
+
+
+# namespaces -------------------------------------------------------------------------
+async def test_namespace_is_read_back_whole(store: Store) -> None:
+    full = a_namespace(
+        "full",
+        description="naïve Ω",
+        retention_days=7,
+        status="inactive",
+        external_storage=DOCUMENT,
+        updated_at=NOON + 1,
+    )
+    empty = a_namespace("empty", external_storage={})
+    bare = a_namespace("bare")
+    for namespace in (full, empty, bare):
+        assert await store.create_namespace(namespace)
+        assert await store.find_namespace(namespace.name) == namespace
+    assert await store.list_namespaces() == [bare, empty, full]
+    assert await store.find_namespace("none") is None
+
+
+async def test_namespace_that_exists_is_not_created_again(store: Store) -> None:
+    first = a_namespace("orders", description="first")
+    assert await store.create_namespace(first)
+    assert not await store.create_namespace(replace(first, description="second"))
+    assert await store.list_namespaces() == [first]
+
+
+async def test_namespace_created_at_once_is_created_once(store: Store) -> None:
+    offers = [a_namespace("orders", retention_days=days) for days in range(1, 9)]
+    results = await asyncio.gather(*map(store.create_namespace, offers))
+    assert sorted(results) == [False] * 7 + [True]
+    winner = offers[results.index(True)]
+    assert await store.find_namespace("orders") == winner
+
+
+async def test_namespace_is_updated_but_keeps_its_birth(store: Store) -> None:
+    first, other = a_namespace("orders", external_storage=DOCUMENT), a_namespace("x")
+    await store.create_namespace(first)
+    await store.create_namespace(other)
+    changed = a_namespace(
+        "orders",
+        description="changed",
+        retention_days=1,
+        status="inactive",
+        created_at=NOON + 5,
+        updated_at=NOON + 6,
+    )
+    assert await store.update_namespace(changed)
+    kept = replace(changed, created_at=first.created_at)
+    assert await store.list_namespaces() == [kept, other]
+    assert not await store.update_namespace(a_namespace("none"))
+    assert await store.find_namespace("none") is None
+
+
+# workers ----------------------------------------------------------------------------
+async def test_worker_is_read_back_whole(store: Store) -> None:
+    full = a_worker("full", build_id="build-1", details={"slots": [1, {"a": None}]})
+    bare = a_worker(
+        "bare",
+        sdk_version=None,
+        workflow_types=(),
+        activity_types=(),
+        fingerprints={},
+    )
+    for worker in (full, bare):
+        await store.put_worker(worker)
+        assert await store.find_worker("default", worker.worker_id) == worker
+    assert await store.find_worker("billing", "full") is None
+    assert await store.find_worker("default", "none") is None
+
+
+async def test_worker_is_replaced_by_its_key(store: Store) -> None:
+    first = a_worker("w", build_id="build-1", details={"a": 1})
+    elsewhere = replace(first, namespace="billing")
+    await store.put_worker(first)
+    await store.put_worker(elsewhere)
+    second = replace(
+        first,
+        task_queue="other",
+        runtime="php",
+        sdk_version=None,
+        build_id=None,
+        workflow_types=(),
+        activity_types=("a",),
+        fingerprints={"b": "c"},
+        max_workflow_tasks=1,
+        max_activity_tasks=2,
+        status="draining",
+        registered_at=NOON + 1,
+        last_heartbeat_at=NOON + 2,
+        details={},
+    )
+    await store.put_worker(second)
+    assert await store.list_workers("default", queue=None) == [second]
+    assert await store.list_workers("billing", queue=None) == [elsewhere]
+
+
+async def test_worker_is_deleted_once(store: Store) -> None:
+    for namespace in ("default", "billing"):
+        await store.put_worker(a_worker("w", namespace=namespace))
+    assert await store.delete_worker("default", "w")
+    assert not await store.delete_worker("default", "w")
+    assert await store.find_worker("default", "w") is None
+    assert await store.find_worker("billing", "w") is not None
+
+
+async def test_workers_are_listed_by_last_heartbeat(store: Store) -> None:
+    workers = [
+        a_worker("a", last_heartbeat_at=NOON + 1),
+        a_worker("b", last_heartbeat_at=NOON + 3, task_queue="billing"),
+        a_worker("d", last_heartbeat_at=NOON + 2),
+        a_worker("c", last_heartbeat_at=NOON + 2),
+    ]
+    for worker in workers:
+        await store.put_worker(worker)
+
+    async def listed(queue: str | None) -> list[str]:
+        found = await store.list_workers("default", queue=queue)
+        return [worker.worker_id for worker in found]
+
+    assert await listed(None) == ["b", "c", "d", "a"]
+    assert await listed("orders") == ["c", "d", "a"]
+    assert await listed("nobody") == []
+
+
+async def test_touch_raises_the_heartbeats_of_those_seen(store: Store) -> None:
+    seen, unseen, ahead = (
+        a_worker("seen"),
+        a_worker("unseen"),
+        a_worker("ahead", last_heartbeat_at=NOON + 9),
+    )
+    elsewhere = a_worker("unseen", namespace="billing")
+    for worker in (seen, unseen, ahead, elsewhere):
+        await store.put_worker(worker)
+    pairs = [
+        ("default", "seen"),
+        ("default", "ahead"),
+        ("billing", "unseen"),
+        ("default", "no-such-worker"),
+    ]
+    await store.touch_workers(pairs, at=NOON + 5)
+    await store.touch_workers([], at=NOON + 7)
+    touched = {"last_heartbeat_at": NOON + 5}
+    assert await store.list_workers("default", queue=None) == [
+        ahead,
+        replace(seen, **touched),
+        unseen,
+    ]
+    assert await store.find_worker("billing", "unseen") == replace(elsewhere, **touched)

@@ -1,0 +1,80 @@
+"""Every statement of SQLite that meets large tables runs by its index."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dwserver.store.sqlite.connections import connect_reader
+from dwserver.store.sqlite.statements import BLOCKS, statement_text
+
+PLANS = {
+    "find_instance": ["instances USING PRIMARY KEY"],
+    "find_task": ["tasks USING PRIMARY KEY"],
+    "list_history": ["history_events_1 (run_id=? AND sequence>? AND sequence<?)"],
+    "load_tasks": ["tasks_ready_run", "tasks_leased"],
+    "load_activities": ["activities_2 (run_id=? AND step>?)", "activities_open"],
+    "load_timers": ["PRIMARY KEY (run_id=? AND step>?)", "timers_open"],
+    "list_ready_tasks": ["tasks_ready (namespace=? AND queue=? AND kind=?)"],
+    "find_next_ready_at": ["tasks_ready_at (ready_at>?)"],
+    "list_due_timers": ["timers_due (fire_at<?)"],
+    "find_next_timer_at": ["timers_due"],
+    "list_expired_leases": ["tasks_leased"],
+    "list_held_leases": ["t USING PRIMARY KEY"],
+    "list_runs_in_bucket": ["runs_list (namespace=? AND status_bucket=? AND"],
+    "list_runs_of_type": ["runs_list_by_type (namespace=? AND workflow_type=? AND"],
+    "list_runs_of_instance": ["runs_siblings (namespace=? AND sibling_of=?)"],
+    "list_failures_of_run": ["failures_by_run"],
+}
+# All namespaces are few; leases are read as a whole from an index of their own.
+SCANS = {"list_namespaces": "namespaces", "list_expired_leases": "tasks"}
+# What is no table: parameters and what was made of them.
+MADE_HERE = re.compile(r"SCAN (k|x|page|json_each|\d+ CONSTANT ROWS)\b")
+
+
+def plan(url: str, name: str) -> list[str]:
+    text = BLOCKS[name]
+    if "{rows}" in text:
+        text = statement_text(name, 3)
+        values: list[object] = [None] * text.count("?")
+    else:
+        numbers = [int(number) for number in re.findall(r"\?(\d+)", text)]
+        values = [None] * max(numbers, default=0)
+    if "json_each" in text:
+        values[0] = "[]"
+    connection = connect_reader(Path(url.removeprefix("sqlite:///")))
+    try:
+        rows = connection.execute(f"explain query plan {text}", values)
+        return [str(row["detail"]) for row in rows]
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_statement_uses_its_index(sqlite_url: str, name: str) -> None:
+    details = plan(sqlite_url, name)
+    for expected in PLANS[name]:
+        assert any(expected in detail for detail in details), details
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_statement_scans_no_table(sqlite_url: str, name: str) -> None:
+    scans = [
+        detail
+        for detail in plan(sqlite_url, name)
+        if detail.startswith("SCAN") and not MADE_HERE.match(detail)
+    ]
+    allowed = SCANS.get(name)
+    assert all(allowed and scan.startswith(f"SCAN {allowed}") for scan in scans), scans
+
+
+def test_lists_are_read_in_the_order_of_their_index(sqlite_url: str) -> None:
+    for name in ("list_ready_tasks", "list_due_timers", "list_failures_of_run"):
+        assert not [d for d in plan(sqlite_url, name) if "TEMP B-TREE" in d]
+    for name in ("list_runs_in_bucket", "list_runs_of_type"):
+        page = plan(sqlite_url, name)
+        # Only the rows of the page itself are sorted again.
+        sorts = [n for n, detail in enumerate(page) if "TEMP B-TREE" in detail]
+        assert all(n > page.index("SCAN page") for n in sorts)

@@ -1,0 +1,245 @@
+"""Set operations: what is ready, due or expired, in order and within limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from dwserver.engine.model import Task, Timer
+from dwserver.engine.words import TaskKind, TaskStatus, TimerStatus
+from dwserver.store.api import DueTimer, ExpiredLease, QueueKey, ReadyTask, Store
+from tests.support.builders import (
+    NOON,
+    SECOND,
+    a_run,
+    a_start_transition,
+    a_task,
+    a_timer,
+    a_transition,
+    an_activity,
+    an_activity_task,
+    closed,
+    leased,
+)
+
+ORDERS = QueueKey("default", "orders", TaskKind.WORKFLOW)
+FAR = NOON + 10**9 * SECOND
+
+
+async def with_tasks(store: Store, *tasks: Task, namespace: str = "default") -> None:
+    run = a_run(namespace=namespace)
+    rows = tuple(replace(task, run_id=run.id, namespace=namespace) for task in tasks)
+    assert await store.commit(a_start_transition(run, new_tasks=rows))
+
+
+async def with_timers(store: Store, *timers: Timer) -> None:
+    run = a_run()
+    rows = tuple(
+        replace(timer, run_id=run.id, step=step)
+        for step, timer in enumerate(timers, start=1)
+    )
+    assert await store.commit(a_start_transition(run, new_tasks=(), new_timers=rows))
+
+
+def some_task(**fields: object) -> Task:
+    return a_task(a_run(), **fields)
+
+
+def some_timer(**fields: object) -> Timer:
+    return a_timer(a_run(), step=1, **fields)
+
+
+async def ready_ids(
+    store: Store, *keys: QueueKey, now: int = NOON, limit: int = 100
+) -> list[str]:
+    found = await store.ready_tasks(keys, now=now, limit=limit)
+    return [task.task_id for task in found]
+
+
+# ready tasks ------------------------------------------------------------------------
+async def test_ready_task_tells_what_choosing_a_poller_needs(store: Store) -> None:
+    run = a_run()
+    task = a_task(run, compatibility="build-7", available_at=NOON - 5)
+    await store.commit(a_start_transition(run, new_tasks=(task,)))
+    assert await store.ready_tasks([ORDERS], now=NOON, limit=5) == [
+        ReadyTask(
+            key=ORDERS,
+            task_id=task.id,
+            run_id=run.id,
+            type_name=task.type_name,
+            compatibility="build-7",
+            available_at=NOON - 5,
+        )
+    ]
+
+
+async def test_ready_tasks_are_ordered_by_priority_age_and_id(store: Store) -> None:
+    tasks = [
+        some_task(id=f"task-{name}", priority=priority, available_at=available_at)
+        for name, priority, available_at in [
+            ("a", 5, NOON - 1),
+            ("b", 5, NOON - 2),
+            ("c", 0, NOON),
+            ("e", 5, NOON - 2),
+            ("d", 9, NOON - 9),
+        ]
+    ]
+    await with_tasks(store, *tasks)
+    expected = [f"task-{name}" for name in "cbead"]
+    assert await ready_ids(store, ORDERS) == expected
+    assert await ready_ids(store, ORDERS, limit=2) == expected[:2]
+
+
+async def test_ready_tasks_of_the_future_wait(store: Store) -> None:
+    early, late = some_task(), some_task(available_at=NOON + 1, priority=0)
+    await with_tasks(store, early, late)
+    assert await ready_ids(store, ORDERS) == [early.id]
+    assert await ready_ids(store, ORDERS, now=NOON - 1) == []
+    assert await ready_ids(store, ORDERS, now=NOON + 1) == [late.id, early.id]
+
+
+async def test_ready_tasks_are_of_the_keys_that_were_asked_for(store: Store) -> None:
+    run = a_run()
+    activity_task = an_activity_task(an_activity(run, step=1), run)
+    workflow, elsewhere = some_task(), some_task(queue="billing")
+    abroad = some_task()
+    await with_tasks(store, workflow, elsewhere, activity_task)
+    await with_tasks(store, abroad, namespace="other")
+    keys = {
+        workflow.id: ORDERS,
+        elsewhere.id: replace(ORDERS, queue="billing"),
+        activity_task.id: replace(ORDERS, kind=TaskKind.ACTIVITY),
+        abroad.id: replace(ORDERS, namespace="other"),
+    }
+    for task_id, key in keys.items():
+        assert await ready_ids(store, key) == [task_id]
+    assert await ready_ids(store, replace(ORDERS, queue="nobody")) == []
+    assert await ready_ids(store) == []
+
+
+async def test_limit_of_ready_tasks_is_for_each_key(store: Store) -> None:
+    billing = replace(ORDERS, queue="billing")
+    first = [some_task() for _ in range(3)]
+    second = [some_task(queue="billing") for _ in range(3)]
+    await with_tasks(store, *second, *first)
+    found = await store.ready_tasks([ORDERS, billing], now=NOON, limit=2)
+    assert [task.task_id for task in found if task.key == ORDERS] == [
+        task.id for task in first[:2]
+    ]
+    assert [task.task_id for task in found if task.key == billing] == [
+        task.id for task in second[:2]
+    ]
+    assert len(found) == 4
+
+
+async def test_leased_and_closed_tasks_are_not_ready(store: Store) -> None:
+    run = a_run()
+    tasks = [a_task(run) for _ in range(3)]
+    await store.commit(a_start_transition(run, new_tasks=tuple(tasks)))
+    taken = leased(tasks[0])
+    await store.commit(a_transition(run, tasks=(taken, closed(tasks[1]))))
+    assert await ready_ids(store, ORDERS) == [tasks[2].id]
+    requeued = replace(
+        taken, status=TaskStatus.READY, available_at=NOON + 3, lease_owner=None
+    )
+    await store.commit(a_transition(replace(run, version=2), tasks=(requeued,)))
+    assert await ready_ids(store, ORDERS) == [tasks[2].id]
+    assert await ready_ids(store, ORDERS, now=FAR) == [tasks[2].id, tasks[0].id]
+
+
+async def test_task_that_is_handed_off_at_its_creation_is_never_ready(
+    store: Store,
+) -> None:
+    await with_tasks(store, leased(some_task()))
+    assert await ready_ids(store, ORDERS, now=FAR) == []
+
+
+async def test_next_ready_at_is_the_earliest_in_the_future(store: Store) -> None:
+    assert await store.next_ready_at(now=NOON) is None
+    await with_tasks(
+        store,
+        some_task(available_at=NOON),
+        some_task(available_at=NOON + 7, queue="billing"),
+        some_task(available_at=NOON + 3, kind=TaskKind.ACTIVITY),
+        leased(some_task(available_at=NOON + 1)),
+    )
+    assert await store.next_ready_at(now=NOON) == NOON + 3
+    assert await store.next_ready_at(now=NOON + 3) == NOON + 7
+    assert await store.next_ready_at(now=NOON + 7) is None
+
+
+# timers -----------------------------------------------------------------------------
+async def test_due_timers_come_oldest_first_within_the_limit(store: Store) -> None:
+    instants = [NOON + 2, NOON, NOON + 1, NOON + 3]
+    await with_timers(store, *(some_timer(fire_at=at) for at in instants))
+    due = await store.due_timers(now=NOON + 2, limit=10)
+    assert [timer.fire_at for timer in due] == [NOON, NOON + 1, NOON + 2]
+    assert [timer.step for timer in due] == [2, 3, 1]
+    assert await store.due_timers(now=NOON + 2, limit=2) == due[:2]
+    assert await store.due_timers(now=NOON - 1, limit=10) == []
+
+
+async def test_timers_that_are_not_pending_are_not_due(store: Store) -> None:
+    run = a_run()
+    timers = [a_timer(run, step=step, fire_at=NOON + step) for step in (1, 2, 3)]
+    await store.commit(a_start_transition(run, new_timers=tuple(timers)))
+    assert await store.next_timer_at() == NOON + 1
+    fired = replace(timers[0], status=TimerStatus.FIRED, is_held=True)
+    cancelled = replace(timers[1], status=TimerStatus.CANCELLED)
+    await store.commit(a_transition(run, timers=(fired, cancelled)))
+    assert await store.due_timers(now=FAR, limit=10) == [DueTimer(run.id, 3, NOON + 3)]
+    assert await store.next_timer_at() == NOON + 3
+
+
+async def test_next_timer_at_is_none_without_timers(store: Store) -> None:
+    assert await store.next_timer_at() is None
+    assert await store.due_timers(now=FAR, limit=10) == []
+
+
+# expired leases ---------------------------------------------------------------------
+async def test_expired_leases_come_oldest_first_within_the_limit(
+    store: Store,
+) -> None:
+    tasks = [leased(some_task(), until=NOON + at) for at in (3, 1, 2, 9)]
+    await with_tasks(store, *tasks, some_task())
+    expired = await store.expired_leases(now=NOON + 3, limit=10)
+    assert [lease.task_id for lease in expired] == [
+        tasks[1].id,
+        tasks[2].id,
+        tasks[0].id,
+    ]
+    assert await store.expired_leases(now=NOON + 3, limit=1) == expired[:1]
+    assert await store.expired_leases(now=NOON, limit=10) == []
+
+
+async def test_expired_lease_tells_its_run_and_kind(store: Store) -> None:
+    run = a_run()
+    task = leased(an_activity_task(an_activity(run, step=1), run), until=NOON)
+    await store.commit(a_start_transition(run, new_tasks=(task,)))
+    assert await store.expired_leases(now=NOON, limit=10) == [
+        ExpiredLease(task.id, run.id, TaskKind.ACTIVITY, NOON)
+    ]
+    await store.commit(a_transition(run, tasks=(closed(task),)))
+    assert await store.expired_leases(now=FAR, limit=10) == []
+
+
+async def test_set_operations_hold_among_many_rows(store: Store) -> None:
+    """Against a plain sort of the same rows."""
+    random = Random(7)
+    tasks = [
+        some_task(
+            priority=random.randrange(3),
+            available_at=NOON + random.randrange(-20, 20),
+            queue=random.choice(["orders", "billing"]),
+        )
+        for _ in range(120)
+    ]
+    random.shuffle(tasks)
+    for start in range(0, len(tasks), 10):
+        await with_tasks(store, *tasks[start : start + 10])
+    ready = sorted(
+        (t for t in tasks if t.queue == "orders" and t.available_at <= NOON),
+        key=lambda t: (t.priority, t.available_at, t.id),
+    )
+    assert await ready_ids(store, ORDERS, limit=200) == [task.id for task in ready]
+    assert await ready_ids(store, ORDERS, limit=7) == [task.id for task in ready[:7]]
