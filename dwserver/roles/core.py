@@ -32,8 +32,10 @@ from dwserver.services.workflows import Workflows
 from dwserver.store.api import Store
 
 MICROS = 1_000_000
-# How long another process's change of a registration or namespace may go unnoticed.
-CACHE_TTL_SECONDS = 5
+# How long another process's change of a namespace may go unnoticed.
+NAMESPACE_TTL_SECONDS = 30
+# Longer than a poll is held: the polls themselves refresh a registration.
+REGISTRATION_TTL_SECONDS = 120
 # Published in worker acknowledgements; workers send a heartbeat this often.
 HEARTBEAT_INTERVAL_SECONDS = 60
 
@@ -127,12 +129,12 @@ def _services(
     workers = Workers(
         store,
         now=clock.now,
-        cache_ttl=CACHE_TTL_SECONDS * MICROS,
+        cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
         stale_after=plane.stale_after_seconds * MICROS,
     )
     return Services(
         namespaces=Namespaces(
-            store, now=clock.now, cache_ttl=CACHE_TTL_SECONDS * MICROS
+            store, now=clock.now, cache_ttl=NAMESPACE_TTL_SECONDS * MICROS
         ),
         workers=workers,
         polls=Polls(store, runs=runs, matcher=matcher, workers=workers, now=clock.now),
@@ -142,6 +144,7 @@ def _services(
             runs=runs,
             tasks=tasks,
             deliveries=deliveries,
+            workers=workers,
             renewals=renewals,
             now=clock.now,
             lease_duration=plane.workflow_task_lease_seconds * MICROS,

@@ -57,6 +57,9 @@ class Polls:
         """A leased task, None for an empty poll, or the refusal of the worker."""
         worker = await self._workers.find(request.namespace, request.worker_id)
         refused = _refusal(worker, request)
+        if refused is not None:
+            worker = await self._workers.find_now(request.namespace, request.worker_id)
+            refused = _refusal(worker, request)
         if worker is None or refused is not None:
             return refused
         self._workers.saw(request.namespace, request.worker_id)

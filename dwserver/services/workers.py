@@ -13,10 +13,11 @@ MAX_CACHED = 50_000
 
 
 class Workers:
-    """Registrations with a short-lived cache: a poll must not cost a query.
+    """Registrations, remembered: a poll must not cost a query.
 
     ``cache_ttl`` and ``stale_after`` in microseconds. What this process writes is
-    seen at once; what another process writes after ``cache_ttl`` at the latest.
+    seen at once. What another process writes is seen when the worker's polls are
+    written down (:meth:`write_seen`), and before a poll is refused.
     """
 
     def __init__(
@@ -66,6 +67,13 @@ class Workers:
         """The registration, possibly as old as the cache allows."""
         return await self._known.get((namespace, worker_id))
 
+    async def find_now(
+        self, namespace: str, worker_id: str
+    ) -> WorkerRegistration | None:
+        """The registration as the database has it."""
+        self._known.forget((namespace, worker_id))
+        return await self._known.get((namespace, worker_id))
+
     async def _read(self, key: tuple[str, str]) -> WorkerRegistration | None:
         return await self._store.find_worker(*key)
 
@@ -91,10 +99,15 @@ class Workers:
         self._seen[namespace, worker_id] = None
 
     async def write_seen(self) -> None:
-        """Write the heartbeats that polls gave since the last call."""
+        """Write the heartbeats that polls gave since the last call; what the database
+        knows of these workers now replaces what was remembered."""
         if self._seen:
             seen, self._seen = self._seen, {}
-            await self._store.touch_workers(list(seen), at=self._now())
+            for worker in await self._store.touch_workers(list(seen), at=self._now()):
+                self._keep(worker)
+                seen.pop((worker.namespace, worker.worker_id), None)
+            for gone in seen:
+                self._known.forget(gone)
 
     async def deregister(self, namespace: str, worker_id: str) -> bool:
         self._known.forget((namespace, worker_id))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.commands.batch import (
     Completed,
     Completion,
@@ -24,10 +25,12 @@ from dwserver.engine.model import Run, Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import TaskKind
 from dwserver.protocol.payloads.framing import Framing
+from dwserver.protocol.sdk_releases import replays_failed_activities
 from dwserver.services.deliveries import Deliveries, HistoryRequest
 from dwserver.services.renewals import Renewals
 from dwserver.services.runs import RunNotFound, Runs
 from dwserver.services.tasks import Tasks
+from dwserver.services.workers import Workers
 from dwserver.store.api import LeaseRenewal, Store
 
 Reply = TypeVar("Reply")
@@ -59,6 +62,7 @@ class WorkflowTasks:
         runs: Runs,
         tasks: Tasks,
         deliveries: Deliveries,
+        workers: Workers,
         renewals: Renewals,
         now: Callable[[], int],
         lease_duration: int,
@@ -67,6 +71,7 @@ class WorkflowTasks:
         self._runs = runs
         self._tasks = tasks
         self._deliveries = deliveries
+        self._workers = workers
         self._renewals = renewals
         self._now = now
         self._lease_duration = lease_duration
@@ -87,10 +92,19 @@ class WorkflowTasks:
             attempt=ref.attempt,
             commands=commands,
             predecessor=predecessor,
+            sees_failures=await self._sees_failures(ref, commands),
         )
         return await self._decide(
             task, lambda draft: complete_workflow_task(draft, completion)
         )
+
+    async def _sees_failures(
+        self, ref: TaskRef, commands: Sequence[WorkflowCommand]
+    ) -> bool:
+        if not any(isinstance(command, ScheduleActivity) for command in commands):
+            return True
+        worker = await self._workers.find(ref.namespace, ref.owner)
+        return worker is None or replays_failed_activities(worker.sdk_version)
 
     async def fail(
         self, ref: TaskRef, *, message: str, is_waiting: bool

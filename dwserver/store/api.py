@@ -289,8 +289,11 @@ class Store(Protocol):
 
     async def delete_worker(self, namespace: str, worker_id: str) -> bool: ...
 
-    async def touch_workers(self, seen: Sequence[tuple[str, str]], *, at: int) -> None:
-        """Raise ``last_heartbeat_at`` of (namespace, worker id) pairs at once."""
+    async def touch_workers(
+        self, seen: Sequence[tuple[str, str]], *, at: int
+    ) -> list[WorkerRegistration]:
+        """Raise ``last_heartbeat_at`` of (namespace, worker id) pairs, one statement;
+        the registrations of those that exist, in no order."""
         ...
 
     async def list_workers(

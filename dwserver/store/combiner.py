@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from dwserver.engine.transition import RunChange, Transition
@@ -41,7 +42,8 @@ class Combiner:
     be reached, or the outcome is unknown, the error goes to all members.
 
     ``overlap_from``: a write starts beside one under way only when so many transitions
-    wait for it; fewer are cheaper as the next batch.
+    wait for it; fewer are cheaper as the next batch. A write that takes longer than
+    ``slow_after_seconds`` (it waits for a lock) holds nobody back.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Combiner:
         *,
         max_in_flight: int = 2,
         overlap_from: int = 48,
+        slow_after_seconds: float = 0.05,
         max_transitions: int = 128,
         max_rows: int = 4000,
         observe: Observe | None = None,
@@ -57,6 +60,8 @@ class Combiner:
         self._write = write
         self._max_in_flight = max_in_flight
         self._overlap_from = overlap_from
+        self._slow_after_seconds = slow_after_seconds
+        self._slow: set[asyncio.Task[None]] = set()
         self._max_transitions = max_transitions
         self._max_rows = max_rows
         self._observe = observe
@@ -107,8 +112,9 @@ class Combiner:
         under_way = len(self._flushes)
         if not under_way:
             return bool(self._ready)
-        is_worth_it = len(self._ready) >= self._overlap_from
-        return is_worth_it and under_way < self._max_in_flight
+        if not self._ready or under_way >= self._max_in_flight:
+            return False
+        return len(self._ready) >= self._overlap_from or len(self._slow) == under_way
 
     def _pump(self) -> None:
         self._is_pump_due = False
@@ -117,9 +123,20 @@ class Combiner:
             if batch:
                 flush = asyncio.create_task(self._flush(batch))
                 self._flushes.add(flush)
-                flush.add_done_callback(self._on_flushed)
+                timer = asyncio.get_running_loop().call_later(
+                    self._slow_after_seconds, self._on_slow, flush
+                )
+                flush.add_done_callback(partial(self._on_flushed, timer=timer))
 
-    def _on_flushed(self, flush: asyncio.Task[None]) -> None:
+    def _on_slow(self, flush: asyncio.Task[None]) -> None:
+        self._slow.add(flush)
+        self._pump()
+
+    def _on_flushed(
+        self, flush: asyncio.Task[None], *, timer: asyncio.TimerHandle
+    ) -> None:
+        timer.cancel()
+        self._slow.discard(flush)
         self._flushes.discard(flush)
         self._pump()
 

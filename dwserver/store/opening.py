@@ -91,8 +91,10 @@ def _sqlite_path(url: str) -> Path | None:
     path = url.removeprefix(_SQLITE) if url.startswith(_SQLITE) else ""
     if not path or path == ":memory:":
         # Not the URL itself: it may hold a password.
+        scheme, separator, _ = url.partition("://")
+        named = f"{scheme}{separator}…" if separator else "anything else"
         raise UnknownDatabaseError(
-            f"no database for a URL that begins with {url.partition('://')[0]!r}; "
-            "it must be sqlite:///path/of/a/file or postgresql://host/database"
+            "a database is named by sqlite:///path/of/a/file or by "
+            f"postgresql://host/database, not by {named}"
         )
     return Path(path)

@@ -296,7 +296,8 @@ class Play:
     def complete(
         self, task: Task, *commands: WorkflowCommand, **claim: Any
     ) -> Completed | Rejection:
-        """``claim``: an owner or attempt other than those of ``task``."""
+        """``claim``: an owner or attempt other than those of ``task``, and
+        ``sees_failures``."""
         rows = self.rows[task.run_id]
         instance = self.instances[rows.run.workflow_id]
         assert rows.input is not None
@@ -306,6 +307,7 @@ class Play:
             owner=claim.get("owner") or str(task.lease_owner),
             attempt=claim.get("attempt", task.attempt),
             predecessor=Predecessor(rows.input, instance),
+            sees_failures=claim.get("sees_failures", True),
         )
         return self.decide(
             lambda draft: complete_workflow_task(draft, completion), task.run_id

@@ -182,15 +182,16 @@ def test_open_steps_are_cancelled_first() -> None:
     play.run_id = old
     first, second = play.here.activities[2], play.here.activities[3]
     timers = play.here.timers
+    attempt_id = held.task.attempt_id
 
     def cancelled(
-        row: Any, kind: str, attempt_id: str | None = None, **fields: Any
+        row: Any, kind: str, attempt: str | None = None, **fields: Any
     ) -> dict[str, Any]:
-        if attempt_id is not None:
-            fields["attempt_id"] = attempt_id
+        if attempt is not None:
+            fields["attempt_id"] = attempt
         return {
             "activity_execution_id": row.id,
-            "activity_attempt_id": attempt_id,
+            "activity_attempt_id": attempt,
             "activity_class": kind,
             "activity_type": kind,
             "sequence": row.step,
@@ -210,7 +211,7 @@ def test_open_steps_are_cancelled_first() -> None:
     assert play.history()[7:-1] == [
         (
             "ActivityCancelled",
-            cancelled(first, "a", held.task.attempt_id, started_at=at(0)),
+            cancelled(first, "a", attempt_id, started_at=at(0)),
         ),
         ("ActivityCancelled", cancelled(second, "b")),
         (

@@ -182,3 +182,48 @@ def test_commands_sent_again_count_towards_no_limit(configured: Limits) -> None:
     batch = (A, timer(60))
     play, _ = after_commands(*batch, policy=Policy(limits=configured))
     assert resend(play, *batch).created_task_ids == ()
+
+
+def failed_in_parallel() -> Play:
+    """``a`` has failed for good, ``b`` has not; both were scheduled at once."""
+    play, _ = after_commands(A, B)
+    play.succeed(play.poll_activity("b"))
+    play.fail(play.poll_activity("a"))
+    return play
+
+
+def test_a_worker_blind_to_failures_ends_its_run_by_asking_again() -> None:
+    """Decision 20e: it would ask for the failed step for ever."""
+    play = failed_in_parallel()
+    reply = play.complete(play.poll(), A, B, sees_failures=False)
+    assert reply == Completed(play.run_id, RunStatus.FAILED, ())
+    event_type, payload = play.history()[-1]
+    assert event_type == "WorkflowFailed"
+    assert payload["failure_category"] == "activity"
+    assert payload["message"] == "The activity [a] failed."
+    assert play.event_types().count("ActivityScheduled") == 2
+    assert play.workflow_tasks == []
+
+
+def test_a_worker_that_sees_failures_may_try_the_same_again() -> None:
+    play = failed_in_parallel()
+    assert len(play.completed(play.poll(), A, B).created_task_ids) == 2
+    assert play.run.status is RunStatus.WAITING
+
+
+@pytest.mark.parametrize("commands", [(A,), (B, A), (A, B, A)])
+def test_a_blind_worker_may_ask_for_something_else(
+    commands: tuple[WorkflowCommand, ...],
+) -> None:
+    play = failed_in_parallel()
+    reply = play.complete(play.poll(), *commands, sees_failures=False)
+    assert isinstance(reply, Completed)
+    assert len(reply.created_task_ids) == len(commands)
+
+
+def test_a_blind_worker_may_ask_for_a_successful_step_again() -> None:
+    play, _ = after_commands(A)
+    play.run_activity("a")
+    reply = play.complete(play.poll(), A, sees_failures=False)
+    assert isinstance(reply, Completed)
+    assert len(reply.created_task_ids) == 1

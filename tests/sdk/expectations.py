@@ -47,6 +47,10 @@ class Expected:
         return "completed" if self.message is None else "failed"
 
 
+# Releases whose replay skips the failure can only repeat the step; then the server
+# ends the run (decision 20e).
+REFUSED_UNSEEN = "The activity [sdk.refuse] failed."
+
 EXPECTED = {
     "hello": Expected(
         _history(STARTED, _activities(1), COMPLETED),

@@ -12,6 +12,7 @@ from dwserver.engine.transition import Transition
 from dwserver.store.api import StoreError, StoreUnavailable
 from dwserver.store.combiner import Combiner, LoadCombiner
 from tests.store.one_activity_run import OneActivityRun
+from tests.support.waiting import eventually
 
 Batch = list[str]
 
@@ -442,4 +443,15 @@ async def test_few_transitions_wait_for_the_write_under_way(writes: Writes) -> N
     assert writes.begun == [["a1"], ["b1", "c1", "d1"]]
     writes.succeed_all()
     assert await asyncio.gather(*commits) == [True] * 4
+    await combiner.close()
+
+
+async def test_a_slow_write_holds_nobody_back(writes: Writes) -> None:
+    combiner = Combiner(writes.write, overlap_from=99, slow_after_seconds=0.001)
+    commits = [commit(combiner, start("a"))]
+    await settle()
+    commits.append(commit(combiner, start("b")))
+    await eventually(lambda: writes.begun == [["a1"], ["b1"]])
+    writes.succeed_all()
+    assert await asyncio.gather(*commits) == [True, True]
     await combiner.close()

@@ -150,9 +150,14 @@ async def test_touch_raises_the_heartbeats_of_those_seen(store: Store) -> None:
         ("billing", "unseen"),
         ("default", "no-such-worker"),
     ]
-    await store.touch_workers(pairs, at=NOON + 5)
-    await store.touch_workers([], at=NOON + 7)
+    found = await store.touch_workers(pairs, at=NOON + 5)
+    assert await store.touch_workers([], at=NOON + 7) == []
     touched = {"last_heartbeat_at": NOON + 5}
+    assert sorted(found, key=lambda worker: (worker.namespace, worker.worker_id)) == [
+        replace(elsewhere, **touched),
+        ahead,
+        replace(seen, **touched),
+    ]
     assert await store.list_workers("default", queue=None) == [
         ahead,
         replace(seen, **touched),

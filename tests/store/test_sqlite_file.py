@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -63,22 +62,18 @@ async def test_second_store_on_a_file_is_refused(
 
 
 async def test_file_of_another_process_is_refused_until_that_dies(path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDER, str(path), cwd=ROOT, stdout=subprocess.PIPE
     )
     assert process.stdout is not None
-    with process, closing(process.stdout):
-        try:
-            assert process.stdout.readline() == "open\n"
-            store = SqliteStore(path)
-            with pytest.raises(StoreUnavailable, match=str(process.pid)):
-                await store.open()
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait(timeout=20)
+    store = SqliteStore(path)
+    try:
+        assert await process.stdout.readline() == b"open\n"
+        with pytest.raises(StoreUnavailable, match=str(process.pid)):
+            await store.open()
+    finally:
+        process.kill()
+        await process.wait()
     await store.open()
     assert await store.commit(a_start_transition())
     await store.close()
@@ -117,9 +112,11 @@ def test_connections_are_durable_and_readers_cannot_write(path: Path) -> None:
         assert pragma(writer, "synchronous") == 2
         assert pragma(writer, "foreign_keys") == 1
         assert pragma(writer, "busy_timeout") == 5000
-        with closing(connect_reader(path)) as reader:
-            with pytest.raises(sqlite3.OperationalError, match="readonly"):
-                reader.execute("delete from runs")
+        with (
+            closing(connect_reader(path)) as reader,
+            pytest.raises(sqlite3.OperationalError, match="readonly"),
+        ):
+            reader.execute("delete from runs")
 
 
 async def test_all_tables_are_strict(sqlite_url: str) -> None:

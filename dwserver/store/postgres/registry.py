@@ -88,12 +88,15 @@ class Registry:
     async def delete_worker(self, namespace: str, worker_id: str) -> bool:
         return bool(await self._pool.write(_DELETE_WORKER, namespace, worker_id))
 
-    async def touch_workers(self, seen: Sequence[tuple[str, str]], *, at: int) -> None:
+    async def touch_workers(
+        self, seen: Sequence[tuple[str, str]], *, at: int
+    ) -> list[WorkerRegistration]:
         if not seen:
-            return
+            return []
         # Every process takes the locks of the rows in one order.
         namespaces, worker_ids = zip(*sorted(set(seen)), strict=True)
-        await self._pool.write(_TOUCH_WORKERS, namespaces, worker_ids, at)
+        rows = await self._pool.write(_TOUCH_WORKERS, namespaces, worker_ids, at)
+        return list(map(decode_worker, rows))
 
     async def list_workers(
         self, namespace: str, *, queue: str | None

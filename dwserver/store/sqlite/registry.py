@@ -69,9 +69,11 @@ def delete_worker(
 
 def touch_workers(
     connection: sqlite3.Connection, seen: Sequence[tuple[str, str]], *, at: int
-) -> None:
+) -> list[WorkerRegistration]:
     keys = encode_json(list(seen)).decode()
-    connection.execute(BLOCKS["touch_workers"], (keys, at))
+    return [
+        records.to_worker(row) for row in fetch(connection, "touch_workers", keys, at)
+    ]
 
 
 def _namespace_row(namespace: Namespace) -> Row:

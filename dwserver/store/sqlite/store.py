@@ -187,8 +187,10 @@ class SqliteStore:
     async def delete_worker(self, namespace: str, worker_id: str) -> bool:
         return await self._write(registry.delete_worker, namespace, worker_id)
 
-    async def touch_workers(self, seen: Sequence[tuple[str, str]], *, at: int) -> None:
-        await self._write(registry.touch_workers, seen, at=at)
+    async def touch_workers(
+        self, seen: Sequence[tuple[str, str]], *, at: int
+    ) -> list[WorkerRegistration]:
+        return await self._write(registry.touch_workers, seen, at=at)
 
     async def list_workers(
         self, namespace: str, *, queue: str | None

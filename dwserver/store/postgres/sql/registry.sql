@@ -90,13 +90,13 @@ and worker_id = $2
 returning worker_id
 
 -- name: touch_workers
--- Raise the heartbeat of workers that were seen.
+-- Raise the heartbeat of workers that were seen, and read their registrations.
 update worker_registrations w
-set last_heartbeat_at = $3
+set last_heartbeat_at = greatest(w.last_heartbeat_at, $3)
 from unnest($1::text[], $2::text[]) x(namespace, worker_id)
 where w.namespace = x.namespace
 and w.worker_id = x.worker_id
-and w.last_heartbeat_at < $3
+returning {worker}
 
 -- name: list_workers
 -- Registrations of a namespace, by last heartbeat; $2: of one task queue.

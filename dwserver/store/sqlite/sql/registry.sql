@@ -126,11 +126,27 @@ where namespace = $1
 and worker_id = $2
 
 -- name: touch_workers
--- Raise the heartbeat of workers to $2; $1: array of pairs of namespace and worker id.
+-- Raise the heartbeat of workers to $2 and read them; $1: array of pairs of namespace
+-- and worker id.
 update worker_registrations
-set last_heartbeat_at = $2
+set last_heartbeat_at = max(last_heartbeat_at, $2)
 where (namespace, worker_id) in (select value ->> 0, value ->> 1 from json_each($1))
-and last_heartbeat_at < $2
+returning
+    namespace,
+    worker_id,
+    task_queue,
+    runtime,
+    sdk_version,
+    build_id,
+    workflow_types,
+    activity_types,
+    fingerprints,
+    max_workflow_tasks,
+    max_activity_tasks,
+    status,
+    registered_at,
+    last_heartbeat_at,
+    details
 
 -- name: list_workers
 -- Workers of a namespace, the one that was heard of last first; $2: of one queue.
