@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from dwserver.engine.model import Task
@@ -72,6 +72,7 @@ class Matcher:
         # Queues that may hold ready tasks: heard of, or never looked at.
         self._rumoured: set[QueueKey] = set()
         self._looked_at: set[QueueKey] = set()
+        self._being_looked_at: Sequence[QueueKey] = ()
         self._planned: set[asyncio.TimerHandle] = set()
         self._round_is_running = False
         self.is_draining = False
@@ -86,7 +87,7 @@ class Matcher:
         if self.is_draining:
             return None
         delivery = await self._from_backlog(poller)
-        if delivery is not None:
+        if delivery is not None or self.is_draining:
             return delivery
         self.pollers.add(poller)
         if poller.key not in self._looked_at:
@@ -111,6 +112,8 @@ class Matcher:
 
     async def idle(self, *, seconds: float) -> None:
         """Hold a poll that must not get a task (a draining worker's)."""
+        if self.is_draining:
+            return
         poller = Poller(NOWHERE, "", None, frozenset(), lambda: True)
         self.pollers.add(poller)
         timeout = asyncio.get_running_loop().call_later(seconds, self._give_up, poller)
@@ -122,11 +125,17 @@ class Matcher:
 
     def _give_up(self, poller: Poller) -> None:
         # A poller that is reserved just now is answered by its commit, or put back
-        # and then given up at once.
+        # and then given up at once. One whose queue is being looked at is answered by
+        # that look: however short a poll is, it has looked once.
         poller.is_overdue = True
-        if self.pollers.is_waiting(poller):
+        if self.pollers.is_waiting(poller) and not self._is_looking(poller.key):
             self.pollers.discard(poller)
             self.pollers.answer_empty(poller)
+
+    def _is_looking(self, key: QueueKey) -> bool:
+        return self._round_is_running and (
+            key in self._rumoured or key in self._being_looked_at
+        )
 
     # hand-off -------------------------------------------------------------------
     def reserve(self, task: Task) -> Poller | None:
@@ -146,7 +155,10 @@ class Matcher:
 
     def put_back(self, poller: Poller) -> None:
         """The transition was not applied: the poller waits on."""
-        self.pollers.put_back(poller)
+        if self.is_draining:
+            self.pollers.answer_empty(poller)
+        else:
+            self.pollers.put_back(poller)
 
     # news -----------------------------------------------------------------------
     def became_ready(self, task: Task) -> None:
@@ -159,7 +171,7 @@ class Matcher:
             self._plan(key, delay / MICROS)
 
     def _became_ready_now(self, key: QueueKey, task: Task) -> None:
-        if self.pollers.count(key):
+        if self.pollers.has_suitable(key, task.type_name, task.compatibility):
             # Somebody began to wait while the task was being committed.
             self.heard_of(key)
             return
@@ -214,9 +226,13 @@ class Matcher:
     async def _rounds(self) -> None:
         try:
             while keys := [k for k in self._rumoured if self.pollers.count(k)]:
+                self._being_looked_at = keys
                 await self._round(keys)
+                self.pollers.release_overdue(keys)
         finally:
+            self._being_looked_at = ()
             self._round_is_running = False
+            self.pollers.release_overdue(self.pollers.queues())
 
     async def _round(self, keys: list[QueueKey]) -> None:
         wanted = max(self.pollers.count(key) for key in keys)
@@ -242,7 +258,7 @@ class Matcher:
             delivery = await self._claimed(candidate, poller)
         finally:
             if delivery is None:
-                self.pollers.put_back(poller)
+                self.put_back(poller)
         if delivery is not None:
             self._answer(poller, delivery)
 

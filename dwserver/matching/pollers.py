@@ -89,6 +89,14 @@ class WaitingPollers:
             self.discard(chosen)
         return chosen
 
+    def has_suitable(
+        self, key: QueueKey, type_name: str, compatibility: str | None
+    ) -> bool:
+        return any(
+            poller.accepts(type_name, compatibility)
+            for poller in self._queues.get(key, ())
+        )
+
     def is_waiting(self, poller: Poller) -> bool:
         return poller in self._queues.get(poller.key, ())
 
@@ -103,6 +111,13 @@ class WaitingPollers:
         for key, queue in self._queues.items():
             totals[key.kind] += len(queue)
         return totals
+
+    def release_overdue(self, keys: Iterable[QueueKey]) -> None:
+        """Answer the pollers empty that only waited for the end of a look."""
+        for key in keys:
+            for poller in [p for p in self._queues.get(key, ()) if p.is_overdue]:
+                self.discard(poller)
+                self.answer_empty(poller)
 
     def release_all(self) -> None:
         """Answer every waiting poll empty (shutdown)."""

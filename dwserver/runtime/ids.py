@@ -1,8 +1,9 @@
 """Identifiers: lower-case ULIDs, increasing within the process.
 
 Layout: 10 characters of milliseconds since the epoch, 16 of randomness, Crockford
-base 32. Within one millisecond the last four characters count upwards, so that ids
-sort in the order in which they were made and cost two table lookups.
+base 32. The last four characters count upwards from a random start that is drawn anew
+each second, so that ids sort in the order in which they were made and cost two table
+lookups. Ids are unique, not secret.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)
 _COUNTER_LIMIT = 1 << 20
 _FIXED_TAIL_LIMIT = 1 << (5 * _FIXED_TAIL_LENGTH)
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
+# Fresh randomness costs more than an id; ids between two draws count on.
+_MILLISECONDS_PER_RANDOM = 1000
 
 
 class IdSource(Protocol):
@@ -39,8 +42,10 @@ class UlidSource:
         "_fixed_tail",
         "_milliseconds",
         "_next_prefix_at_ns",
+        "_next_random_at",
         "_prefix",
         "_random_bytes",
+        "_tail",
         "_time_ns",
     )
 
@@ -53,7 +58,9 @@ class UlidSource:
         self._random_bytes = random_bytes
         self._milliseconds = -1
         self._next_prefix_at_ns = 0
+        self._next_random_at = 0
         self._fixed_tail = 0
+        self._tail = ""
         self._counter = 0
         self._prefix = ""
 
@@ -71,23 +78,25 @@ class UlidSource:
         # A clock set back keeps the millisecond that it had reached.
         self._milliseconds = milliseconds
         self._next_prefix_at_ns = (milliseconds + 1) * _NANOSECONDS_PER_MILLISECOND
-        random = int.from_bytes(self._random_bytes(10), "big")
-        # The upper bits of both numbers start at zero and leave room to count.
-        self._fixed_tail = (random >> 20) % (_FIXED_TAIL_LIMIT >> 1)
-        self._counter = random & ((_COUNTER_LIMIT >> 1) - 1)
+        if milliseconds >= self._next_random_at:
+            self._next_random_at = milliseconds + _MILLISECONDS_PER_RANDOM
+            random = int.from_bytes(self._random_bytes(10), "big")
+            # The upper bits of both numbers start at zero and leave room to count.
+            self._fixed_tail = (random >> 20) % (_FIXED_TAIL_LIMIT >> 1)
+            self._tail = _encode(self._fixed_tail, _FIXED_TAIL_LENGTH)
+            self._counter = random & ((_COUNTER_LIMIT >> 1) - 1)
         self._compose_prefix()
 
     def _carry(self) -> int:
         """Count on in the fixed tail after a million ids of one millisecond."""
         self._fixed_tail += 1
+        self._tail = _encode(self._fixed_tail, _FIXED_TAIL_LENGTH)
         self._counter = 0
         self._compose_prefix()
         return 0
 
     def _compose_prefix(self) -> None:
-        self._prefix = _encode(self._milliseconds, _TIME_LENGTH) + _encode(
-            self._fixed_tail, _FIXED_TAIL_LENGTH
-        )
+        self._prefix = _encode(self._milliseconds, _TIME_LENGTH) + self._tail
 
 
 class SequentialIds:

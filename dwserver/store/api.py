@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dwserver.engine.model import (
     ClosedAttempt,
@@ -58,9 +58,8 @@ class StoredEvent:
     command_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class QueueKey:
-    """A task queue of one kind of task."""
+class QueueKey(NamedTuple):
+    """A task queue of one kind of task; a key of many look-ups, so a plain tuple."""
 
     namespace: str
     queue: str

@@ -12,6 +12,7 @@ BUSY_SECONDS = 5.0
 
 _CACHED_STATEMENTS = 512
 _CACHE_KIB = 32 * 1024
+# A checkpoint costs two more syncs; a busy server makes a thousand pages in a moment.
 _CHECKPOINT_PAGES = 4000
 _MAX_IDLE_WAL_BYTES = 64 * 1024 * 1024
 _OLDEST_VERSION = (3, 38, 0)

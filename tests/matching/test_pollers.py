@@ -1,0 +1,110 @@
+"""Who suits a task, and in which order pollers are served (protocol §5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dwserver.engine.words import TaskKind
+from dwserver.matching.pollers import WaitingPollers
+from dwserver.store.api import QueueKey
+from tests.matching.stage import ORDERS, a_poller
+
+SHIP = frozenset({"orders.Ship"})
+ACTIVITIES = QueueKey("default", "orders", TaskKind.ACTIVITY)
+
+
+@pytest.mark.parametrize(
+    ("worker", "task", "suits"),
+    [
+        ({}, ("orders.Ship", None), True),
+        ({"types": SHIP}, ("orders.Ship", None), True),
+        ({"types": SHIP}, ("orders.Bill", None), False),
+        # A task without a type is for workers that take every type.
+        ({"types": SHIP}, ("", None), False),
+        ({}, ("", None), True),
+        # Unmarked work suits any worker, marked work only that build.
+        ({"build_id": "b1"}, ("orders.Ship", None), True),
+        ({"build_id": "b1"}, ("orders.Ship", "b1"), True),
+        ({"build_id": "b1"}, ("orders.Ship", "b2"), False),
+        ({}, ("orders.Ship", "b1"), False),
+        ({"build_id": "b1", "types": SHIP}, ("orders.Bill", "b1"), False),
+    ],
+)
+async def test_build_ids_and_types(
+    worker: dict[str, Any], task: tuple[str, str | None], suits: bool
+) -> None:
+    assert a_poller(**worker).accepts(*task) is suits
+
+
+async def test_the_longest_waiting_poller_is_reserved_first() -> None:
+    pollers = WaitingPollers()
+    first, second = a_poller("w1"), a_poller("w2")
+    pollers.add(first)
+    pollers.add(second)
+    assert pollers.reserve(ORDERS, "orders.Ship", None) is first
+    assert pollers.reserve(ORDERS, "orders.Ship", None) is second
+    assert pollers.reserve(ORDERS, "orders.Ship", None) is None
+
+
+async def test_an_unsuitable_poller_keeps_its_place() -> None:
+    pollers = WaitingPollers()
+    billing = a_poller("w1", types=frozenset({"orders.Bill"}))
+    anything = a_poller("w2")
+    pollers.add(billing)
+    pollers.add(anything)
+    assert pollers.reserve(ORDERS, "orders.Ship", None) is anything
+    assert pollers.reserve(ORDERS, "orders.Bill", None) is billing
+
+
+async def test_a_poller_that_is_put_back_is_the_first_again() -> None:
+    pollers = WaitingPollers()
+    first, second = a_poller("w1"), a_poller("w2")
+    pollers.add(first)
+    pollers.add(second)
+    assert pollers.reserve(ORDERS, "orders.Ship", None) is first
+    pollers.put_back(first)
+    assert pollers.reserve(ORDERS, "orders.Ship", None) is first
+
+
+async def test_clients_that_have_gone_are_skipped_and_answered_empty() -> None:
+    pollers = WaitingPollers()
+    gone, here = a_poller("w1", is_connected=lambda: False), a_poller("w2")
+    pollers.add(gone)
+    pollers.add(here)
+    assert pollers.reserve(ORDERS, "orders.Ship", None) is here
+    assert gone.answer.result() is None
+    assert pollers.count(ORDERS) == 0
+
+
+async def test_queues_and_kinds_are_apart() -> None:
+    pollers = WaitingPollers()
+    poller = a_poller("w1")
+    pollers.add(poller)
+    assert pollers.reserve(ACTIVITIES, "orders.Ship", None) is None
+    other = QueueKey("other", "orders", TaskKind.WORKFLOW)
+    assert pollers.reserve(other, "orders.Ship", None) is None
+    assert pollers.queues() == [ORDERS]
+    assert pollers.counts() == {TaskKind.WORKFLOW: 1, TaskKind.ACTIVITY: 0}
+
+
+async def test_an_overdue_poller_is_not_put_back_but_answered() -> None:
+    pollers = WaitingPollers()
+    poller = a_poller()
+    pollers.add(poller)
+    assert pollers.reserve(ORDERS, "orders.Ship", None) is poller
+    poller.is_overdue = True
+    pollers.put_back(poller)
+    assert poller.answer.result() is None
+    assert pollers.count(ORDERS) == 0
+
+
+async def test_release_all_answers_every_waiting_poller() -> None:
+    pollers = WaitingPollers()
+    each = [a_poller("w1"), a_poller("w2"), a_poller("w3", key=ACTIVITIES)]
+    for poller in each:
+        pollers.add(poller)
+    pollers.release_all()
+    assert [poller.answer.result() for poller in each] == [None] * 3
+    assert pollers.queues() == []
