@@ -49,20 +49,30 @@ class FreshCache(Generic[Key, Value]):
         if reading is None:
             reading = asyncio.ensure_future(self._refresh(key))
             self._reading[key] = reading
-            reading.add_done_callback(lambda _: self._reading.pop(key, None))
         return await asyncio.shield(reading)
 
     def put(self, key: Key, value: Value) -> None:
+        self._reading.pop(key, None)
         self._found[key] = (self._now() + self._ttl, value)
         self._found.move_to_end(key)
         while len(self._found) > self._max_entries:
             self._found.popitem(last=False)
 
     def forget(self, key: Key) -> None:
+        self._reading.pop(key, None)
         self._found.pop(key, None)
 
     async def _refresh(self, key: Key) -> Value | None:
-        value = await self._read(key)
+        reading = asyncio.current_task()
+        try:
+            value = await self._read(key)
+        except BaseException:
+            if self._reading.get(key) is reading:
+                del self._reading[key]
+            raise
+        if self._reading.get(key) is not reading:
+            # What was put or forgotten meanwhile is newer than what was read.
+            return value
         if value is None:
             self.forget(key)
         else:

@@ -48,19 +48,19 @@ class PollRequests:
     ) -> Delivery | None:
         """The remembered answer of ``key`` if it still holds, else that of ``poll``."""
         loop = asyncio.get_running_loop()
-        entry = self._entries.get(key)
-        if entry is not None and (
-            not entry.answer.done() or entry.forget_at > loop.time()
-        ):
+        while (entry := self._remembered(key)) is not None:
             delivery = await asyncio.shield(entry.answer)
             if delivery is None or await is_deliverable(delivery):
                 return delivery
+            if self._entries.get(key) is entry:
+                del self._entries[key]
         entry = _Remembered(loop.create_future(), 0.0)
         self._remember(key, entry)
         try:
             delivery = await poll()
         except BaseException as error:
-            self._entries.pop(key, None)
+            if self._entries.get(key) is entry:
+                del self._entries[key]
             if not entry.answer.done():
                 entry.answer.set_exception(
                     error if isinstance(error, Exception) else RuntimeError("cancelled")
@@ -71,6 +71,14 @@ class PollRequests:
         entry.forget_at = loop.time() + keep_seconds(delivery)
         entry.answer.set_result(delivery)
         return delivery
+
+    def _remembered(self, key: PollRequestKey) -> _Remembered | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        is_pending = not entry.answer.done()
+        now = asyncio.get_running_loop().time()
+        return entry if is_pending or entry.forget_at > now else None
 
     def _remember(self, key: PollRequestKey, entry: _Remembered) -> None:
         self._entries[key] = entry

@@ -266,8 +266,6 @@ class Differential:
         ready = await self.ask(lambda s: s.ready_tasks(keys, now=now, limit=limit))
         due = await self.ask(lambda s: s.due_timers(now=now, limit=limit))
         expired = await self.ask(lambda s: s.expired_leases(now=now, limit=limit))
-        await self.ask(lambda s: s.next_ready_at(now=now))
-        await self.ask(lambda s: s.next_timer_at())
         return bool(ready and due and expired)
 
     async def read_list(self) -> bool:

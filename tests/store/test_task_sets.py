@@ -154,20 +154,6 @@ async def test_task_that_is_handed_off_at_its_creation_is_never_ready(
     assert await ready_ids(store, ORDERS, now=FAR) == []
 
 
-async def test_next_ready_at_is_the_earliest_in_the_future(store: Store) -> None:
-    assert await store.next_ready_at(now=NOON) is None
-    await with_tasks(
-        store,
-        some_task(available_at=NOON),
-        some_task(available_at=NOON + 7, queue="billing"),
-        some_task(available_at=NOON + 3, kind=TaskKind.ACTIVITY),
-        leased(some_task(available_at=NOON + 1)),
-    )
-    assert await store.next_ready_at(now=NOON) == NOON + 3
-    assert await store.next_ready_at(now=NOON + 3) == NOON + 7
-    assert await store.next_ready_at(now=NOON + 7) is None
-
-
 # timers -----------------------------------------------------------------------------
 async def test_due_timers_come_oldest_first_within_the_limit(store: Store) -> None:
     instants = [NOON + 2, NOON, NOON + 1, NOON + 3]
@@ -183,17 +169,10 @@ async def test_timers_that_are_not_pending_are_not_due(store: Store) -> None:
     run = a_run()
     timers = [a_timer(run, step=step, fire_at=NOON + step) for step in (1, 2, 3)]
     await store.commit(a_start_transition(run, new_timers=tuple(timers)))
-    assert await store.next_timer_at() == NOON + 1
     fired = replace(timers[0], status=TimerStatus.FIRED, is_held=True)
     cancelled = replace(timers[1], status=TimerStatus.CANCELLED)
     await store.commit(a_transition(run, timers=(fired, cancelled)))
     assert await store.due_timers(now=FAR, limit=10) == [DueTimer(run.id, 3, NOON + 3)]
-    assert await store.next_timer_at() == NOON + 3
-
-
-async def test_next_timer_at_is_none_without_timers(store: Store) -> None:
-    assert await store.next_timer_at() is None
-    assert await store.due_timers(now=FAR, limit=10) == []
 
 
 # expired leases ---------------------------------------------------------------------

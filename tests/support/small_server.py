@@ -101,8 +101,13 @@ class SmallServer:
 
     async def register(self, worker_id: str = "worker-1", **fields: Any) -> None:
         """A worker for every type."""
-        values = {"workflow_types": (), "activity_types": (), "fingerprints": {}}
-        worker = a_worker(worker_id, **{**values, **fields})
+        values: dict[str, Any] = {
+            "workflow_types": (),
+            "activity_types": (),
+            "fingerprints": {},
+            **fields,
+        }
+        worker = a_worker(worker_id, **values)
         registered = await self.services.workers.register(worker)
         assert not isinstance(registered, Rejection), registered
 

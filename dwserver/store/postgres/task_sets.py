@@ -16,9 +16,7 @@ from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import ConnectionPool
 
 _LIST_READY_TASKS = block("list_ready_tasks")
-_FIND_NEXT_READY_AT = block("find_next_ready_at")
 _LIST_DUE_TIMERS = block("list_due_timers")
-_FIND_NEXT_TIMER_AT = block("find_next_timer_at")
 _LIST_EXPIRED_LEASES = block("list_expired_leases")
 RENEW = f"""with held as materialized ({block("list_held_leases")}),
 leases as ({block("renew_leases")}),
@@ -47,17 +45,9 @@ class TaskSets:
         )
         return [ReadyTask(keys[row[0] - 1], *tuple(row)[1:]) for row in rows]
 
-    async def next_ready_at(self, *, now: int) -> int | None:
-        ((ready_at,),) = await self._pool.fetch(_FIND_NEXT_READY_AT, now)
-        return None if ready_at is None else int(ready_at)
-
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
         rows = await self._pool.fetch(_LIST_DUE_TIMERS, now, limit)
         return [DueTimer(*row) for row in rows]
-
-    async def next_timer_at(self) -> int | None:
-        ((fire_at,),) = await self._pool.fetch(_FIND_NEXT_TIMER_AT)
-        return None if fire_at is None else int(fire_at)
 
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]:
         rows = await self._pool.fetch(_LIST_EXPIRED_LEASES, now, limit)

@@ -152,18 +152,10 @@ def list_ready_tasks(
         ]
 
 
-def find_next_ready_at(connection: sqlite3.Connection, *, now: int) -> int | None:
-    return fetch_one(connection, _min_at, "find_next_ready_at", now)
-
-
 def list_due_timers(
     connection: sqlite3.Connection, *, now: int, limit: int
 ) -> list[DueTimer]:
     return [DueTimer(**row) for row in fetch(connection, "list_due_timers", now, limit)]
-
-
-def find_next_timer_at(connection: sqlite3.Connection) -> int | None:
-    return fetch_one(connection, _min_at, "find_next_timer_at")
 
 
 def list_expired_leases(
@@ -189,8 +181,3 @@ def _to_expired_lease(row: Columns) -> ExpiredLease:
     return ExpiredLease(
         row["id"], row["run_id"], TaskKind(row["kind"]), row["lease_expires_at"]
     )
-
-
-def _min_at(row: Columns) -> int | None:
-    at: int | None = row["at"]
-    return at

@@ -132,14 +132,8 @@ class SqliteStore:
     ) -> list[ReadyTask]:
         return await self._read(reads.list_ready_tasks, keys, now=now, limit=limit)
 
-    async def next_ready_at(self, *, now: int) -> int | None:
-        return await self._read(reads.find_next_ready_at, now=now)
-
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
         return await self._read(reads.list_due_timers, now=now, limit=limit)
-
-    async def next_timer_at(self) -> int | None:
-        return await self._read(reads.find_next_timer_at)
 
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]:
         return await self._read(reads.list_expired_leases, now=now, limit=limit)

@@ -167,8 +167,6 @@ create table tasks (
 -- list_ready_tasks
 create index tasks_ready on tasks (namespace, queue, kind, priority, ready_at, id)
     where ready_at is not null;
--- find_next_ready_at
-create index tasks_ready_at on tasks (ready_at) where ready_at is not null;
 -- load_runs: the ready tasks of a run
 create index tasks_ready_run on tasks (run_id) where ready_at is not null;
 -- load_runs: the leased tasks of a run; list_expired_leases reads it as a whole.
@@ -247,7 +245,7 @@ create table timers (
     autovacuum_analyze_scale_factor = 0.05
 );
 
--- list_due_timers, find_next_timer_at
+-- list_due_timers
 create index timers_due on timers (fire_at, run_id, step) where status = 'pending';
 -- load_runs: pending and held timers of a run (the newest batch: timers_pkey)
 create index timers_open on timers (run_id) where is_held or status = 'pending';

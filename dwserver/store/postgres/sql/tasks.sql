@@ -32,13 +32,6 @@ cross join lateral (
 ) t
 order by k.n, t.priority, t.available_at, t.id
 
--- name: find_next_ready_at
--- When the next delayed task becomes ready.
-select min(t.ready_at)
-from tasks t
-where t.ready_at is not null
-and t.ready_at > $1
-
 -- name: list_due_timers
 -- Timers to fire, the longest overdue first.
 select
@@ -50,12 +43,6 @@ where m.status = 'pending'
 and m.fire_at <= $1
 order by m.fire_at, m.run_id, m.step
 limit $2
-
--- name: find_next_timer_at
--- When the next timer is due.
-select min(m.fire_at)
-from timers m
-where m.status = 'pending'
 
 -- name: list_expired_leases
 -- Leases that have run out, the oldest first.

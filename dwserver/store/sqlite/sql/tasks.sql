@@ -20,13 +20,6 @@ and ready_at <= $4
 order by priority, ready_at, id
 limit $5
 
--- name: find_next_ready_at
--- When the next ready task becomes available after $1.
-select min(ready_at) as at
-from tasks
-where ready_at is not null
-and ready_at > $1
-
 -- name: list_due_timers
 -- Pending timers that are due, the oldest first.
 select
@@ -38,12 +31,6 @@ where status = 'pending'
 and fire_at <= $1
 order by fire_at, run_id, step
 limit $2
-
--- name: find_next_timer_at
--- When the next pending timer is due.
-select min(fire_at) as at
-from timers
-where status = 'pending'
 
 -- name: list_expired_leases
 -- Leases that have expired, the oldest first.

@@ -1,0 +1,148 @@
+"""Polls that are sent again (``spec/worker-protocol.md §5.1``)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dwserver.matching.pollers import Delivery
+from dwserver.services.poll_requests import PollRequestKey, PollRequests
+from dwserver.store.api import StoreUnavailable
+from tests.matching.stage import ORDERS, a_workflow_task, delivery_of
+from tests.support.waiting import eventually
+
+
+def key(request_id: str = "r1", worker_id: str = "worker-1") -> PollRequestKey:
+    return PollRequestKey(ORDERS, worker_id, None, request_id)
+
+
+class Client:
+    """Polls that lease a new task each, or none."""
+
+    def __init__(self, *, max_entries: int = 100) -> None:
+        self.requests = PollRequests(max_entries=max_entries)
+        self.polls = 0
+        self.is_empty = False
+        self.errors: list[Exception] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.lost: set[int] = set()
+        self.keep_seconds = 60.0
+
+    async def _poll(self) -> Delivery | None:
+        self.polls += 1
+        await self.may_answer.wait()
+        if self.errors:
+            raise self.errors.pop()
+        return None if self.is_empty else delivery_of(a_workflow_task(), "worker-1")
+
+    async def _is_deliverable(self, delivery: Delivery) -> bool:
+        await asyncio.sleep(0)
+        return id(delivery) not in self.lost
+
+    async def ask(self, request: PollRequestKey | None = None) -> Delivery | None:
+        return await self.requests.once(
+            request or key(),
+            self._poll,
+            is_deliverable=self._is_deliverable,
+            keep_seconds=lambda _: self.keep_seconds,
+        )
+
+    def asking(self, count: int) -> list[asyncio.Task[Delivery | None]]:
+        return [asyncio.create_task(self.ask()) for _ in range(count)]
+
+
+@pytest.fixture
+async def client() -> Client:
+    return Client()
+
+
+async def test_the_same_request_gets_the_same_lease(client: Client) -> None:
+    first = await client.ask()
+    assert first is not None
+    assert await client.ask() is first
+    assert client.polls == 1
+
+
+async def test_followers_wait_for_the_leader(client: Client) -> None:
+    client.may_answer.clear()
+    asking = client.asking(4)
+    await eventually(lambda: client.polls)
+    client.may_answer.set()
+    found = await asyncio.gather(*asking)
+    assert found[0] is not None
+    assert all(delivery is found[0] for delivery in found)
+    assert client.polls == 1
+
+
+@pytest.mark.parametrize("other", [key("r2"), key("r1", "worker-2")])
+async def test_other_requests_poll_for_themselves(
+    client: Client, other: PollRequestKey
+) -> None:
+    first = await client.ask()
+    assert await client.ask(other) is not first
+
+
+async def test_an_empty_answer_is_remembered_as_well(client: Client) -> None:
+    client.is_empty = True
+    assert await client.ask() is None
+    client.is_empty = False
+    assert await client.ask() is None
+    assert client.polls == 1
+
+
+async def test_an_answer_is_forgotten_in_time(client: Client) -> None:
+    client.keep_seconds = 0.0
+    first = await client.ask()
+    assert await client.ask() is not first
+
+
+async def test_a_lease_that_is_over_is_replaced(client: Client) -> None:
+    first = await client.ask()
+    client.lost.add(id(first))
+    second = await client.ask()
+    assert second is not None
+    assert second is not first
+    assert await client.ask() is second
+
+
+async def test_only_one_replaces_a_lease_that_is_over(client: Client) -> None:
+    first = await client.ask()
+    client.lost.add(id(first))
+    found = await asyncio.gather(*client.asking(4))
+    assert client.polls == 2
+    assert all(delivery is found[0] for delivery in found)
+
+
+async def test_an_error_reaches_the_followers_and_is_not_remembered(
+    client: Client,
+) -> None:
+    client.errors = [StoreUnavailable("gone")]
+    client.may_answer.clear()
+    asking = client.asking(3)
+    await eventually(lambda: client.polls)
+    client.may_answer.set()
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(error) for error in found] == [StoreUnavailable] * 3
+    assert await client.ask() is not None
+
+
+async def test_a_leader_that_is_cancelled_leaves_no_trace(client: Client) -> None:
+    client.may_answer.clear()
+    [leader] = client.asking(1)
+    await eventually(lambda: client.polls)
+    leader.cancel()
+    await asyncio.wait([leader])
+    client.may_answer.set()
+    assert await client.ask() is not None
+    assert client.polls == 2
+
+
+async def test_memory_is_bounded() -> None:
+    client = Client(max_entries=2)
+    first = await client.ask(key("r1"))
+    await client.ask(key("r2"))
+    third = await client.ask(key("r3"))
+    assert await client.ask(key("r3")) is third
+    assert await client.ask(key("r1")) is not first
