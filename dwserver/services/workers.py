@@ -110,9 +110,10 @@ class Workers:
                 self._known.forget(gone)
 
     async def deregister(self, namespace: str, worker_id: str) -> bool:
+        is_deleted = await self._store.delete_worker(namespace, worker_id)
         self._known.forget((namespace, worker_id))
         self._seen.pop((namespace, worker_id), None)
-        return await self._store.delete_worker(namespace, worker_id)
+        return is_deleted
 
     async def find_all(
         self, namespace: str, *, queue: str | None = None

@@ -107,18 +107,18 @@ async def test_ready_tasks_are_of_the_keys_that_were_asked_for(store: Store) -> 
     await with_tasks(store, abroad, namespace="other")
     keys = {
         workflow.id: ORDERS,
-        elsewhere.id: replace(ORDERS, queue="billing"),
-        activity_task.id: replace(ORDERS, kind=TaskKind.ACTIVITY),
-        abroad.id: replace(ORDERS, namespace="other"),
+        elsewhere.id: ORDERS._replace(queue="billing"),
+        activity_task.id: ORDERS._replace(kind=TaskKind.ACTIVITY),
+        abroad.id: ORDERS._replace(namespace="other"),
     }
     for task_id, key in keys.items():
         assert await ready_ids(store, key) == [task_id]
-    assert await ready_ids(store, replace(ORDERS, queue="nobody")) == []
+    assert await ready_ids(store, ORDERS._replace(queue="nobody")) == []
     assert await ready_ids(store) == []
 
 
 async def test_limit_of_ready_tasks_is_for_each_key(store: Store) -> None:
-    billing = replace(ORDERS, queue="billing")
+    billing = ORDERS._replace(queue="billing")
     first = [some_task() for _ in range(3)]
     second = [some_task(queue="billing") for _ in range(3)]
     await with_tasks(store, *second, *first)
