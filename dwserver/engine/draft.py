@@ -33,6 +33,8 @@ from dwserver.engine.transition import (
     NewActivity,
     ReleasedEvent,
     RunChange,
+    keeps_activity,
+    keeps_timer,
 )
 from dwserver.engine.words import EventType, TaskKind, TaskStatus
 
@@ -47,6 +49,7 @@ class Draft:
     __slots__ = (
         "_attempts",
         "_base_version",
+        "_batch_first",
         "_changed_activities",
         "_changed_tasks",
         "_changed_timers",
@@ -79,6 +82,7 @@ class Draft:
         self._run = state.run
         self._fields: dict[str, Any] = {}
         self._base_version: int | None = state.run.version
+        self._batch_first = state.run.batch_first
         self.context = context
         self.touched = 0
         self.last_sequence = state.run.last_sequence
@@ -248,9 +252,24 @@ class Draft:
         ]
 
     # outcome --------------------------------------------------------------------
-    def state(self) -> RunState:
-        """The run as decided so far (unfrozen drafts only: no copy is made)."""
-        return RunState(self.run, self.tasks, self.activities, self.timers)
+    def settled(self) -> RunState:
+        """The hot state once the frozen draft is committed, as ``transition.apply``
+        gives it. Only rows that changed are looked at, unless a new batch began."""
+        run = self.run
+        for task in self._changed_tasks.values():
+            if not task.status.is_open:
+                self.tasks.pop(task.id, None)
+        for task in self._new_tasks.values():
+            if not task.status.is_open:
+                self.tasks.pop(task.id, None)
+        is_new_batch = run.batch_first != self._batch_first
+        activities = self.activities if is_new_batch else self._changed_activities
+        for step in [s for s, a in activities.items() if not keeps_activity(run, a)]:
+            del self.activities[step]
+        timers = self.timers if is_new_batch else self._changed_timers
+        for step in [s for s, t in timers.items() if not keeps_timer(run, t)]:
+            del self.timers[step]
+        return RunState(run, self.tasks, self.activities, self.timers)
 
     def freeze(self) -> RunChange:
         """The writes recorded so far; the draft must not be used afterwards."""

@@ -27,6 +27,11 @@ from dwserver.engine.words import (
 
 JsonMap = Mapping[str, object]
 
+# Looked at for every open step of a run in every decision about it.
+_PENDING = ActivityStatus.PENDING
+_RUNNING = ActivityStatus.RUNNING
+_TIMER_PENDING = TimerStatus.PENDING
+
 
 @dataclass(frozen=True, slots=True)
 class Payload:
@@ -193,7 +198,8 @@ class Activity:
 
     @property
     def is_open(self) -> bool:
-        return self.status.is_open
+        status = self.status
+        return status is _PENDING or status is _RUNNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +237,7 @@ class Timer:
 
     @property
     def is_open(self) -> bool:
-        return self.status is TimerStatus.PENDING
+        return self.status is _TIMER_PENDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

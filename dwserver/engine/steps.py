@@ -21,10 +21,10 @@ from dwserver.engine.words import EventType
 Step = Activity | Timer
 
 
-def members(draft: Draft, batch: int) -> Iterator[Step]:
+def members(draft: Draft, batch: int) -> list[Step]:
     """Known members of a batch, activities first, each kind in step order."""
     steps: Iterator[Step] = chain(draft.activities.values(), draft.timers.values())
-    return (step for step in steps if step.batch == batch)
+    return [step for step in steps if step.batch == batch]
 
 
 def open_batch(draft: Draft, *, size: int) -> int:
@@ -51,29 +51,27 @@ def resolve(
     run = draft.run
     is_newest = run.batch_first == step.batch
     # Most batches have one member: nothing to wait for, nothing to hold back.
-    batch = (
-        [step] if is_newest and run.batch_size == 1 else [*members(draft, step.batch)]
-    )
+    is_alone = is_newest and run.batch_size == 1
+    batch = () if is_alone else members(draft, step.batch)
+    still_open = [member.step for member in batch if member.is_open]
     held_step = None
-    if step.parallel is None and _has_open_before(batch, step):
+    if step.parallel is None and still_open and min(still_open) < step.step:
         held_step = step.step
         _put(draft, replace(step, is_held=True))
     draft.append(event_type, payload, task_id=task_id, held_step=held_step)
-    if held_step is None and len(batch) > 1:
+    if held_step is None:
         _release_unblocked(draft, batch)
-    if any(member.is_open for member in batch):
+    if still_open:
         return None
     if is_newest:
         draft.set_run(batch_resolved_sequence=draft.last_sequence)
     return wake(draft, resume)
 
 
-def _has_open_before(batch: Sequence[Step], step: Step) -> bool:
-    return any(member.is_open and member.step < step.step for member in batch)
-
-
 def _release_unblocked(draft: Draft, batch: Sequence[Step]) -> None:
     """Held members up to the first one that is still open take their place."""
+    if not any(member.is_held for member in batch):
+        return
     waiting = [member for member in batch if member.is_held or member.is_open]
     for member in sorted(waiting, key=lambda member: member.step):
         if member.is_open:

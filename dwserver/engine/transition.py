@@ -7,7 +7,6 @@ all (``architecture.md §3.2``). Guard of an existing run: its ``version`` equal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dwserver.engine.model import (
@@ -112,17 +111,7 @@ def apply(state: RunState | None, change: RunChange) -> RunState:
     timers = dict(state.timers) if state else {}
     for timer in (*change.new_timers, *change.timers):
         timers[timer.step] = timer
-    return settled(change.run, tasks=tasks, activities=activities, timers=timers)
-
-
-def settled(
-    run: Run,
-    *,
-    tasks: Mapping[str, Task],
-    activities: Mapping[int, Activity],
-    timers: Mapping[int, Timer],
-) -> RunState:
-    """Exactly what :class:`RunState` promises to keep of these rows."""
+    run = change.run
     return RunState(
         run,
         {id_: task for id_, task in tasks.items() if task.status.is_open},

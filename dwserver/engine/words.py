@@ -84,10 +84,6 @@ class ActivityStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
-    @property
-    def is_open(self) -> bool:
-        return self is ActivityStatus.PENDING or self is ActivityStatus.RUNNING
-
 
 class AttemptStatus(StrEnum):
     RUNNING = "running"

@@ -21,7 +21,7 @@ from dwserver.engine.draft import Draft
 from dwserver.engine.leases import lease
 from dwserver.engine.model import RunState, Task
 from dwserver.engine.outcome import Rejection
-from dwserver.engine.transition import RunChange, Transition, settled
+from dwserver.engine.transition import RunChange, Transition
 from dwserver.matching.pollers import Delivery, Poller
 from dwserver.services.hot_runs import HotRuns
 from dwserver.store.api import Store
@@ -269,12 +269,7 @@ class Runs:
             )
 
     def _after_commit(self, draft: Draft, change: RunChange) -> None:
-        state = settled(
-            change.run,
-            tasks=draft.tasks,
-            activities=draft.activities,
-            timers=draft.timers,
-        )
+        state = draft.settled()
         self.hot.committed(state, change)
         for task in (*change.new_tasks, *change.tasks):
             if task.status == "ready":

@@ -103,7 +103,12 @@ class Workers:
         knows of these workers now replaces what was remembered."""
         if self._seen:
             seen, self._seen = self._seen, {}
-            for worker in await self._store.touch_workers(list(seen), at=self._now()):
+            try:
+                touched = await self._store.touch_workers(list(seen), at=self._now())
+            except BaseException:
+                self._seen = seen | self._seen
+                raise
+            for worker in touched:
                 self._keep(worker)
                 seen.pop((worker.namespace, worker.worker_id), None)
             for gone in seen:

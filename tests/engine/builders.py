@@ -455,7 +455,7 @@ def assert_untouched(draft: Draft, before: RunState) -> None:
     assert draft.touched == 0
     assert draft.events == []
     assert draft.created == []
-    assert draft.state() == before
+    assert RunState(draft.run, draft.tasks, draft.activities, draft.timers) == before
     assert (draft.last_sequence, draft.last_step) == (
         before.run.last_sequence,
         before.run.last_step,
