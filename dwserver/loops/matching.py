@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from dwserver.engine.words import TaskKind
 from dwserver.matching.matcher import Matcher
 from dwserver.runtime.service import FailurePolicy, Loop, TaskHost
 
 UPKEEP_EVERY_SECONDS = 60.0
 
 
-def sweep_loop(matcher: Matcher, host: TaskHost, *, interval_seconds: float) -> Loop:
-    """Looks at every queue with a waiting poller: one statement per interval."""
+def sweep_loop(
+    matcher: Matcher,
+    host: TaskHost,
+    *,
+    interval_seconds: float,
+    observe_waiting: Callable[[TaskKind, int], None],
+) -> Loop:
+    """Looks at every queue with a waiting poller: one statement per interval.
+    ``observe_waiting`` is told how many polls wait for tasks of each kind."""
 
     async def sweep() -> None:
         matcher.sweep()
+        for kind, count in matcher.pollers.counts().items():
+            observe_waiting(kind, count)
 
     return Loop(
         "matching-sweep",

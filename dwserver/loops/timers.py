@@ -68,7 +68,10 @@ class DueTimers:
         if not self._heap if self._is_full else self._now() >= self._look_at:
             await self._look()
         due = self._take_due(self._now())
-        await asyncio.gather(*map(self._fire, due))
+        fired = await asyncio.gather(*map(self._fire, due))
+        if self._is_full and not self._heap and any(fired):
+            # There are more; timers that cannot be fired are no reason to hurry.
+            return 0.0
         next_at = self._heap[0][0] if self._heap else self._look_at
         if not self._is_full:
             next_at = min(next_at, self._look_at)
@@ -96,16 +99,17 @@ class DueTimers:
             due.append(heapq.heappop(self._heap))
         return due
 
-    async def _fire(self, timer: Planned) -> None:
+    async def _fire(self, timer: Planned) -> bool:
         fire_at, run_id, step = timer
         try:
             is_fired = await self._runs.decide(run_id, lambda draft: fire(draft, step))
         except (RunNotFound, RunContended):
-            return
+            return False
         finally:
             self._known.discard(timer)
         if is_fired:
             self._observe_lag((self._now() - fire_at) / MICROS)
+        return is_fired
 
 
 def timer_loop(timers: DueTimers, host: TaskHost) -> Loop:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from dwserver.store.api import Store
+from dwserver.store.api import Store, StoreError
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -22,13 +22,19 @@ class DatabaseService:
     async def start(self) -> None:
         await self._store.open()
         await self._store.ping()
-        report = await self._store.migration_report()
-        if report.pending or report.missing_tables:
+        if not await self.is_prepared():
             _log.error(
                 "migrations_pending",
-                pending=list(report.pending),
                 remediation="run `dwserver bootstrap` against this database",
             )
+
+    async def is_prepared(self) -> bool:
+        """Whether the schema is complete; False as well while the database is gone."""
+        try:
+            report = await self._store.migration_report()
+        except StoreError:
+            return False
+        return not report.pending and not report.missing_tables
 
     async def drain(self) -> None:
         """Commits in flight belong to requests, which drain before."""

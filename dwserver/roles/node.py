@@ -17,11 +17,13 @@ from dwserver.roles.core import Core, build_core
 from dwserver.roles.database import DatabaseService
 from dwserver.roles.errors import BootError
 from dwserver.roles.http import build_http_server
+from dwserver.roles.loops import LoopsWhenPrepared
 from dwserver.runtime.clock import SystemClock
 from dwserver.runtime.ids import UlidSource
 from dwserver.runtime.memory import tune_garbage_collection
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.metrics_server import MetricsServer
+from dwserver.runtime.service import Service
 from dwserver.runtime.signals import ShutdownSignals
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.store.api import Store
@@ -66,24 +68,39 @@ def _compose(settings: Settings, supervisor: Supervisor, metrics: Metrics) -> No
         metrics=metrics,
         supervisor=supervisor,
     )
-    supervisor.add(DatabaseService(store))
+    database = DatabaseService(store)
+    supervisor.add(database)
     if settings.metrics.port:
         supervisor.add(
             MetricsServer(metrics, settings.metrics.host, settings.metrics.port)
         )
-    _add_loops(settings, supervisor, core)
+    loops = _loops(settings, supervisor, core, metrics)
+    supervisor.add(
+        LoopsWhenPrepared(loops, supervisor, is_prepared=database.is_prepared)
+    )
     supervisor.add(
         build_http_server(settings, core, clock=clock, ids=ids, metrics=metrics)
     )
 
 
-def _add_loops(settings: Settings, supervisor: Supervisor, core: Core) -> None:
+def _loops(
+    settings: Settings, supervisor: Supervisor, core: Core, metrics: Metrics
+) -> list[Service]:
     interval = settings.worker_plane.poll_interval_ms / 1000
-    supervisor.add(timer_loop(core.timers, supervisor))
-    supervisor.add(lease_loop(core.leases, supervisor))
-    supervisor.add(sweep_loop(core.matcher, supervisor, interval_seconds=interval))
-    supervisor.add(upkeep_loop(core.matcher, supervisor))
-    supervisor.add(liveness_loop(core.services.workers, supervisor))
+    return [
+        timer_loop(core.timers, supervisor),
+        lease_loop(core.leases, supervisor),
+        sweep_loop(
+            core.matcher,
+            supervisor,
+            interval_seconds=interval,
+            observe_waiting=lambda kind, count: metrics.polls_waiting.set(
+                kind, to=count
+            ),
+        ),
+        upkeep_loop(core.matcher, supervisor),
+        liveness_loop(core.services.workers, supervisor),
+    ]
 
 
 def _store(database: DatabaseSettings, metrics: Metrics) -> Store:

@@ -17,7 +17,7 @@ class MatchingMetrics:
         self._metrics.tasks_leased.inc(kind, "claim")
 
     def round_finished(self, candidates: int) -> None:
-        self._metrics.sweep_queries.inc()
+        self._metrics.claim_rounds.inc()
 
 
 class CommitMetrics:

@@ -42,8 +42,6 @@ _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 96, 128)
 _OPERATION = Label("operation", 150)
 _STATUS_CLASS = Label("status_class", 6)
 _TASK_KIND = Label("kind", 4)
-_COMMAND = Label("command", 80)
-_OUTCOME = Label("outcome", 80)
 _LOOP = Label("loop", 40)
 
 METRICS: tuple[MetricDefinition, ...] = (
@@ -66,15 +64,8 @@ METRICS: tuple[MetricDefinition, ...] = (
         attribute="polls_waiting",
         name="dw_polls_waiting",
         kind=MetricKind.GAUGE,
-        help="Long polls waiting in this process.",
+        help="Long polls waiting in this process, as of the last sweep.",
         labels=(_TASK_KIND,),
-    ),
-    MetricDefinition(
-        attribute="transitions",
-        name="dw_transitions",
-        kind=MetricKind.COUNTER,
-        help="Decided commands by outcome: applied, or the reason of the rejection.",
-        labels=(_COMMAND, _OUTCOME),
     ),
     MetricDefinition(
         attribute="commit_batch_size",
@@ -105,10 +96,10 @@ METRICS: tuple[MetricDefinition, ...] = (
         labels=(_TASK_KIND, Label("way", 2)),
     ),
     MetricDefinition(
-        attribute="sweep_queries",
-        name="dw_sweep_queries",
+        attribute="claim_rounds",
+        name="dw_claim_rounds",
         kind=MetricKind.COUNTER,
-        help="Claim statements sent by the safety sweep.",
+        help="Statements that looked for ready tasks: the sweep's and those between.",
     ),
     MetricDefinition(
         attribute="leases_expired",

@@ -104,12 +104,11 @@ class Metrics:
     http_requests: Counter
     http_request_seconds: Histogram
     polls_waiting: Gauge
-    transitions: Counter
     commit_batch_size: Histogram
     commit_seconds: Histogram
     transition_conflicts: Counter
     tasks_leased: Counter
-    sweep_queries: Counter
+    claim_rounds: Counter
     leases_expired: Counter
     timer_lag_seconds: Histogram
     loop_failures: Counter

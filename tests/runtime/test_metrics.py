@@ -95,9 +95,9 @@ def test_wrong_number_of_label_values_is_an_error() -> None:
 
 def test_two_processes_in_one_test_do_not_share_their_numbers() -> None:
     first, second = Metrics(), Metrics()
-    first.sweep_queries.inc()
-    assert sample(first, "dw_sweep_queries_total") == 1
-    assert sample(second, "dw_sweep_queries_total") == 0
+    first.claim_rounds.inc()
+    assert sample(first, "dw_claim_rounds_total") == 1
+    assert sample(second, "dw_claim_rounds_total") == 0
 
 
 async def test_server_answers_a_scrape_until_it_is_stopped() -> None:
