@@ -50,7 +50,8 @@ def worker_event(
     at = micro(event.recorded_at if recorded_at is None else recorded_at)
     body = event.payload if payload is None else payload
     if event.event_type == EventType.WORKFLOW_STARTED:
-        body = b'{"timestamp":"%b",%b' % (at.encode(), body[1:])
+        rest = body[1:] if body == b"{}" else b"," + body[1:]
+        body = b'{"timestamp":"%b"%b' % (at.encode(), rest)
     return (
         f'{{"id":"{event.id}","sequence":'
         f"{event.sequence if sequence is None else sequence},"

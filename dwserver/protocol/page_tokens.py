@@ -16,4 +16,5 @@ def read_page_token(token: str) -> int | None:
         text = binascii.a2b_base64(token.encode(), strict_mode=True)
     except (binascii.Error, ValueError):
         return None
-    return int(text) if text.isdigit() and len(text) <= 18 else None
+    is_strict = b64encode(text).decode() == token
+    return int(text) if is_strict and text.isdigit() and len(text) <= 18 else None

@@ -173,9 +173,11 @@ class Field:
     item: Item | None = None
     path: tuple[str, ...] = field(init=False, repr=False, compare=False)
     plain: bool = field(init=False, repr=False, compare=False)
+    is_demanded: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", tuple(self.name.split(".")))
+        object.__setattr__(self, "is_demanded", self.required or self.must_appear)
         # A plain field is fully checked by its kind and length.
         rules = (self.minimum, self.maximum, self.pattern, self.choices)
         extra = (*rules, self.max_items, self.item)
@@ -194,7 +196,11 @@ def check(body: JsonValue, fields: Sequence[Field]) -> tuple[JsonObject, Errors]
     root = body if isinstance(body, dict) else {}
     for rule in fields:
         raw = _lookup(root, rule.path) if len(rule.path) > 1 else root.get(rule.name)
-        # Identifiers of plain shape are nearly all fields of the hot requests.
+        # Absent options and identifiers of plain shape are nearly all fields of the
+        # hot requests.
+        if raw is None and not rule.is_demanded:
+            values[rule.name] = rule.default
+            continue
         if type(raw) is str and rule.kind is STRING and rule.plain:
             text = raw.strip()
             if text and (rule.max_length is None or len(text) <= rule.max_length):
