@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
+    Metric,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
@@ -16,6 +17,9 @@ from prometheus_client import Gauge as PrometheusGauge
 from prometheus_client import Histogram as PrometheusHistogram
 
 from dwserver.runtime.metric_table import METRICS, Label, MetricDefinition, MetricKind
+
+MAX_UNREAD_VALUES = 4096
+"""Values that a histogram keeps before it sorts them into its buckets."""
 
 OTHER = "other"
 """Label value that stands for every value beyond a label's bound."""
@@ -64,14 +68,48 @@ class _Bounded(Generic[_Child]):
         return value
 
 
-class Counter(_Bounded[PrometheusCounter]):
+class _Count:
+    """A counter's child: adds up by itself, and hands the sum over when it is read.
+    The library's own locks and checks cost more than what is counted."""
+
+    __slots__ = ("_child", "amount")
+
+    def __init__(self, child: PrometheusCounter) -> None:
+        self._child = child
+        self.amount = 0.0
+
+    def flush(self) -> None:
+        amount, self.amount = self.amount, 0.0
+        self._child.inc(amount)
+
+
+class _Observations:
+    """A histogram's child: keeps a bounded number of values until it is read."""
+
+    __slots__ = ("_child", "values")
+
+    def __init__(self, child: PrometheusHistogram) -> None:
+        self._child = child
+        self.values: list[float] = []
+
+    def flush(self) -> None:
+        values, self.values = self.values, []
+        for value in values:
+            self._child.observe(value)
+
+
+class Counter(_Bounded[_Count]):
     """A number that only grows."""
 
     __slots__ = ()
 
     def inc(self, *label_values: str, amount: float = 1) -> None:
         """Add to the child of these label values, in the table's order."""
-        self._child(label_values).inc(amount)
+        self._child(label_values).amount += amount
+
+    def flush(self) -> None:
+        for child in self._children.values():
+            child.flush()
 
 
 class Gauge(_Bounded[PrometheusGauge]):
@@ -88,14 +126,33 @@ class Gauge(_Bounded[PrometheusGauge]):
         self._child(label_values).inc(amount)
 
 
-class Histogram(_Bounded[PrometheusHistogram]):
+class Histogram(_Bounded[_Observations]):
     """A distribution over the table's buckets."""
 
     __slots__ = ()
 
     def observe(self, *label_values: str, value: float) -> None:
         """Count one value under these label values."""
-        self._child(label_values).observe(value)
+        child = self._child(label_values)
+        child.values.append(value)
+        if len(child.values) >= MAX_UNREAD_VALUES:
+            child.flush()
+
+    def flush(self) -> None:
+        for child in self._children.values():
+            child.flush()
+
+
+class _Registry(CollectorRegistry):
+    """Brings what it shows up to date first."""
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        super().__init__()
+        self._flush = flush
+
+    def collect(self) -> Iterable[Metric]:
+        self._flush()
+        return super().collect()
 
 
 class Metrics:
@@ -116,10 +173,18 @@ class Metrics:
     def __init__(self) -> None:
         # A second series per counter with its birth date doubles every scrape.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
+        self.registry = _Registry(self._flush)
+        self._flushed: list[Counter | Histogram] = []
         ProcessCollector(registry=self.registry)
         for definition in METRICS:
-            setattr(self, definition.attribute, _build(definition, self.registry))
+            built = _build(definition, self.registry)
+            setattr(self, definition.attribute, built)
+            if not isinstance(built, Gauge):
+                self._flushed.append(built)
+
+    def _flush(self) -> None:
+        for metric in self._flushed:
+            metric.flush()
 
     def exposition(self) -> bytes:
         """Return the Prometheus text of all metrics."""
@@ -135,7 +200,10 @@ def _build(
     match definition.kind:
         case MetricKind.COUNTER:
             counter = PrometheusCounter(name, text, names, registry=registry)
-            return Counter(counter.labels if names else lambda: counter, labels)
+            return Counter(
+                lambda *values: _Count(counter.labels(*values) if names else counter),
+                labels,
+            )
         case MetricKind.GAUGE:
             gauge = PrometheusGauge(name, text, names, registry=registry)
             return Gauge(gauge.labels if names else lambda: gauge, labels)
@@ -144,4 +212,9 @@ def _build(
             histogram = PrometheusHistogram(
                 name, text, names, registry=registry, buckets=buckets
             )
-            return Histogram(histogram.labels if names else lambda: histogram, labels)
+            return Histogram(
+                lambda *values: _Observations(
+                    histogram.labels(*values) if names else histogram
+                ),
+                labels,
+            )

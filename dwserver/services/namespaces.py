@@ -23,7 +23,11 @@ class Namespaces:
         )
 
     async def exists(self, name: str) -> bool:
-        return await self._known.get(name) is not None
+        # Nearly every request asks: an answer at hand takes no further coroutine.
+        return (
+            self._known.fresh(name) is not None
+            or await self._known.get(name) is not None
+        )
 
     async def find_all(self) -> list[Namespace]:
         return await self._store.list_namespaces()

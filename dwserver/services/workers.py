@@ -65,7 +65,8 @@ class Workers:
 
     async def find(self, namespace: str, worker_id: str) -> WorkerRegistration | None:
         """The registration, possibly as old as the cache allows."""
-        return await self._known.get((namespace, worker_id))
+        key = (namespace, worker_id)
+        return self._known.fresh(key) or await self._known.get(key)
 
     async def find_now(
         self, namespace: str, worker_id: str
