@@ -60,6 +60,7 @@ class HttpServer:
         self._server: web.Server | None = None
         self._runner: web.ServerRunner | None = None
         self._is_draining = False
+        self._is_closing = False
         # Connections with a request that is not answered yet.
         self._busy: set[web.RequestHandler] = set()
         self._is_idle = asyncio.Event()
@@ -115,10 +116,11 @@ class HttpServer:
             await site.stop()
         # Requests that have arrived become busy before the idle ones are closed.
         await asyncio.sleep(0)
+        # A busy one closes with its answer; closed now, it would lose the rest of a
+        # body that is still on its way.
+        self._is_closing = True
         for connection in self._server.connections:
-            if connection in self._busy:
-                connection.close()
-            else:
+            if connection not in self._busy:
                 connection.force_close()
         self._release_polls()
         await self._is_idle.wait()
@@ -135,7 +137,10 @@ class HttpServer:
         self._busy.add(connection)
         self._is_idle.clear()
         try:
-            return await self._pipeline.handle(request)
+            response = await self._pipeline.handle(request)
+            if self._is_closing:
+                response.force_close()
+            return response
         finally:
             self._busy.discard(connection)
             if not self._busy:

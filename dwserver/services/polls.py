@@ -12,7 +12,7 @@ from dwserver.engine.words import TaskKind, TaskStatus
 from dwserver.matching.matcher import Matcher
 from dwserver.matching.pollers import Delivery, Poller
 from dwserver.services.poll_requests import PollRequestKey, PollRequests
-from dwserver.services.runs import RunNotFound, Runs
+from dwserver.services.runs import RunContended, RunNotFound, Runs
 from dwserver.services.workers import Workers
 from dwserver.store.api import QueueKey, ReadyTask, Store, WorkerRegistration
 
@@ -114,7 +114,7 @@ class Polls:
 
         try:
             return await self._runs.decide(candidate.run_id, claim)
-        except RunNotFound:
+        except (RunNotFound, RunContended):
             return None
 
     def _delivery(self, leased: Leased) -> Delivery:

@@ -14,6 +14,7 @@ from dwserver.config.settings import load_settings
 from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.commands.batch import Completed, WorkflowCommand
 from dwserver.engine.commands.timers import StartTimer
+from dwserver.engine.lifecycle.activity_outcome import Recorded
 from dwserver.engine.lifecycle.start import Start, Started
 from dwserver.engine.model import Payload, RunInput, RunState
 from dwserver.engine.outcome import Rejection
@@ -137,6 +138,15 @@ class SmallServer:
         )
         assert isinstance(completed, Completed), completed
         return completed
+
+    async def complete_activity(
+        self, delivery: Delivery, result: Payload | None = ARGUMENTS
+    ) -> Recorded:
+        recorded = await self.services.activity_tasks.complete(
+            attempt_of(delivery), result
+        )
+        assert isinstance(recorded, Recorded), recorded
+        return recorded
 
     async def with_activity(self, workflow_id: str = "order-1") -> Delivery:
         """A started workflow whose first activity is leased."""
