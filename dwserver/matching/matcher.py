@@ -202,8 +202,8 @@ class Matcher:
         self._planned.add(handle)
 
     def sweep(self) -> None:
-        """Look at every queue somebody waits for, whatever was heard."""
-        keys = [key for key in self.pollers.queues() if key != NOWHERE]
+        """Look at every queue somebody waits for or takes from, whatever was heard."""
+        keys = {*self.pollers.queues(), *self._backlog.queues()} - {NOWHERE}
         if keys:
             self._rumoured.update(keys)
             self._start_round()
@@ -225,7 +225,7 @@ class Matcher:
 
     async def _rounds(self) -> None:
         try:
-            while keys := [k for k in self._rumoured if self.pollers.count(k)]:
+            while keys := [key for key in self._rumoured if self._is_active(key)]:
                 self._being_looked_at = keys
                 await self._round(keys)
                 self.pollers.release_overdue(keys)
@@ -234,23 +234,31 @@ class Matcher:
             self._round_is_running = False
             self.pollers.release_overdue(self.pollers.queues())
 
+    def _is_active(self, key: QueueKey) -> bool:
+        return self.pollers.count(key) > 0 or self._backlog.holds(key)
+
     async def _round(self, keys: list[QueueKey]) -> None:
         wanted = max(self.pollers.count(key) for key in keys)
         limit = min(wanted + SPARE_CANDIDATES, MAX_CANDIDATES)
         self._rumoured.difference_update(keys)
         found = await self._source.ready_tasks(keys, now=self._now(), limit=limit)
         self._observer.round_finished(len(found))
-        claims = []
+        claims, unclaimed = [], []
         for candidate in found:
             poller = self.pollers.reserve(
                 candidate.key, candidate.type_name, candidate.compatibility
             )
-            if poller is not None:
+            if poller is None:
+                unclaimed.append(candidate)
+            else:
                 claims.append(self._claim_for(candidate, poller))
+        # Polls to come take these first: they are older than what becomes ready now.
+        self._backlog.put_in_front(unclaimed)
         await asyncio.gather(*claims)
         if claims:
-            # What was left over, and what arrived meanwhile.
-            self._rumoured.update(candidate.key for candidate in found)
+            # What the limit left, and what arrived meanwhile.
+            waiting = (c.key for c in found if self.pollers.count(c.key))
+            self._rumoured.update(waiting)
 
     async def _claim_for(self, candidate: ReadyTask, poller: Poller) -> None:
         delivery = None

@@ -19,7 +19,7 @@ from dwserver.roles.identity import node_facts, server_facts
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
-from dwserver.services.fleet import routing_drains, worker_fleet
+from dwserver.services.fleet import fleet_block, routing_drains, worker_fleet
 from dwserver.services.runs import RunContended
 from dwserver.store.api import Store, StoreError
 
@@ -141,10 +141,15 @@ def _live_blocks(settings: Settings, core: Core) -> LiveBlocks:
     async def task_repair() -> JsonObject:
         return {"policy": policy}
 
+    async def fleet(namespace: str) -> JsonObject:
+        try:
+            return await worker_fleet(workers, namespace, expires_after=expires_after)
+        except StoreError:
+            # Discovery answers on a node whose database does not (yet).
+            return fleet_block(namespace, (), expires_after=expires_after)
+
     return LiveBlocks(
-        worker_fleet=lambda namespace: worker_fleet(
-            workers, namespace, expires_after=expires_after
-        ),
+        worker_fleet=fleet,
         task_repair=task_repair,
         routing_drains=routing_drains,
     )

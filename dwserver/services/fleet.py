@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dwserver.engine.wire_time import micro
 from dwserver.protocol.json_types import JsonObject
 from dwserver.services.workers import Workers
+from dwserver.store.api import WorkerRegistration
 
 
 async def worker_fleet(
@@ -18,6 +21,13 @@ async def worker_fleet(
         if workers.status(worker) != "stale"
     ]
     found.sort(key=lambda worker: worker.worker_id)
+    return fleet_block(namespace, found, expires_after=expires_after)
+
+
+def fleet_block(
+    namespace: str, found: Sequence[WorkerRegistration], *, expires_after: int
+) -> JsonObject:
+    """The block for these workers, in the order of their ids."""
     return {
         "namespace": namespace,
         "active_workers": len(found),

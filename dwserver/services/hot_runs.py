@@ -89,7 +89,10 @@ class HotRuns:
         self._bytes = 0
 
     def get(self, run_id: str) -> HotRun | None:
-        return self._runs.get(run_id)
+        hot = self._runs.get(run_id)
+        if hot is not None:
+            self._runs.move_to_end(run_id)
+        return hot
 
     def find_task(self, namespace: str, task_id: str) -> Task | None:
         """An open task of a hot run."""

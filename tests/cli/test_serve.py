@@ -63,6 +63,9 @@ def test_pending_migrations_block_all_but_health(
         worker(unprepared).request("POST", "/api/worker/register", REGISTER),
     ):
         assert answer.expect(503)["reason"] == "workflow_v2_blocked"
+    info = client.request("GET", "/api/cluster/info")
+    assert info.status == 200
+    assert info.body["worker_fleet"]["active_workers"] == 0
     log = unprepared.log_text()
     assert "migrations_pending" in log
     # Once they are applied the same process serves.

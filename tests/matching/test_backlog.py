@@ -67,3 +67,13 @@ async def test_a_poll_looks_only_so_far_past_unsuitable_tasks() -> None:
     found = backlog.take(shipper)
     assert found is not None
     assert found.task_id == "ship"
+
+
+async def test_what_the_database_has_comes_first_and_once() -> None:
+    backlog = Backlog(max_tasks=3)
+    backlog.add(ready("t3"))
+    backlog.add(ready("t4"))
+    backlog.put_in_front([ready("t1"), ready("t2"), ready("t3")])
+    taken = [backlog.take(a_poller()) for _ in range(5)]
+    assert [task and task.task_id for task in taken] == ["t1", "t2", "t3", "t4", None]
+    assert all(backlog.add(ready(f"n{number}")) for number in range(3))

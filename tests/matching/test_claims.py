@@ -287,3 +287,18 @@ async def test_queues_with_a_waiting_poller_are_not_forgotten(stage: Stage) -> N
     stage.matcher.forget_idle_queues()
     await stage.waiting(a_poller("w2"))
     assert len(stage.queries) == 1
+
+
+async def test_a_task_only_the_database_knows_is_not_overtaken_for_ever(
+    stage: Stage,
+) -> None:
+    arrivals = [a_workflow_task(available_at=NOON) for _ in range(3)]
+    for task in arrivals:
+        stage.tasks.append(task)
+        stage.matcher.became_ready(task)
+    old = a_workflow_task(available_at=NOON - 1)
+    stage.tasks.insert(0, old)
+    stage.matcher.sweep()
+    await eventually(lambda: stage.counts.rounds)
+    assert task_id(await stage.wait(a_poller())) == old.id
+    assert task_id(await stage.wait(a_poller())) == arrivals[0].id
