@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dwserver.engine.model import JsonMap
+from dwserver.engine.records import quick_init
 from dwserver.engine.wire_time import MICROS
 
 
@@ -40,6 +41,7 @@ class Policy:
         return min(doubled, self.failure_backoff_max)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Context:
     """``now``: epoch microseconds. ``next_id``: a fresh unique id on each call.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dwserver.engine.records import quick_init
 from dwserver.engine.words import (
     ActivityStatus,
     AttemptStatus,
@@ -33,6 +34,7 @@ _RUNNING = ActivityStatus.RUNNING
 _TIMER_PENDING = TimerStatus.PENDING
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Payload:
     """An encoded value: ``data`` is the codec's transport text.
@@ -88,6 +90,7 @@ class Wake:
     resume: JsonMap
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One run. ``version`` guards every transition; ``last_sequence`` is the history
@@ -131,6 +134,7 @@ class Run:
     parent_step: int | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A workflow or activity task. ``attempt`` is the fencing token of a lease.
@@ -164,6 +168,7 @@ class Task:
     closed_at: int | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
     """An activity execution, alive over its attempts.
@@ -202,6 +207,7 @@ class Activity:
         return status is _PENDING or status is _RUNNING
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedAttempt:
     """A finished attempt of an activity; the current one lives on its task."""
@@ -240,6 +246,7 @@ class Timer:
         return self.status is _TIMER_PENDING
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A recorded operator command (start, signal, …), accepted or rejected."""
@@ -278,6 +285,7 @@ class Failure:
     event_sequence: int | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """A history event. ``payload`` is the JSON text of an object, encoded once.
@@ -296,6 +304,7 @@ class Event:
     command_id: str | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class RunState:
     """The hot state of a run: what decisions read.

@@ -23,6 +23,7 @@ from dwserver.engine.model import (
     Task,
     Timer,
 )
+from dwserver.engine.records import quick_init
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class LeaseGuard:
     lease_expires_at: int
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunChange:
     """All writes that concern one run. ``base_version`` is None for a new run.
@@ -80,6 +82,7 @@ class RunChange:
     lease_guards: tuple[LeaseGuard, ...] = ()
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """One atomic write over one or a few runs, at most one change per run.
