@@ -12,7 +12,7 @@ from dwserver.store.sqlite.statements import BLOCKS, statement_text
 
 PLANS = {
     "find_instance": ["instances USING PRIMARY KEY"],
-    "find_task": ["tasks USING PRIMARY KEY"],
+    "find_task": ["t USING PRIMARY KEY"],
     "list_history": ["history_events_1 (run_id=? AND sequence>? AND sequence<?)"],
     "load_tasks": ["tasks_ready_run", "tasks_leased"],
     "load_activities": ["activities_2 (run_id=? AND step>?)", "activities_open"],
@@ -27,7 +27,7 @@ PLANS = {
     "list_failures_of_run": ["failures_by_run"],
 }
 # All namespaces are few; leases are read as a whole from an index of their own.
-SCANS = {"list_namespaces": "namespaces", "list_expired_leases": "tasks"}
+SCANS = {"list_namespaces": "s", "list_expired_leases": "tasks"}
 # What is no table: parameters and what was made of them.
 MADE_HERE = re.compile(r"SCAN (k|x|page|json_each|\d+ CONSTANT ROWS)\b")
 

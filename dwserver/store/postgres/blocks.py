@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dwserver.store.postgres.records import COLUMNS
+from dwserver.store.columns import fill_columns
 from dwserver.store.sql import load_blocks
 
 BLOCKS = load_blocks("dwserver.store.postgres")
@@ -15,10 +15,6 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 def block(name: str) -> str:
     """A block ready to run: ``{run}`` and its like are columns of a record
-    (``records.COLUMNS``), any other placeholder is the block of that name."""
-    return _PLACEHOLDER.sub(lambda match: _fill(match[1]), BLOCKS[name])
-
-
-def _fill(placeholder: str) -> str:
-    columns = COLUMNS.get(placeholder)
-    return block(placeholder) if columns is None else columns
+    (``store/columns.py``), any other placeholder is the block of that name."""
+    text = fill_columns(BLOCKS[name])
+    return _PLACEHOLDER.sub(lambda match: block(match[1]), text)

@@ -9,17 +9,18 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+from dwserver.store.columns import fill_columns
 from dwserver.store.sql import load_blocks
 
 Row = tuple[Any, ...]
 
 _MAX_ROWS = 64
 _ROWS = "{rows}"
-_PLACEHOLDER = re.compile(r"\$(\d+)")
+_ARGUMENT = re.compile(r"\$(\d+)")
 _COLUMNS = re.compile(r"(?:insert into \w+|with x) \(([^)]*)\)")
 
 BLOCKS = {
-    name: _PLACEHOLDER.sub(r"?\1", text)
+    name: _ARGUMENT.sub(r"?\1", fill_columns(text))
     for name, text in load_blocks("dwserver.store.sqlite").items()
 }
 

@@ -1,5 +1,5 @@
 -- Loads: the slices that decisions read. {run}, {task}, {activity} and {timer} are the
--- columns of the records (dwserver/store/postgres/records.py); rows come as arrays of
+-- columns of the records (dwserver/store/columns.py); rows come as arrays of
 -- the row types, so that one statement answers for many runs.
 
 -- name: load_runs

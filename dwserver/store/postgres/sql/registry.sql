@@ -42,9 +42,9 @@ returning name
 -- name: find_worker
 -- One worker registration.
 select {worker}
-from worker_registrations w
-where w.namespace = $1
-and w.worker_id = $2
+from worker_registrations
+where namespace = $1
+and worker_id = $2
 
 -- name: put_worker
 -- Register a worker, or replace what was registered under its id.
@@ -91,17 +91,17 @@ returning worker_id
 
 -- name: touch_workers
 -- Raise the heartbeat of workers that were seen, and read their registrations.
-update worker_registrations w
-set last_heartbeat_at = greatest(w.last_heartbeat_at, $3)
+update worker_registrations
+set last_heartbeat_at = greatest(worker_registrations.last_heartbeat_at, $3)
 from unnest($1::text[], $2::text[]) x(namespace, worker_id)
-where w.namespace = x.namespace
-and w.worker_id = x.worker_id
+where worker_registrations.namespace = x.namespace
+and worker_registrations.worker_id = x.worker_id
 returning {worker}
 
 -- name: list_workers
 -- Registrations of a namespace, by last heartbeat; $2: of one task queue.
 select {worker}
-from worker_registrations w
-where w.namespace = $1
-and ($2::text is null or w.task_queue = $2)
-order by w.last_heartbeat_at desc, w.worker_id
+from worker_registrations
+where namespace = $1
+and ($2::text is null or task_queue = $2)
+order by last_heartbeat_at desc, worker_id

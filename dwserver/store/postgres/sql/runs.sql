@@ -1,5 +1,5 @@
 -- Reads for operators. {run_view}: the columns of a run, its input, its output and its
--- instance (dwserver/store/postgres/records.py).
+-- instance (dwserver/store/columns.py).
 
 -- name: find_run_view
 -- A run of a namespace with everything that describe shows; found by its id alone.

@@ -2,28 +2,14 @@
 
 -- name: list_namespaces
 -- All of them, by name.
-select
-    name,
-    description,
-    retention_days,
-    status,
-    external_storage,
-    created_at,
-    updated_at
-from namespaces
+select {namespace}
+from namespaces s
 order by name
 
 -- name: find_namespace
 -- One by its name.
-select
-    name,
-    description,
-    retention_days,
-    status,
-    external_storage,
-    created_at,
-    updated_at
-from namespaces
+select {namespace}
+from namespaces s
 where name = $1
 
 -- name: create_namespace
@@ -63,22 +49,7 @@ where t.name = x.name
 
 -- name: find_worker
 -- A registration by its key.
-select
-    namespace,
-    worker_id,
-    task_queue,
-    runtime,
-    sdk_version,
-    build_id,
-    workflow_types,
-    activity_types,
-    fingerprints,
-    max_workflow_tasks,
-    max_activity_tasks,
-    status,
-    registered_at,
-    last_heartbeat_at,
-    details
+select {worker}
 from worker_registrations
 where namespace = $1
 and worker_id = $2
@@ -131,41 +102,11 @@ and worker_id = $2
 update worker_registrations
 set last_heartbeat_at = max(last_heartbeat_at, $2)
 where (namespace, worker_id) in (select value ->> 0, value ->> 1 from json_each($1))
-returning
-    namespace,
-    worker_id,
-    task_queue,
-    runtime,
-    sdk_version,
-    build_id,
-    workflow_types,
-    activity_types,
-    fingerprints,
-    max_workflow_tasks,
-    max_activity_tasks,
-    status,
-    registered_at,
-    last_heartbeat_at,
-    details
+returning {worker}
 
 -- name: list_workers
 -- Workers of a namespace, the one that was heard of last first; $2: of one queue.
-select
-    namespace,
-    worker_id,
-    task_queue,
-    runtime,
-    sdk_version,
-    build_id,
-    workflow_types,
-    activity_types,
-    fingerprints,
-    max_workflow_tasks,
-    max_activity_tasks,
-    status,
-    registered_at,
-    last_heartbeat_at,
-    details
+select {worker}
 from worker_registrations
 where namespace = $1
 and ($2 is null or task_queue = $2)
