@@ -7,63 +7,75 @@ which rejects has not touched the draft (``touched`` counts, callers check).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from dwserver.engine.context import Context
 from dwserver.engine.model import (
     Activity,
+    AppliedCommand,
+    Child,
     ClosedAttempt,
     Command,
     Event,
     Failure,
     Instance,
     JsonMap,
+    OutboxEntry,
     Payload,
     Run,
     RunInput,
     RunState,
+    Signal,
     Task,
     Timer,
+    Update,
+    Wait,
 )
 from dwserver.engine.payloads import PLAIN_KEY
 from dwserver.engine.records import replace
+from dwserver.engine.rows import Rows, by_id, by_sequence, by_step
 from dwserver.engine.transition import (
     LeaseGuard,
     NewActivity,
     ReleasedEvent,
     RunChange,
-    keeps_activity,
-    keeps_timer,
+    keeps_step,
 )
 from dwserver.engine.words import EventType, TaskKind, TaskStatus
 
 _PLAIN_MARK = PLAIN_KEY.encode()
-_Key = TypeVar("_Key")
-_Row = TypeVar("_Row")
+
+
+def _is_closed(row: Task | Signal | Update) -> bool:
+    return not row.is_open
 
 
 class Draft:
-    """The mutable workspace of decisions about one run; see the module text."""
+    """The mutable workspace of decisions about one run; see the module text.
+
+    Rows are written with ``add`` and ``put`` of their collection. What else the
+    transition is to carry is set directly: ``input`` and ``output`` of the run,
+    ``new_instance`` (its workflow id is reserved), ``instance`` (points elsewhere from
+    now on), ``created`` (drafts of the runs that this one creates).
+    """
 
     __slots__ = (
+        "_applied_commands",
         "_attempts",
         "_base_version",
         "_batch_first",
-        "_changed_activities",
-        "_changed_tasks",
-        "_changed_timers",
         "_commands",
         "_failures",
         "_fields",
         "_history_bytes",
         "_lease_guards",
-        "_new_activities",
-        "_new_tasks",
-        "_new_timers",
+        "_outbox",
         "_released",
         "_run",
+        "_writes",
         "activities",
+        "arguments",
+        "children",
         "context",
         "created",
         "events",
@@ -73,24 +85,32 @@ class Draft:
         "last_step",
         "new_instance",
         "output",
+        "signals",
         "tasks",
         "timers",
-        "touched",
+        "updates",
+        "waits",
     )
 
     def __init__(self, state: RunState, context: Context) -> None:
-        self._run = state.run
+        run = state.run
+        self._run = run
         self._fields: dict[str, Any] = {}
-        self._base_version: int | None = state.run.version
-        self._batch_first = state.run.batch_first
+        self._base_version: int | None = run.version
+        self._batch_first = run.batch_first
+        self._history_bytes = run.history_bytes
+        self._writes = 0
         self.context = context
-        self.touched = 0
-        self.last_sequence = state.run.last_sequence
-        self.last_step = state.run.last_step
-        self._history_bytes = state.run.history_bytes
-        self.tasks: dict[str, Task] = dict(state.tasks)
-        self.activities: dict[int, Activity] = dict(state.activities)
-        self.timers: dict[int, Timer] = dict(state.timers)
+        self.last_sequence = run.last_sequence
+        self.last_step = run.last_step
+        self.tasks: Rows[str, Task] = Rows(state.tasks, by_id)
+        self.activities: Rows[int, Activity] = Rows(state.activities, by_step)
+        self.timers: Rows[int, Timer] = Rows(state.timers, by_step)
+        self.children: Rows[int, Child] = Rows(state.children, by_step)
+        self.waits: Rows[int, Wait] = Rows(state.waits, by_step)
+        self.signals: Rows[int, Signal] = Rows(state.signals, by_sequence)
+        self.updates: Rows[int, Update] = Rows(state.updates, by_sequence)
+        self.arguments: dict[str, Payload | None] = {}
         self.events: list[Event] = []
         self.input: RunInput | None = None
         self.output: Payload | None = None
@@ -98,25 +118,35 @@ class Draft:
         self.instance: Instance | None = None
         self.created: list[Draft] = []
         self._released: list[ReleasedEvent] = []
-        self._new_tasks: dict[str, Task] = {}
-        self._changed_tasks: dict[str, Task] = {}
-        self._new_activities: dict[int, NewActivity] = {}
-        self._changed_activities: dict[int, Activity] = {}
-        self._new_timers: dict[int, Timer] = {}
-        self._changed_timers: dict[int, Timer] = {}
         self._attempts: list[ClosedAttempt] = []
         self._commands: list[Command] = []
+        self._applied_commands: list[AppliedCommand] = []
         self._failures: list[Failure] = []
         self._lease_guards: list[LeaseGuard] = []
+        self._outbox: list[OutboxEntry] = []
 
     @classmethod
     def of_new_run(cls, run: Run, run_input: RunInput, context: Context) -> Draft:
         """A draft of a run that this transition creates."""
-        draft = cls(RunState(run, {}, {}, {}), context)
+        draft = cls(RunState(run), context)
         draft._base_version = None
+        draft._writes = 1
         draft.input = run_input
-        draft.touched = 1
         return draft
+
+    @property
+    def touched(self) -> int:
+        """Rises with everything that is recorded."""
+        return (
+            self._writes
+            + self.tasks.writes
+            + self.activities.writes
+            + self.timers.writes
+            + self.children.writes
+            + self.waits.writes
+            + self.signals.writes
+            + self.updates.writes
+        )
 
     # the run row ----------------------------------------------------------------
     @property
@@ -128,7 +158,7 @@ class Draft:
 
     def set_run(self, **fields: Any) -> None:
         self._fields.update(fields)
-        self.touched += 1
+        self._writes += 1
 
     def next_step(self) -> int:
         self.last_step += 1
@@ -142,14 +172,15 @@ class Draft:
         *,
         task_id: str | None = None,
         command_id: str | None = None,
-        held_step: int | None = None,
+        held_at: int | None = None,
     ) -> int:
-        """Append an event and return its sequence; with ``held_step`` hold it back."""
-        if held_step is None:
+        """Append an event and return its sequence; or hold it at a negative one
+        (``engine/held.py``) until :meth:`release`."""
+        if held_at is None:
             self.last_sequence += 1
             sequence = self.last_sequence
         else:
-            sequence = -held_step
+            sequence = held_at
         context = self.context
         encoded = context.encode(payload)
         self._history_bytes += len(encoded)
@@ -165,111 +196,92 @@ class Draft:
                 command_id=command_id,
             )
         )
-        self.touched += 1
+        self._writes += 1
         return sequence
 
-    def release(self, held_step: int) -> int:
-        """Give the held event of a step its place at the end of history."""
+    def release(self, held_at: int) -> int:
+        """Give a held event its place at the end of history; its sequence there."""
         self.last_sequence += 1
+        self._writes += 1
         for index, event in enumerate(self.events):
-            if event.sequence == -held_step:
+            if event.sequence == held_at:
                 self.events[index] = replace(event, sequence=self.last_sequence)
                 return self.last_sequence
         self._released.append(
-            ReleasedEvent(-held_step, self.last_sequence, self.context.now)
+            ReleasedEvent(held_at, self.last_sequence, self.context.now)
         )
-        self.touched += 1
         return self.last_sequence
 
-    # rows -----------------------------------------------------------------------
-    def open_tasks(self) -> Iterator[Task]:
-        return (task for task in self.tasks.values() if task.status.is_open)
+    # tasks ----------------------------------------------------------------------
+    def open_tasks(self) -> list[Task]:
+        return [task for task in self.tasks.values() if task.is_open]
 
     def open_workflow_task(self) -> Task | None:
         for task in self.tasks.values():
-            if task.kind is TaskKind.WORKFLOW and task.status.is_open:
+            if task.kind is TaskKind.WORKFLOW and task.is_open:
                 return task
         return None
-
-    def put_task(self, task: Task) -> None:
-        _put(task, task.id, self.tasks, self._new_tasks, self._changed_tasks)
-        self.touched += 1
-
-    def new_task(self, task: Task) -> None:
-        self.tasks[task.id] = self._new_tasks[task.id] = task
-        self.touched += 1
-
-    def put_activity(self, activity: Activity) -> None:
-        step = activity.step
-        self.activities[step] = activity
-        new = self._new_activities.get(step)
-        if new is None:
-            self._changed_activities[step] = activity
-        else:
-            self._new_activities[step] = NewActivity(activity, new.arguments)
-        self.touched += 1
-
-    def new_activity(self, activity: Activity, arguments: Payload | None) -> None:
-        self.activities[activity.step] = activity
-        self._new_activities[activity.step] = NewActivity(activity, arguments)
-        self.touched += 1
-
-    def new_arguments(self) -> Mapping[str, Payload | None]:
-        """Arguments of the activities scheduled in this draft, by activity id."""
-        return {n.activity.id: n.arguments for n in self._new_activities.values()}
-
-    def put_timer(self, timer: Timer) -> None:
-        _put(timer, timer.step, self.timers, self._new_timers, self._changed_timers)
-        self.touched += 1
-
-    def new_timer(self, timer: Timer) -> None:
-        self.timers[timer.step] = self._new_timers[timer.step] = timer
-        self.touched += 1
-
-    def close_attempt(self, attempt: ClosedAttempt) -> None:
-        self._attempts.append(attempt)
-        self.touched += 1
-
-    def record_command(self, command: Command) -> None:
-        self._commands.append(command)
-        self.touched += 1
-
-    def record_failure(self, failure: Failure) -> None:
-        self._failures.append(failure)
-        self.touched += 1
-
-    def guard_lease(self, task: Task) -> None:
-        if task.lease_expires_at is not None and task.id not in self._new_tasks:
-            self._lease_guards.append(LeaseGuard(task.id, task.lease_expires_at))
 
     def ready_tasks(self) -> list[Task]:
         """Tasks this draft leaves ready to be claimed now, in order of creation."""
         now = self.context.now
         return [
             task
-            for task in (*self._new_tasks.values(), *self._changed_tasks.values())
+            for task in self.tasks.written()
             if task.status is TaskStatus.READY and task.available_at <= now
         ]
+
+    def guard_lease(self, task: Task) -> None:
+        if task.lease_expires_at is not None and task.id not in self.tasks.new:
+            self._lease_guards.append(LeaseGuard(task.id, task.lease_expires_at))
+
+    # what is only ever added ----------------------------------------------------
+    def schedule(self, activity: Activity, arguments: Payload | None) -> None:
+        """Add an activity with its arguments."""
+        self.activities.add(activity)
+        self.arguments[activity.id] = arguments
+
+    def close_attempt(self, attempt: ClosedAttempt) -> None:
+        self._attempts.append(attempt)
+        self._writes += 1
+
+    def record_command(self, command: Command) -> None:
+        self._commands.append(command)
+        self._writes += 1
+
+    def apply_command(self, applied: AppliedCommand) -> None:
+        self._applied_commands.append(applied)
+        self._writes += 1
+
+    def record_failure(self, failure: Failure) -> None:
+        self._failures.append(failure)
+        self._writes += 1
+
+    def leave(self, entry: OutboxEntry) -> None:
+        """Leave work for after the commit."""
+        self._outbox.append(entry)
+        self._writes += 1
 
     # outcome --------------------------------------------------------------------
     def settled(self) -> RunState:
         """The hot state once the frozen draft is committed, as ``transition.apply``
         gives it. Only rows that changed are looked at, unless a new batch began."""
         run = self.run
-        for task in self._changed_tasks.values():
-            if not task.status.is_open:
-                self.tasks.pop(task.id, None)
-        for task in self._new_tasks.values():
-            if not task.status.is_open:
-                self.tasks.pop(task.id, None)
+        for rows in (self.tasks, self.signals, self.updates):
+            rows.drop(_is_closed, among_all=False)
         is_new_batch = run.batch_first != self._batch_first
-        activities = self.activities if is_new_batch else self._changed_activities
-        for step in [s for s, a in activities.items() if not keeps_activity(run, a)]:
-            del self.activities[step]
-        timers = self.timers if is_new_batch else self._changed_timers
-        for step in [s for s, t in timers.items() if not keeps_timer(run, t)]:
-            del self.timers[step]
-        return RunState(run, self.tasks, self.activities, self.timers)
+        for steps in (self.activities, self.timers, self.children, self.waits):
+            steps.drop(lambda step: not keeps_step(run, step), among_all=is_new_batch)
+        return RunState(
+            run,
+            self.tasks,
+            self.activities,
+            self.timers,
+            self.children,
+            self.waits,
+            self.signals,
+            self.updates,
+        )
 
     def freeze(self) -> RunChange:
         """The writes recorded so far; the draft must not be used afterwards."""
@@ -281,6 +293,7 @@ class Draft:
             history_bytes=self._history_bytes,
             last_progress_at=self.context.now,
         )
+        new_activities = self.activities.new.values()
         return RunChange(
             base_version=base,
             run=self.run,
@@ -288,28 +301,27 @@ class Draft:
             output=self.output,
             events=tuple(self.events),
             released=tuple(self._released),
-            new_tasks=tuple(self._new_tasks.values()),
-            tasks=tuple(self._changed_tasks.values()),
-            new_activities=tuple(self._new_activities.values()),
-            activities=tuple(self._changed_activities.values()),
+            new_tasks=tuple(self.tasks.new.values()),
+            tasks=tuple(self.tasks.changed.values()),
+            new_activities=tuple(
+                NewActivity(activity, self.arguments[activity.id])
+                for activity in new_activities
+            ),
+            activities=tuple(self.activities.changed.values()),
             attempts=tuple(self._attempts),
-            new_timers=tuple(self._new_timers.values()),
-            timers=tuple(self._changed_timers.values()),
+            new_timers=tuple(self.timers.new.values()),
+            timers=tuple(self.timers.changed.values()),
+            new_children=tuple(self.children.new.values()),
+            children=tuple(self.children.changed.values()),
+            new_waits=tuple(self.waits.new.values()),
+            waits=tuple(self.waits.changed.values()),
+            new_signals=tuple(self.signals.new.values()),
+            signals=tuple(self.signals.changed.values()),
+            new_updates=tuple(self.updates.new.values()),
+            updates=tuple(self.updates.changed.values()),
             commands=tuple(self._commands),
+            applied_commands=tuple(self._applied_commands),
             failures=tuple(self._failures),
             lease_guards=tuple(self._lease_guards),
+            outbox=tuple(self._outbox),
         )
-
-
-def _put(
-    row: _Row,
-    key: _Key,
-    rows: dict[_Key, _Row],
-    new: dict[_Key, _Row],
-    changed: dict[_Key, _Row],
-) -> None:
-    rows[key] = row
-    if key in new:
-        new[key] = row
-    else:
-        changed[key] = row

@@ -44,7 +44,7 @@ def lease(draft: Draft, task: Task, owner: str) -> Leased | None:
     if task.status is not TaskStatus.READY or task.available_at > now:
         return None
     if draft.run.status.is_terminal:
-        draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
+        draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
         return None
     if task.kind is TaskKind.WORKFLOW:
         return Leased(draft.run, _lease_workflow_task(draft, task, owner), None)
@@ -62,7 +62,7 @@ def _lease_workflow_task(draft: Draft, task: Task, owner: str) -> Task:
         attempt=task.attempt + 1,
         snapshot_sequence=draft.last_sequence,
     )
-    draft.put_task(leased)
+    draft.tasks.put(leased)
     return leased
 
 
@@ -71,7 +71,7 @@ def _lease_activity_task(draft: Draft, task: Task, owner: str) -> Leased | None:
     now = context.now
     activity = activity_of(draft, task)
     if activity is None or not activity.is_open:
-        draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
+        draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
         return None
     leased = replace(
         task,
@@ -91,8 +91,8 @@ def _lease_activity_task(draft: Draft, task: Task, owner: str) -> Leased | None:
         close_deadline_at=after(now, policy.start_to_close_timeout),
         heartbeat_deadline_at=after(now, policy.heartbeat_timeout),
     )
-    draft.put_task(leased)
-    draft.put_activity(started)
+    draft.tasks.put(leased)
+    draft.activities.put(started)
     draft.append(
         EventType.ACTIVITY_STARTED,
         events.activity_started(started, leased),
@@ -120,7 +120,7 @@ def current(draft: Draft, found: Task) -> Task:
     known = draft.tasks.get(found.id)
     if known is not None:
         return known
-    if found.status.is_open:
+    if found.is_open:
         return replace(found, status=TaskStatus.COMPLETED)
     return found
 
@@ -196,13 +196,13 @@ def requeue(draft: Draft, task: Task) -> bool:
     now = draft.context.now
     draft.guard_lease(task)
     if draft.run.status.is_terminal:
-        draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
+        draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
         return True
     if task.kind is TaskKind.ACTIVITY:
         close_attempt(draft, task, AttemptStatus.EXPIRED)
     else:
         forget_covered(draft)
-    draft.put_task(
+    draft.tasks.put(
         replace(
             task,
             status=TaskStatus.READY,

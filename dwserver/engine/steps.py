@@ -2,29 +2,48 @@
 
 The blocking commands of one completion form a batch (§10). The workflow runs again
 when every member has closed, failures included: every SDK yields the list as a whole.
-Without group metadata replay takes results in the order of history, so a member that
-closes before an earlier one has its resolution event held back until that one closes;
-members that carry group metadata are matched by their step number and need no order.
+A wait is a member that holds nothing back, because only the worker can tell whether
+it is over. Without group metadata replay takes results in the order of history, so a
+member that closes before an earlier one has its resolution event held back until that
+one closes; members that carry group metadata are matched by their step number and
+need no order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 
+from dwserver.engine import held
 from dwserver.engine.draft import Draft
-from dwserver.engine.model import Activity, JsonMap, Timer
+from dwserver.engine.model import Activity, Child, JsonMap, Step, Timer, Wait
 from dwserver.engine.records import replace
 from dwserver.engine.wakes import wake
-from dwserver.engine.words import EventType
-
-Step = Activity | Timer
+from dwserver.engine.words import EventType, TimerKind
 
 
 def members(draft: Draft, batch: int) -> list[Step]:
-    """Known members of a batch, activities first, each kind in step order."""
-    steps: Iterator[Step] = chain(draft.activities.values(), draft.timers.values())
-    return [step for step in steps if step.batch == batch]
+    """Known members of a batch by kind, each kind in step order. The time-out of a
+    wait is part of the wait."""
+    found: list[Step] = [a for a in draft.activities.values() if a.batch == batch]
+    for timer in draft.timers.values():
+        if timer.batch == batch and timer.kind is TimerKind.PLAIN:
+            found.append(timer)
+    found += (child for child in draft.children.values() if child.batch == batch)
+    found += (wait for wait in draft.waits.values() if wait.batch == batch)
+    return found
+
+
+def put(draft: Draft, step: Step) -> None:
+    """Write a step to the collection of its kind."""
+    match step:
+        case Activity():
+            draft.activities.put(step)
+        case Timer():
+            draft.timers.put(step)
+        case Child():
+            draft.children.put(step)
+        case Wait():
+            draft.waits.put(step)
 
 
 def open_batch(draft: Draft, *, size: int) -> int:
@@ -53,13 +72,13 @@ def resolve(
     # Most batches have one member: nothing to wait for, nothing to hold back.
     is_alone = is_newest and run.batch_size == 1
     batch = () if is_alone else members(draft, step.batch)
-    still_open = [member.step for member in batch if member.is_open]
-    held_step = None
+    still_open = [m.step for m in batch if m.is_open and not isinstance(m, Wait)]
+    held_at = None
     if step.parallel is None and still_open and min(still_open) < step.step:
-        held_step = step.step
-        _put(draft, replace(step, is_held=True))
-    draft.append(event_type, payload, task_id=task_id, held_step=held_step)
-    if held_step is None:
+        held_at = held.of_step(step)
+        put(draft, replace(step, is_held=True))
+    draft.append(event_type, payload, task_id=task_id, held_at=held_at)
+    if held_at is None:
         _release_unblocked(draft, batch)
     if still_open:
         return None
@@ -72,16 +91,13 @@ def _release_unblocked(draft: Draft, batch: Sequence[Step]) -> None:
     """Held members up to the first one that is still open take their place."""
     if not any(member.is_held for member in batch):
         return
-    waiting = [member for member in batch if member.is_held or member.is_open]
+    waiting = [
+        member
+        for member in batch
+        if not isinstance(member, Wait) and (member.is_held or member.is_open)
+    ]
     for member in sorted(waiting, key=lambda member: member.step):
         if member.is_open:
             return
-        draft.release(member.step)
-        _put(draft, replace(member, is_held=False))
-
-
-def _put(draft: Draft, step: Step) -> None:
-    if isinstance(step, Activity):
-        draft.put_activity(step)
-    else:
-        draft.put_timer(step)
+        draft.release(held.of_step(member))
+        put(draft, replace(member, is_held=False))

@@ -7,21 +7,30 @@ all (``architecture.md §3.2``). Guard of an existing run: its ``version`` equal
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from dwserver.engine.model import (
     Activity,
+    AppliedCommand,
+    Child,
     ClosedAttempt,
     Command,
     Event,
     Failure,
     Instance,
+    OutboxEntry,
     Payload,
     Run,
     RunInput,
     RunState,
+    Signal,
+    Step,
     Task,
     Timer,
+    Update,
+    Wait,
 )
 from dwserver.engine.records import quick_init
 
@@ -61,7 +70,8 @@ class RunChange:
     """All writes that concern one run. ``base_version`` is None for a new run.
 
     ``run`` is the row after the change, its ``version`` already raised. Rows in
-    ``new_*`` are inserted; rows in the other tuples replace the stored ones by id.
+    ``new_*`` are inserted; rows in the other tuples replace the stored ones. ``input``
+    is that of a new run, or replaces the stored one.
     """
 
     base_version: int | None
@@ -77,9 +87,19 @@ class RunChange:
     attempts: tuple[ClosedAttempt, ...] = ()
     new_timers: tuple[Timer, ...] = ()
     timers: tuple[Timer, ...] = ()
+    new_children: tuple[Child, ...] = ()
+    children: tuple[Child, ...] = ()
+    new_waits: tuple[Wait, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    new_signals: tuple[Signal, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    new_updates: tuple[Update, ...] = ()
+    updates: tuple[Update, ...] = ()
     commands: tuple[Command, ...] = ()
+    applied_commands: tuple[AppliedCommand, ...] = ()
     failures: tuple[Failure, ...] = ()
     lease_guards: tuple[LeaseGuard, ...] = ()
+    outbox: tuple[OutboxEntry, ...] = ()
 
 
 @quick_init
@@ -97,39 +117,53 @@ class Transition:
     instances: tuple[Instance, ...] = field(default=())
 
 
+class _Row(Protocol):
+    @property
+    def is_open(self) -> bool: ...
+
+
+_Key = TypeVar("_Key")
+_R = TypeVar("_R", bound=_Row)
+_S = TypeVar("_S", bound=Step)
+
+
 def apply(state: RunState | None, change: RunChange) -> RunState:
     """The hot state after ``change`` was committed upon ``state``.
 
     A store that loads the run after the commit gives an equal value (tested for both
     databases).
     """
-    tasks = dict(state.tasks) if state else {}
-    for task in (*change.new_tasks, *change.tasks):
-        tasks[task.id] = task
-    activities = dict(state.activities) if state else {}
-    for new in change.new_activities:
-        activities[new.activity.step] = new.activity
-    for activity in change.activities:
-        activities[activity.step] = activity
-    timers = dict(state.timers) if state else {}
-    for timer in (*change.new_timers, *change.timers):
-        timers[timer.step] = timer
     run = change.run
+    old = state or RunState(run)
+    new_activities = [new.activity for new in change.new_activities]
+    tasks = {task.id: task for task in (*change.new_tasks, *change.tasks)}
+    signals = {s.sequence: s for s in (*change.new_signals, *change.signals)}
+    updates = {u.sequence: u for u in (*change.new_updates, *change.updates)}
     return RunState(
         run,
-        {id_: task for id_, task in tasks.items() if task.status.is_open},
-        {step: a for step, a in activities.items() if keeps_activity(run, a)},
-        {step: t for step, t in timers.items() if keeps_timer(run, t)},
+        _open({**old.tasks, **tasks}),
+        _kept(run, old.activities, (*new_activities, *change.activities)),
+        _kept(run, old.timers, (*change.new_timers, *change.timers)),
+        _kept(run, old.children, (*change.new_children, *change.children)),
+        _kept(run, old.waits, (*change.new_waits, *change.waits)),
+        _open({**old.signals, **signals}),
+        _open({**old.updates, **updates}),
     )
 
 
-def keeps_activity(run: Run, activity: Activity) -> bool:
-    return activity.is_open or activity.is_held or _in_newest_batch(run, activity.step)
+def keeps_step(run: Run, step: Step) -> bool:
+    """The hot state keeps the open and held steps and the newest batch."""
+    return step.is_open or step.is_held or is_in_newest_batch(run, step)
 
 
-def keeps_timer(run: Run, timer: Timer) -> bool:
-    return timer.is_open or timer.is_held or _in_newest_batch(run, timer.step)
+def is_in_newest_batch(run: Run, step: Step) -> bool:
+    return run.batch_size > 0 and step.step >= run.batch_first
 
 
-def _in_newest_batch(run: Run, step: int) -> bool:
-    return run.batch_size > 0 and step >= run.batch_first
+def _open(rows: Mapping[_Key, _R]) -> dict[_Key, _R]:
+    return {key: row for key, row in rows.items() if row.is_open}
+
+
+def _kept(run: Run, rows: Mapping[int, _S], written: Iterable[_S]) -> dict[int, _S]:
+    merged = {**rows, **{step.step: step for step in written}}
+    return {number: step for number, step in merged.items() if keeps_step(run, step)}

@@ -24,7 +24,7 @@ def wake(draft: Draft, resume: JsonMap) -> str | None:
         draft.set_run(wakes=(*draft.run.wakes, Wake(resume)))
         return None
     if not task.resume and not _is_update(resume):
-        draft.put_task(replace(task, resume=resume))
+        draft.tasks.put(replace(task, resume=resume))
     return task.id
 
 
@@ -64,7 +64,7 @@ def new_workflow_task(draft: Draft, resume: JsonMap, *, delay: int = 0) -> Task:
         priority=run.priority,
         resume=resume,
     )
-    draft.new_task(task)
+    draft.tasks.add(task)
     return task
 
 

@@ -105,6 +105,59 @@ class TimerKind(StrEnum):
     SIGNAL_TIMEOUT = "signal_timeout"
 
 
+class ChildStatus(StrEnum):
+    """How a child call stands; ``scheduled`` only until its run is created."""
+
+    SCHEDULED = "scheduled"
+    STARTED = "started"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TERMINATED = "terminated"
+    ABANDONED = "abandoned"
+
+    @property
+    def is_open(self) -> bool:
+        return self is ChildStatus.STARTED or self is ChildStatus.SCHEDULED
+
+
+class ParentClosePolicy(StrEnum):
+    ABANDON = "abandon"
+    REQUEST_CANCEL = "request_cancel"
+    TERMINATE = "terminate"
+
+
+class WaitFor(StrEnum):
+    CONDITION = "condition"
+    SIGNAL = "signal"
+
+
+class WaitStatus(StrEnum):
+    OPEN = "open"
+    SATISFIED = "satisfied"
+    TIMED_OUT = "timed_out"
+    CLOSED = "closed"
+
+
+class SignalStatus(StrEnum):
+    RECEIVED = "received"
+    APPLIED = "applied"
+    REJECTED = "rejected"
+
+
+class UpdateStatus(StrEnum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class OutboxKind(StrEnum):
+    """Work that a transition leaves for after its commit."""
+
+    PARENT_CLOSE = "parent_close"
+
+
 class CommandType(StrEnum):
     START = "start"
     SIGNAL = "signal"
@@ -152,13 +205,43 @@ class EventType(StrEnum):
     WORKFLOW_COMPLETED = "WorkflowCompleted"
     WORKFLOW_FAILED = "WorkflowFailed"
     WORKFLOW_CONTINUED_AS_NEW = "WorkflowContinuedAsNew"
+    WORKFLOW_TIMED_OUT = "WorkflowTimedOut"
+    CANCEL_REQUESTED = "CancelRequested"
+    WORKFLOW_CANCELLED = "WorkflowCancelled"
+    TERMINATE_REQUESTED = "TerminateRequested"
+    WORKFLOW_TERMINATED = "WorkflowTerminated"
+    REPAIR_REQUESTED = "RepairRequested"
+    ARCHIVE_REQUESTED = "ArchiveRequested"
+    WORKFLOW_ARCHIVED = "WorkflowArchived"
     ACTIVITY_SCHEDULED = "ActivityScheduled"
     ACTIVITY_STARTED = "ActivityStarted"
     ACTIVITY_HEARTBEAT_RECORDED = "ActivityHeartbeatRecorded"
     ACTIVITY_RETRY_SCHEDULED = "ActivityRetryScheduled"
     ACTIVITY_COMPLETED = "ActivityCompleted"
     ACTIVITY_FAILED = "ActivityFailed"
+    ACTIVITY_TIMED_OUT = "ActivityTimedOut"
     ACTIVITY_CANCELLED = "ActivityCancelled"
     TIMER_SCHEDULED = "TimerScheduled"
     TIMER_FIRED = "TimerFired"
     TIMER_CANCELLED = "TimerCancelled"
+    CHILD_WORKFLOW_SCHEDULED = "ChildWorkflowScheduled"
+    CHILD_RUN_STARTED = "ChildRunStarted"
+    CHILD_RUN_COMPLETED = "ChildRunCompleted"
+    CHILD_RUN_FAILED = "ChildRunFailed"
+    CHILD_RUN_CANCELLED = "ChildRunCancelled"
+    CHILD_RUN_TERMINATED = "ChildRunTerminated"
+    PARENT_CLOSE_POLICY_APPLIED = "ParentClosePolicyApplied"
+    PARENT_CLOSE_POLICY_FAILED = "ParentClosePolicyFailed"
+    SIGNAL_RECEIVED = "SignalReceived"
+    SIGNAL_WAIT_OPENED = "SignalWaitOpened"
+    SIGNAL_APPLIED = "SignalApplied"
+    UPDATE_ACCEPTED = "UpdateAccepted"
+    UPDATE_REJECTED = "UpdateRejected"
+    UPDATE_APPLIED = "UpdateApplied"
+    UPDATE_COMPLETED = "UpdateCompleted"
+    CONDITION_WAIT_OPENED = "ConditionWaitOpened"
+    CONDITION_WAIT_SATISFIED = "ConditionWaitSatisfied"
+    CONDITION_WAIT_TIMED_OUT = "ConditionWaitTimedOut"
+    SIDE_EFFECT_RECORDED = "SideEffectRecorded"
+    VERSION_MARKER_RECORDED = "VersionMarkerRecorded"
+    SEARCH_ATTRIBUTES_UPSERTED = "SearchAttributesUpserted"

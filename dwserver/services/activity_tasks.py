@@ -135,7 +135,7 @@ class ActivityTasks:
         if task is None:
             return None
         closed = None
-        if task.attempt_id != ref.attempt_id or not task.status.is_open:
+        if task.attempt_id != ref.attempt_id or not task.is_open:
             closed = await self._store.find_closed_attempt(ref.attempt_id)
         return Report(
             task=task,

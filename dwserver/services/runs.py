@@ -228,7 +228,7 @@ class Runs:
             for each in drafts:
                 self._hand_off_ready_tasks(each, handed)
             changes = tuple(each.freeze() for each in drafts)
-            is_applied = await self._store.commit(_transition(draft, changes))
+            is_applied = await self._store.commit(_transition(drafts, changes))
         finally:
             if not is_applied:
                 self.hot.drop(draft.run.id)
@@ -255,7 +255,7 @@ class Runs:
             if leased is None:
                 self._hand_off.put_back(poller)
                 continue
-            arguments = draft.new_arguments()
+            arguments = draft.arguments
             activity_id = task.activity_id
             handed.append(
                 (
@@ -278,11 +278,11 @@ class Runs:
             observer.committed(change)
 
 
-def _transition(draft: Draft, changes: tuple[RunChange, ...]) -> Transition:
+def _transition(drafts: Sequence[Draft], changes: tuple[RunChange, ...]) -> Transition:
     return Transition(
         changes=changes,
-        new_instances=(draft.new_instance,) if draft.new_instance else (),
-        instances=(draft.instance,) if draft.instance else (),
+        new_instances=tuple(d.new_instance for d in drafts if d.new_instance),
+        instances=tuple(d.instance for d in drafts if d.instance),
     )
 
 

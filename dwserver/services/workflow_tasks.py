@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from dwserver.engine.background import NO_BACKGROUND, Background
 from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.commands.batch import (
     Completed,
@@ -13,7 +14,8 @@ from dwserver.engine.commands.batch import (
     WorkflowCommand,
     complete_workflow_task,
 )
-from dwserver.engine.commands.terminal import ContinueAsNew, Predecessor
+from dwserver.engine.commands.markers import UpsertSearchAttributes
+from dwserver.engine.commands.terminal import ContinueAsNew
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.lifecycle.task_failure import (
@@ -34,6 +36,7 @@ from dwserver.services.workers import Workers
 from dwserver.store.api import LeaseRenewal, Store
 
 Reply = TypeVar("Reply")
+WITH_BACKGROUND = (ContinueAsNew, UpsertSearchAttributes)
 NOT_FOUND = Rejection("task_not_found", "The workflow task was not found.")
 
 
@@ -83,15 +86,12 @@ class WorkflowTasks:
         task = await self._find(ref)
         if task is None:
             return NOT_FOUND
-        predecessor = None
-        if any(isinstance(command, ContinueAsNew) for command in commands):
-            predecessor = await self._predecessor(ref, task)
         completion = Completion(
             task=task,
             owner=ref.owner,
             attempt=ref.attempt,
             commands=commands,
-            predecessor=predecessor,
+            background=await self._background(ref, task, commands),
             sees_failures=await self._sees_failures(ref, commands),
         )
         return await self._decide(
@@ -180,12 +180,15 @@ class WorkflowTasks:
     async def _decide(self, task: Task, decision: Callable[[Draft], Reply]) -> Reply:
         return await self._runs.decide(task.run_id, decision)
 
-    async def _predecessor(self, ref: TaskRef, task: Task) -> Predecessor:
+    async def _background(
+        self, ref: TaskRef, task: Task, commands: Sequence[WorkflowCommand]
+    ) -> Background:
+        """What the commands need besides the hot state; most need nothing."""
+        if not any(isinstance(command, WITH_BACKGROUND) for command in commands):
+            return NO_BACKGROUND
         inputs = await self._store.run_inputs([task.run_id])
         view = await self._store.find_run_view(ref.namespace, task.run_id)
         if view is None:
             raise RunNotFound(task.run_id)
         instance = await self._store.find_instance(ref.namespace, view.run.workflow_id)
-        if instance is None:
-            raise RunNotFound(task.run_id)
-        return Predecessor(inputs[task.run_id], instance)
+        return Background(input=inputs[task.run_id], instance=instance)

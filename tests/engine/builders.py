@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import orjson
 
 from dwserver.engine import leases, wakes
+from dwserver.engine.background import Background
 from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.commands.batch import (
     Completed,
@@ -24,7 +25,6 @@ from dwserver.engine.commands.batch import (
     WorkflowCommand,
     complete_workflow_task,
 )
-from dwserver.engine.commands.terminal import Predecessor
 from dwserver.engine.commands.timers import StartTimer
 from dwserver.engine.context import Context, Policy
 from dwserver.engine.draft import Draft
@@ -306,7 +306,7 @@ class Play:
             commands=commands,
             owner=claim.get("owner") or str(task.lease_owner),
             attempt=claim.get("attempt", task.attempt),
-            predecessor=Predecessor(rows.input, instance),
+            background=Background(input=rows.input, instance=instance),
             sees_failures=claim.get("sees_failures", True),
         )
         return self.decide(

@@ -487,7 +487,7 @@ def test_an_activity_that_was_closed_under_its_worker() -> None:
     closed = replace(
         draft.activities[1], status=ActivityStatus.FAILED, closed_at=play.now
     )
-    draft.put_activity(closed)
+    draft.activities.put(closed)
     play.commit(draft)
     before = play.state
     reply = play.report(held.task)
@@ -568,7 +568,7 @@ def test_a_cancelled_run_tells_the_worker_to_stop(
 
 def close(play: Play, task: Task) -> None:
     draft = play.draft()
-    draft.put_task(replace(task, closed_at=play.now))
+    draft.tasks.put(replace(task, closed_at=play.now))
     play.commit(draft)
 
 

@@ -284,7 +284,7 @@ def test_it_needs_the_input_of_the_closing_run() -> None:
     completion = Completion(
         task=task, owner="w1", attempt=1, commands=[ContinueAsNew()]
     )
-    with pytest.raises(ValueError, match="predecessor"):
+    with pytest.raises(ValueError, match="instance"):
         complete_workflow_task(play.draft(), completion)
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from dwserver.engine import leases
+from dwserver.engine.background import Background
 from dwserver.engine.commands.batch import Completion, complete_workflow_task
-from dwserver.engine.commands.terminal import CompleteWorkflow, Predecessor
+from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.context import Policy
 from dwserver.engine.leases import check_workflow_task, run_closed_fields
 from dwserver.engine.model import RunInput
@@ -117,7 +118,7 @@ def test_a_ready_task_of_a_closed_activity_is_cancelled_instead() -> None:
     play, _ = after_commands(activity("a"))
     draft = play.draft()
     closed = replace(draft.activities[1], status=ActivityStatus.FAILED)
-    draft.put_activity(closed)
+    draft.activities.put(closed)
     play.commit(draft)
     [task] = play.state.tasks.values()
     assert play.lease(task) is None
@@ -241,7 +242,9 @@ def test_a_task_that_was_found_open_but_closed_since() -> None:
         owner="w1",
         attempt=1,
         commands=[CompleteWorkflow()],
-        predecessor=Predecessor(RunInput(arguments=None), play.instances["wf"]),
+        background=Background(
+            input=RunInput(arguments=None), instance=play.instances["wf"]
+        ),
     )
     before = play.state
     reply = play.decide(lambda draft: complete_workflow_task(draft, stale))

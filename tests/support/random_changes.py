@@ -122,8 +122,8 @@ def _new_activity(draft: Draft, random: Random, *, step: int, batch: int) -> Non
         schedule_deadline_at=_maybe(random, draft.context.now + SECOND),
     )
     arguments = Payload("json", random.choice(_TEXTS))
-    draft.new_activity(activity, _maybe(random, arguments))
-    draft.new_task(an_activity_task(activity, run, priority=random.randint(0, 9)))
+    draft.schedule(activity, _maybe(random, arguments))
+    draft.tasks.add(an_activity_task(activity, run, priority=random.randint(0, 9)))
     draft.append(EventType.ACTIVITY_SCHEDULED, {})
 
 
@@ -136,7 +136,7 @@ def _new_timer(draft: Draft, random: Random, *, step: int, batch: int) -> None:
         fire_at=NOON + random.randrange(7200) * SECOND,
         parallel=_maybe(random, _document(random)),
     )
-    draft.new_timer(timer)
+    draft.timers.add(timer)
     draft.append(EventType.TIMER_SCHEDULED, {})
 
 
@@ -147,7 +147,7 @@ def _new_workflow_task(draft: Draft, random: Random) -> None:
         compatibility=_maybe(random, "build-7"),
         resume=random.choice([{}, _document(random)]),
     )
-    draft.new_task(task)
+    draft.tasks.add(task)
 
 
 def _change_task(draft: Draft, random: Random) -> None:
@@ -155,7 +155,7 @@ def _change_task(draft: Draft, random: Random) -> None:
     task = _choose(list(draft.open_tasks()), random)
     if task is None:
         return
-    draft.put_task(random.choice((_leased, _requeued, _closed))(draft, task, random))
+    draft.tasks.put(random.choice((_leased, _requeued, _closed))(draft, task, random))
 
 
 def _leased(draft: Draft, task: Task, random: Random) -> Task:
@@ -201,16 +201,16 @@ def _change_activity(draft: Draft, random: Random) -> None:
     if activity is None:
         return
     if random.random() < 0.4:
-        draft.put_activity(_started(activity, draft.context.now))
+        draft.activities.put(_started(activity, draft.context.now))
         draft.append(EventType.ACTIVITY_STARTED, {})
         return
     is_held = random.random() < 0.5
     status = random.choice((ActivityStatus.COMPLETED, ActivityStatus.FAILED))
-    draft.put_activity(
+    draft.activities.put(
         replace(activity, status=status, closed_at=draft.context.now, is_held=is_held)
     )
-    held_step = activity.step if is_held else None
-    draft.append(EventType.ACTIVITY_COMPLETED, {}, held_step=held_step)
+    held_at = -activity.step if is_held else None
+    draft.append(EventType.ACTIVITY_COMPLETED, {}, held_at=held_at)
 
 
 def _started(activity: Activity, now: int) -> Activity:
@@ -233,23 +233,23 @@ def _change_timer(draft: Draft, random: Random) -> None:
         return
     is_held = random.random() < 0.5
     status = TimerStatus.FIRED if is_held else TimerStatus.CANCELLED
-    draft.put_timer(
+    draft.timers.put(
         replace(timer, status=status, closed_at=draft.context.now, is_held=is_held)
     )
-    held_step = timer.step if is_held else None
-    draft.append(EventType.TIMER_FIRED, {}, held_step=held_step)
+    held_at = -timer.step if is_held else None
+    draft.append(EventType.TIMER_FIRED, {}, held_at=held_at)
 
 
 def _release(draft: Draft, random: Random) -> None:
     """All held events take their places."""
     for activity in list(draft.activities.values()):
         if activity.is_held:
-            draft.release(activity.step)
-            draft.put_activity(replace(activity, is_held=False))
+            draft.release(-activity.step)
+            draft.activities.put(replace(activity, is_held=False))
     for timer in list(draft.timers.values()):
         if timer.is_held:
-            draft.release(timer.step)
-            draft.put_timer(replace(timer, is_held=False))
+            draft.release(-timer.step)
+            draft.timers.put(replace(timer, is_held=False))
     draft.set_run(batch_resolved_sequence=draft.last_sequence)
 
 

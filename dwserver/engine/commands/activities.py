@@ -53,7 +53,7 @@ def apply(draft: Draft, command: ScheduleActivity, *, batch: int, cause: Task) -
         schedule_deadline_at=after(now, policy.schedule_to_start_timeout),
         schedule_to_close_deadline_at=after(now, policy.schedule_to_close_timeout),
     )
-    draft.new_activity(activity, command.arguments)
+    draft.schedule(activity, command.arguments)
     draft.append(
         EventType.ACTIVITY_SCHEDULED,
         events.activity_scheduled(activity, command.arguments, cause),
@@ -80,7 +80,7 @@ def new_activity_task(draft: Draft, activity: Activity, *, delay: int = 0) -> Ta
         attempt=activity.attempt_count,
         activity_id=activity.id,
     )
-    draft.new_task(task)
+    draft.tasks.add(task)
     return task
 
 
@@ -89,4 +89,4 @@ def cancel_ready_tasks(draft: Draft) -> None:
     now = draft.context.now
     for task in list(draft.open_tasks()):
         if task.status is TaskStatus.READY:
-            draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
+            draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))

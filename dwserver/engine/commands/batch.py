@@ -1,8 +1,8 @@
 """A workflow-task completion as a whole (``spec/engine.md §4, §5``).
 
-Order: ownership guard, rules about the list, commands that a replaying worker sent
-again are dropped, the rest is applied in list order, the terminal command last; then
-the follow-up task that waiting causes ask for.
+Order: ownership guard, rules about the list, blocking commands that a replaying worker
+sent again are dropped, the rest is applied in list order, the terminal command last;
+then the follow-up task that waiting causes ask for.
 """
 
 from __future__ import annotations
@@ -11,22 +11,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from dwserver.engine.commands import activities, terminal, timers
+from dwserver.engine.background import NO_BACKGROUND, Background
+from dwserver.engine.commands import activities, markers, terminal, timers
 from dwserver.engine.commands.activities import ScheduleActivity
+from dwserver.engine.commands.markers import (
+    Marker,
+    RecordSideEffect,
+    RecordVersionMarker,
+    UpsertSearchAttributes,
+)
 from dwserver.engine.commands.terminal import (
     CompleteWorkflow,
     ContinueAsNew,
     FailWorkflow,
-    Predecessor,
 )
 from dwserver.engine.commands.timers import StartTimer
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
-from dwserver.engine.model import Activity, Task, Timer
+from dwserver.engine.model import Activity, Step, Task, Timer
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.parallel import rebase
 from dwserver.engine.records import replace
-from dwserver.engine.steps import Step, members, open_batch
+from dwserver.engine.steps import members, open_batch
 from dwserver.engine.wakes import follow_up, is_waiting, retry_stalled
 from dwserver.engine.words import (
     ActivityStatus,
@@ -36,15 +42,17 @@ from dwserver.engine.words import (
 )
 
 BlockingCommand = ScheduleActivity | StartTimer
+OpenCommand = BlockingCommand | Marker
 TerminalCommand = CompleteWorkflow | FailWorkflow | ContinueAsNew
-WorkflowCommand = BlockingCommand | TerminalCommand
+WorkflowCommand = OpenCommand | TerminalCommand
 BLOCKING = (ScheduleActivity, StartTimer)
+MARKERS = (RecordSideEffect, RecordVersionMarker, UpsertSearchAttributes)
 TERMINAL = (CompleteWorkflow, FailWorkflow, ContinueAsNew)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A validated ``complete`` request; to continue as new it needs ``predecessor``.
+    """A validated ``complete`` request and the background that its commands need.
 
     ``sees_failures``: replay by this worker takes notice of failed activities.
     """
@@ -53,7 +61,7 @@ class Completion:
     owner: str
     attempt: int
     commands: Sequence[WorkflowCommand]
-    predecessor: Predecessor | None = None
+    background: Background = NO_BACKGROUND
     sees_failures: bool = True
 
 
@@ -90,11 +98,11 @@ def complete_workflow_task(
     closed_as = (
         TaskStatus.FAILED if isinstance(end, FailWorkflow) else TaskStatus.COMPLETED
     )
-    draft.put_task(replace(task, status=closed_as, closed_at=draft.context.now))
+    draft.tasks.put(replace(task, status=closed_as, closed_at=draft.context.now))
     draft.set_run(status=RunStatus.WAITING)
-    created = _apply_blocking(draft, commands, task)
+    created = _apply_open(draft, commands, task, completion.background)
     if end is not None:
-        created += _apply_terminal(draft, end, task, completion.predecessor)
+        created += _apply_terminal(draft, end, task, completion.background)
     elif follow_up(draft) is None and not is_waiting(draft, draft.run):
         retry_stalled(draft, task)
     elif run.task_failures:
@@ -118,7 +126,7 @@ def _check_limits(
     draft: Draft,
     commands: Sequence[WorkflowCommand],
     *,
-    new: Sequence[BlockingCommand],
+    new: Sequence[OpenCommand],
 ) -> Rejection | None:
     """``new``: the commands that will be applied; those sent again add nothing."""
     limits = draft.context.policy.limits
@@ -171,8 +179,9 @@ def _verdict_on_blind_worker(
 
 def _without_resent(
     draft: Draft, task: Task, commands: Sequence[WorkflowCommand]
-) -> list[BlockingCommand]:
-    """The blocking commands to apply: none when the list repeats the newest batch.
+) -> list[OpenCommand]:
+    """The commands to apply but for the terminal one; without the blocking ones when
+    they repeat the newest batch.
 
     A worker replays from the start and sends the whole pending batch again as long as
     the history it was given did not resolve every member (§5.3 rule 7).
@@ -188,8 +197,8 @@ def _without_resent(
         and was_pending
         and _repeats_newest_batch(draft, blocking)
     ):
-        return []
-    return blocking
+        return [c for c in commands if isinstance(c, MARKERS)]
+    return [c for c in commands if not isinstance(c, TERMINAL)]
 
 
 def _blocking(commands: Sequence[WorkflowCommand]) -> list[BlockingCommand]:
@@ -213,14 +222,21 @@ def _repeats(command: BlockingCommand, step: Step) -> bool:
             return False
 
 
-def _apply_blocking(
-    draft: Draft, commands: Sequence[BlockingCommand], cause: Task
+def _apply_open(
+    draft: Draft,
+    commands: Sequence[OpenCommand],
+    cause: Task,
+    background: Background,
 ) -> list[str]:
-    if not commands:
-        return []
-    batch = open_batch(draft, size=len(commands))
+    """Apply all but the terminal command in order; the ids of the tasks created."""
+    blocking = len(_blocking(commands))
+    batch = 0
     created = []
     for command in commands:
+        if isinstance(command, MARKERS):
+            markers.apply(draft, command, cause=cause, background=background)
+            continue
+        batch = batch or open_batch(draft, size=blocking)
         parallel = rebase(command.parallel, step=draft.last_step + 1)
         match command:
             case ScheduleActivity():
@@ -240,7 +256,7 @@ def _apply_terminal(
     draft: Draft,
     command: TerminalCommand,
     cause: Task,
-    predecessor: Predecessor | None,
+    background: Background,
 ) -> list[str]:
     match command:
         case CompleteWorkflow():
@@ -250,11 +266,9 @@ def _apply_terminal(
             terminal.fail(draft, command, cause)
             return []
         case ContinueAsNew():
-            if predecessor is None:
-                raise ValueError("continue_as_new needs the predecessor's input")
             return [
                 terminal.continue_as_new(
-                    draft, command, cause=cause, predecessor=predecessor
+                    draft, command, cause=cause, background=background
                 )
             ]
         case _:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwserver.engine import events
+from dwserver.engine.background import Background
 from dwserver.engine.commands.activities import cancel_ready_tasks
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after, close_attempt
 from dwserver.engine.model import (
     Activity,
     Failure,
-    Instance,
     JsonMap,
     Payload,
     Run,
-    RunInput,
     Task,
 )
 from dwserver.engine.payloads import WIRE_CODEC, embed
@@ -58,14 +57,6 @@ class ContinueAsNew:
     arguments: Payload | None = None
     workflow_type: str | None = None
     queue: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Predecessor:
-    """What a continued run takes over that is not in the hot state."""
-
-    input: RunInput
-    instance: Instance
 
 
 def complete(draft: Draft, command: CompleteWorkflow, cause: Task) -> None:
@@ -127,9 +118,14 @@ def fail(draft: Draft, command: FailWorkflow, cause: Task) -> None:
 
 
 def continue_as_new(
-    draft: Draft, command: ContinueAsNew, *, cause: Task, predecessor: Predecessor
+    draft: Draft, command: ContinueAsNew, *, cause: Task, background: Background
 ) -> str:
-    """Close this run and create its successor; the id of the new run's first task."""
+    """Close this run and create its successor; the id of the new run's first task.
+
+    Needs the run's input and its instance.
+    """
+    if background.instance is None:
+        raise ValueError("continue_as_new needs the instance of the run")
     context, run = draft.context, draft.run
     successor = _successor(draft, command)
     link_id = context.next_id()
@@ -147,7 +143,7 @@ def continue_as_new(
         task_id=cause.id,
     )
     close_run(draft, RunStatus.COMPLETED, ClosedReason.CONTINUED)
-    run_input = predecessor.input
+    run_input = draft.input or background.input
     if command.arguments is not None:
         run_input = replace(run_input, arguments=command.arguments)
     new = Draft.of_new_run(successor, run_input, context)
@@ -161,7 +157,7 @@ def continue_as_new(
     task = new_workflow_task(new, {})
     draft.created.append(new)
     draft.instance = replace(
-        predecessor.instance,
+        background.instance,
         workflow_type=successor.workflow_type,
         current_run_id=successor.id,
         run_count=run.run_number + 1,
@@ -201,7 +197,9 @@ def close_run(draft: Draft, status: RunStatus, reason: ClosedReason) -> None:
     cancel_ready_tasks(draft)
     for timer in list(draft.timers.values()):
         if timer.is_open:
-            draft.put_timer(replace(timer, status=TimerStatus.CANCELLED, closed_at=now))
+            draft.timers.put(
+                replace(timer, status=TimerStatus.CANCELLED, closed_at=now)
+            )
 
 
 def cancel_open_steps(draft: Draft) -> None:
@@ -216,7 +214,7 @@ def cancel_open_steps(draft: Draft) -> None:
             cancelled_timer = replace(
                 timer, status=TimerStatus.CANCELLED, closed_at=now
             )
-            draft.put_timer(cancelled_timer)
+            draft.timers.put(cancelled_timer)
             draft.append(
                 EventType.TIMER_CANCELLED,
                 events.timer_cancelled(cancelled_timer, cancelled_at=now),
@@ -226,12 +224,12 @@ def cancel_open_steps(draft: Draft) -> None:
 def _cancel_activity(draft: Draft, activity: Activity, task: Task | None) -> None:
     now = draft.context.now
     cancelled = replace(activity, status=ActivityStatus.CANCELLED, closed_at=now)
-    draft.put_activity(cancelled)
+    draft.activities.put(cancelled)
     attempt_id = None
     if task is not None:
         attempt_id = task.attempt_id
         close_attempt(draft, task, AttemptStatus.CANCELLED)
-        draft.put_task(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
+        draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
     draft.append(
         EventType.ACTIVITY_CANCELLED,
         events.activity_cancelled(cancelled, attempt_id=attempt_id, cancelled_at=now),

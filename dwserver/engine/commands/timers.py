@@ -36,7 +36,7 @@ def apply(draft: Draft, command: StartTimer, *, batch: int, cause: Task) -> str:
         created_at=context.now,
         parallel=command.parallel,
     )
-    draft.new_timer(timer)
+    draft.timers.add(timer)
     draft.append(
         EventType.TIMER_SCHEDULED, events.timer_fields(timer), task_id=cause.id
     )

@@ -158,9 +158,9 @@ def _succeed(
     now = draft.context.now
     close_attempt(draft, task, AttemptStatus.COMPLETED)
     closed_task = replace(task, status=TaskStatus.COMPLETED, closed_at=now)
-    draft.put_task(closed_task)
+    draft.tasks.put(closed_task)
     done = replace(activity, status=ActivityStatus.COMPLETED, closed_at=now)
-    draft.put_activity(done)
+    draft.activities.put(done)
     if draft.run.status.is_terminal:
         return None
     event = EventType.ACTIVITY_COMPLETED
@@ -185,9 +185,9 @@ def _fail(
     failed_task = replace(
         task, status=TaskStatus.COMPLETED, closed_at=now, last_error=failure.message
     )
-    draft.put_task(failed_task)
+    draft.tasks.put(failed_task)
     failed = replace(activity, status=ActivityStatus.FAILED, closed_at=now)
-    draft.put_activity(failed)
+    draft.activities.put(failed)
     if draft.run.status.is_terminal:
         return None
     record = _failure_record(draft, failed, failure)
@@ -238,7 +238,7 @@ def _schedule_retry(
     closed_task = replace(
         task, status=TaskStatus.COMPLETED, closed_at=now, last_error=failure.message
     )
-    draft.put_task(closed_task)
+    draft.tasks.put(closed_task)
     policy = activity.retry_policy or RetryPolicy()
     pending = replace(
         activity,
@@ -247,7 +247,7 @@ def _schedule_retry(
         close_deadline_at=None,
         heartbeat_deadline_at=None,
     )
-    draft.put_activity(pending)
+    draft.activities.put(pending)
     retry_task = new_activity_task(draft, pending, delay=delay)
     draft.append(
         EventType.ACTIVITY_RETRY_SCHEDULED,

@@ -52,12 +52,12 @@ def fail_workflow_task(draft: Draft, failure: TaskFailure) -> TaskFailed | Rejec
         return refused
     now = draft.context.now
     if failure.is_waiting:
-        draft.put_task(replace(task, status=TaskStatus.COMPLETED, closed_at=now))
+        draft.tasks.put(replace(task, status=TaskStatus.COMPLETED, closed_at=now))
         if follow_up(draft) is None and not is_waiting(draft, draft.run):
             retry_stalled(draft, task)
         return TaskFailed("waiting_for_history")
     failures = draft.run.task_failures + 1
-    draft.put_task(
+    draft.tasks.put(
         replace(
             task, status=TaskStatus.FAILED, closed_at=now, last_error=failure.message
         )

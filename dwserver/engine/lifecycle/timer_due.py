@@ -17,10 +17,10 @@ def fire(draft: Draft, step: int) -> bool:
     if timer is None or not timer.is_open or timer.fire_at > now:
         return False
     if draft.run.status.is_terminal:
-        draft.put_timer(replace(timer, status=TimerStatus.CANCELLED, closed_at=now))
+        draft.timers.put(replace(timer, status=TimerStatus.CANCELLED, closed_at=now))
         return True
     fired = replace(timer, status=TimerStatus.FIRED, closed_at=now)
-    draft.put_timer(fired)
+    draft.timers.put(fired)
     resolve(
         draft,
         fired,

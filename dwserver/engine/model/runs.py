@@ -1,64 +1,21 @@
-"""Frozen records of the durable model (``spec/engine.md §1``).
-
-Instants (``*_at``) are integer microseconds since the epoch, UTC. Durations carry
-their unit in the name. A record is what one database row holds; large immutable
-payloads (:class:`RunInput`, activity arguments) are kept apart from the records that
-change, so that the hot state of a run stays small.
-"""
+"""A run and its workflow id, tasks, history, operator commands and failures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dwserver.engine.model.values import JsonMap, Payload
 from dwserver.engine.records import quick_init
 from dwserver.engine.words import (
-    ActivityStatus,
-    AttemptStatus,
     ClosedReason,
     CommandStatus,
     CommandType,
     FailureCategory,
+    OutboxKind,
     RunStatus,
     TaskKind,
     TaskStatus,
-    TimerKind,
-    TimerStatus,
 )
-
-JsonMap = Mapping[str, object]
-
-# Looked at for every open step of a run in every decision about it.
-_PENDING = ActivityStatus.PENDING
-_RUNNING = ActivityStatus.RUNNING
-_TIMER_PENDING = TimerStatus.PENDING
-
-
-@quick_init
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """An encoded value: ``data`` is the codec's transport text.
-
-    Codec ``avro``: ``data`` is the base64 text exactly as a client sent it. Codec
-    ``json``: ``data`` is compact JSON text of a value that a caller sent unencoded;
-    it is encoded for each reader at delivery (decision 9).
-    """
-
-    codec: str
-    data: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """Retry rule and timeouts of an activity as snapshot at scheduling (§7)."""
-
-    max_attempts: int = 1
-    backoff_seconds: tuple[int, ...] = ()
-    non_retryable_error_types: tuple[str, ...] = ()
-    start_to_close_timeout: int | None = None
-    schedule_to_start_timeout: int | None = None
-    schedule_to_close_timeout: int | None = None
-    heartbeat_timeout: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +90,14 @@ class Run:
     parent_run_id: str | None = None
     parent_step: int | None = None
 
+    @property
+    def deadline_at(self) -> int | None:
+        """When the run times out: its own deadline or that of the whole execution."""
+        run, execution = self.run_deadline_at, self.execution_deadline_at
+        if run is None or execution is None:
+            return execution if run is None else run
+        return min(run, execution)
+
 
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,89 +132,19 @@ class Task:
     last_error: str | None = None
     closed_at: int | None = None
 
-
-@quick_init
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
-    """An activity execution, alive over its attempts.
-
-    ``step``: its step number; ``batch``: first step number of the batch it was
-    scheduled with. ``digest`` identifies its arguments (to recognise a re-sent
-    command). ``is_held``: closed, but its resolution event waits for earlier members
-    of the batch (§10); the event is stored under sequence ``-step`` until then.
-    """
-
-    id: str
-    run_id: str
-    step: int
-    batch: int
-    activity_type: str
-    status: ActivityStatus
-    queue: str
-    payload_codec: str
-    digest: str
-    created_at: int
-    attempt_count: int = 0
-    retry_policy: RetryPolicy | None = None
-    parallel: JsonMap | None = None
-    schedule_deadline_at: int | None = None
-    close_deadline_at: int | None = None
-    schedule_to_close_deadline_at: int | None = None
-    heartbeat_deadline_at: int | None = None
-    last_heartbeat_at: int | None = None
-    started_at: int | None = None
-    closed_at: int | None = None
-    is_held: bool = False
-
     @property
     def is_open(self) -> bool:
-        status = self.status
-        return status is _PENDING or status is _RUNNING
-
-
-@quick_init
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedAttempt:
-    """A finished attempt of an activity; the current one lives on its task."""
-
-    id: str
-    activity_id: str
-    task_id: str
-    run_id: str
-    number: int
-    status: AttemptStatus
-    lease_owner: str
-    started_at: int
-    closed_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timer:
-    """A durable timer. ``task_id`` is the id under which the wire shows its task."""
-
-    id: str
-    run_id: str
-    step: int
-    batch: int
-    status: TimerStatus
-    delay_seconds: int
-    fire_at: int
-    task_id: str
-    created_at: int
-    kind: TimerKind = TimerKind.PLAIN
-    parallel: JsonMap | None = None
-    closed_at: int | None = None
-    is_held: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        return self.status is _TIMER_PENDING
+        return self.status.is_open
 
 
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A recorded operator command (start, signal, …), accepted or rejected."""
+    """A recorded operator command (start, signal, …), accepted or rejected.
+
+    ``applied_at``: when it took effect; a message takes effect when the workflow has
+    seen it.
+    """
 
     id: str
     namespace: str
@@ -265,6 +160,16 @@ class Command:
     request_id: str | None = None
     payload: Payload | None = None
     context: JsonMap = field(default_factory=dict)
+    applied_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedCommand:
+    """The command of this sequence took effect with this outcome."""
+
+    sequence: int
+    outcome: str
+    applied_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +195,7 @@ class Failure:
 class Event:
     """A history event. ``payload`` is the JSON text of an object, encoded once.
 
-    ``sequence`` < 0: held back, see :class:`Activity`. ``has_plain``: some payload
+    ``sequence`` < 0: held back (``engine/held.py``). ``has_plain``: some payload
     in it has codec ``json`` and is encoded for each reader at delivery.
     """
 
@@ -304,16 +209,14 @@ class Event:
     command_id: str | None = None
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """The hot state of a run: what decisions read.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEntry:
+    """Work that a transition leaves for after its commit; deleted once it is done."""
 
-    ``tasks`` by id: the open ones. ``activities`` and ``timers`` by step number, in
-    rising order: the open and the held ones, and all members of the newest batch.
-    """
-
-    run: Run
-    tasks: Mapping[str, Task]
-    activities: Mapping[int, Activity]
-    timers: Mapping[int, Timer]
+    id: str
+    kind: OutboxKind
+    namespace: str
+    run_id: str
+    payload: JsonMap
+    available_at: int
+    created_at: int

@@ -1,0 +1,70 @@
+"""Commands that only leave a record: ``record_side_effect``,
+``record_version_marker``, ``upsert_search_attributes``
+(``spec/worker-protocol.md §8.7``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from dwserver.engine.background import Background
+from dwserver.engine.draft import Draft
+from dwserver.engine.model import JsonMap, Payload, Task
+from dwserver.engine.payloads import WIRE_CODEC, embed
+from dwserver.engine.records import replace
+from dwserver.engine.words import EventType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSideEffect:
+    result: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordVersionMarker:
+    change_id: str
+    version: int
+    min_supported: int
+    max_supported: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpsertSearchAttributes:
+    """``attributes`` by name; a null value deletes."""
+
+    attributes: JsonMap
+
+
+Marker = RecordSideEffect | RecordVersionMarker | UpsertSearchAttributes
+
+
+def apply(draft: Draft, marker: Marker, *, cause: Task, background: Background) -> None:
+    """Record it as a step of its own."""
+    fields: dict[str, object] = {"sequence": draft.next_step()}
+    match marker:
+        case RecordSideEffect(result=result):
+            event_type = EventType.SIDE_EFFECT_RECORDED
+            fields |= {"result": embed(result), "payload_codec": WIRE_CODEC}
+        case RecordVersionMarker():
+            event_type = EventType.VERSION_MARKER_RECORDED
+            fields |= {
+                "change_id": marker.change_id,
+                "version": marker.version,
+                "min_supported": marker.min_supported,
+                "max_supported": marker.max_supported,
+            }
+        case UpsertSearchAttributes(attributes=attributes):
+            event_type = EventType.SEARCH_ATTRIBUTES_UPSERTED
+            current = draft.input or background.input
+            merged = merge(current.search_attributes, attributes)
+            draft.input = replace(current, search_attributes=merged)
+            fields |= {"attributes": attributes, "merged": merged}
+        case _:
+            assert_never(marker)
+    draft.append(event_type, fields, task_id=cause.id)
+
+
+def merge(current: JsonMap, changes: JsonMap) -> dict[str, object]:
+    """``current`` with ``changes``, without the names that became null."""
+    both = {**current, **changes}
+    return {name: value for name, value in both.items() if value is not None}
