@@ -9,7 +9,6 @@ from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
 from dwserver.engine.model import Activity, JsonMap, Payload, RetryPolicy, Task
 from dwserver.engine.payloads import digest
-from dwserver.engine.records import replace
 from dwserver.engine.words import ActivityStatus, EventType, TaskKind, TaskStatus
 
 
@@ -82,11 +81,3 @@ def new_activity_task(draft: Draft, activity: Activity, *, delay: int = 0) -> Ta
     )
     draft.tasks.add(task)
     return task
-
-
-def cancel_ready_tasks(draft: Draft) -> None:
-    """Nobody needs the ready tasks of a run that has just closed."""
-    now = draft.context.now
-    for task in list(draft.open_tasks()):
-        if task.status is TaskStatus.READY:
-            draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from dwserver.engine import events
 from dwserver.engine.background import Background
-from dwserver.engine.commands.activities import cancel_ready_tasks
+from dwserver.engine.closing import cancel_open_steps, close_run
 from dwserver.engine.draft import Draft
-from dwserver.engine.leases import after, close_attempt
+from dwserver.engine.leases import after
 from dwserver.engine.model import (
-    Activity,
     Failure,
     JsonMap,
     Payload,
@@ -21,14 +20,10 @@ from dwserver.engine.payloads import WIRE_CODEC, embed
 from dwserver.engine.records import replace
 from dwserver.engine.wakes import new_workflow_task
 from dwserver.engine.words import (
-    ActivityStatus,
-    AttemptStatus,
     ClosedReason,
     EventType,
     FailureCategory,
     RunStatus,
-    TaskStatus,
-    TimerStatus,
 )
 
 
@@ -187,50 +182,4 @@ def _successor(draft: Draft, command: ContinueAsNew) -> Run:
         continued_from_run_id=run.id,
         parent_run_id=run.parent_run_id,
         parent_step=run.parent_step,
-    )
-
-
-def close_run(draft: Draft, status: RunStatus, reason: ClosedReason) -> None:
-    """Close the run; its ready tasks and pending timers go with it, without events."""
-    now = draft.context.now
-    draft.set_run(status=status, closed_reason=reason, closed_at=now, wakes=())
-    cancel_ready_tasks(draft)
-    for timer in list(draft.timers.values()):
-        if timer.is_open:
-            draft.timers.put(
-                replace(timer, status=TimerStatus.CANCELLED, closed_at=now)
-            )
-
-
-def cancel_open_steps(draft: Draft) -> None:
-    """Cancel what a closing run leaves open, with its events (§11)."""
-    now = draft.context.now
-    tasks = {task.activity_id: task for task in draft.open_tasks()}
-    for activity in list(draft.activities.values()):
-        if activity.is_open:
-            _cancel_activity(draft, activity, tasks.get(activity.id))
-    for timer in list(draft.timers.values()):
-        if timer.is_open:
-            cancelled_timer = replace(
-                timer, status=TimerStatus.CANCELLED, closed_at=now
-            )
-            draft.timers.put(cancelled_timer)
-            draft.append(
-                EventType.TIMER_CANCELLED,
-                events.timer_cancelled(cancelled_timer, cancelled_at=now),
-            )
-
-
-def _cancel_activity(draft: Draft, activity: Activity, task: Task | None) -> None:
-    now = draft.context.now
-    cancelled = replace(activity, status=ActivityStatus.CANCELLED, closed_at=now)
-    draft.activities.put(cancelled)
-    attempt_id = None
-    if task is not None:
-        attempt_id = task.attempt_id
-        close_attempt(draft, task, AttemptStatus.CANCELLED)
-        draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
-    draft.append(
-        EventType.ACTIVITY_CANCELLED,
-        events.activity_cancelled(cancelled, attempt_id=attempt_id, cancelled_at=now),
     )
