@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -14,12 +13,13 @@ from redis.asyncio import Redis
 
 from tests.support import substrate_choice
 from tests.support.environment import SUBSTRATE_VARIABLE, forget_configuration
-from tests.support.local_servers import LocalPostgres
 from tests.support.ports import free_port
 from tests.support.postgres_databases import PostgresDatabases
+from tests.support.probes import postgres_answers
 from tests.support.server_process import ServerDied, ServerProcess
 from tests.support.source_tree import ROOT
-from tests.support.substrate_choice import NoSubstrate, Substrate
+from tests.support.substrate import StoppablePostgres
+from tests.support.substrate_choice import NoSubstrate
 from tests.support.waiting import eventually, wait_until
 
 
@@ -34,34 +34,23 @@ async def _execute(dsn: str, *statements: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-@pytest.fixture
-def local_postgres(substrate: Substrate) -> Iterator[LocalPostgres]:
-    if substrate is not Substrate.LOCAL:
-        pytest.skip("crashes need the server's own process")
-    with LocalPostgres() as server:
-        yield server
-
-
-async def test_local_postgres_crash_keeps_what_was_committed(
-    local_postgres: LocalPostgres,
+@pytest.mark.parametrize("way", ["stop", "crash"])
+async def test_own_postgres_keeps_address_and_data(
+    own_postgres: StoppablePostgres, way: str
 ) -> None:
-    await _execute(
-        local_postgres.admin_dsn,
-        "create table kept (id int)",
-        "insert into kept values (7)",
-    )
-    local_postgres.crash()
-    local_postgres.start()
-    rows = await _execute(local_postgres.admin_dsn, "select id from kept")
+    dsn = own_postgres.admin_dsn
+    await _execute(dsn, "create table kept (id int)", "insert into kept values (7)")
+    getattr(own_postgres, way)()
+    assert not postgres_answers(dsn)
+    own_postgres.start()
+    rows = await _execute(dsn, "select id from kept")
     assert [row["id"] for row in rows] == [7]
 
 
-def test_local_postgres_dispose_leaves_nothing(local_postgres: LocalPostgres) -> None:
-    pid = local_postgres.pid
-    local_postgres.dispose()
-    assert not local_postgres.folder.exists()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+def test_own_postgres_is_gone_after_dispose(own_postgres: StoppablePostgres) -> None:
+    own_postgres.dispose()
+    assert not postgres_answers(own_postgres.admin_dsn)
+    own_postgres.dispose()
 
 
 async def test_postgres_is_durable_and_recent(postgres_admin_dsn: str) -> None:

@@ -1,14 +1,50 @@
-"""Fixtures: one PostgreSQL and one Redis for the session, started when first asked."""
+"""Fixtures: PostgreSQL and Redis, of the session or of one test, on any substrate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import pytest
 
 from tests.support import containers, substrate_choice
 from tests.support.local_servers import LocalPostgres, LocalRedis
 from tests.support.substrate_choice import NoSubstrate, Substrate
+
+
+class StoppablePostgres(Protocol):
+    """A running server whose data and address outlive its stops."""
+
+    @property
+    def admin_dsn(self) -> str:
+        """Superuser on the maintenance database."""
+        ...
+
+    def stop(self) -> None:
+        """Orderly shutdown."""
+        ...
+
+    def crash(self) -> None:
+        """End it at once; what was committed is still there after ``start``."""
+        ...
+
+    def start(self) -> None:
+        """Run it again and wait until it answers."""
+        ...
+
+    def dispose(self) -> None:
+        """Stop it and delete its data; nothing when that has been done."""
+        ...
+
+
+def running_postgres(
+    substrate: Substrate,
+) -> AbstractContextManager[StoppablePostgres]:
+    """A fresh PostgreSQL, gone at the end."""
+    if substrate is Substrate.CONTAINERS:
+        return containers.PostgresContainer()
+    return LocalPostgres()
 
 
 @pytest.fixture(scope="session")
@@ -23,12 +59,15 @@ def substrate() -> Substrate:
 @pytest.fixture(scope="session")
 def postgres_admin_dsn(substrate: Substrate) -> Iterator[str]:
     """Superuser DSN of the session's PostgreSQL."""
-    if substrate is Substrate.CONTAINERS:
-        with containers.postgres_container() as dsn:
-            yield dsn
-    else:
-        with LocalPostgres() as server:
-            yield server.admin_dsn
+    with running_postgres(substrate) as server:
+        yield server.admin_dsn
+
+
+@pytest.fixture
+def own_postgres(substrate: Substrate) -> Iterator[StoppablePostgres]:
+    """A PostgreSQL for one test, which it may stop and crash."""
+    with running_postgres(substrate) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
