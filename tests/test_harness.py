@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -51,6 +55,70 @@ def test_own_postgres_is_gone_after_dispose(own_postgres: StoppablePostgres) -> 
     own_postgres.dispose()
     assert not postgres_answers(own_postgres.admin_dsn)
     own_postgres.dispose()
+
+
+# What a session does: servers of the substrate, and a node on one of them.
+A_RUN = """
+import sys
+from pathlib import Path
+from tests.support.databases import bootstrap
+from tests.support.server_process import ServerProcess
+from tests.support.substrate import running_postgres, running_redis
+from tests.support.substrate_choice import choose
+
+substrate = choose()
+with running_postgres(substrate) as postgres, running_redis(substrate) as redis:
+    bootstrap(postgres.admin_dsn)
+    configuration = {"DW_DATABASE_URL": postgres.admin_dsn, "DW_AUTH_DRIVER": "none"}
+    with ServerProcess(configuration, log_path=Path(sys.argv[1])) as node:
+        print(postgres.admin_dsn, redis, node.base_url, flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def temp_folder() -> Iterator[Path]:
+    """For a run's temp folders; unlike ``tmp_path`` open to other system users."""
+    with TemporaryDirectory(prefix="dwserver-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "ended"])
+def test_servers_end_with_the_run_that_started_them(
+    temp_folder: Path, tmp_path: Path, is_killed: bool
+) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-c", A_RUN, tmp_path / "node.log"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temp_folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with run:
+        assert run.stdout is not None
+        dsn, *urls = run.stdout.readline().split()
+        addresses = [(url.hostname, url.port) for url in map(urlsplit, (dsn, *urls))]
+        assert all(map(_accepts, addresses))
+        if is_killed:
+            run.kill()
+        run.communicate()
+    wait_until(
+        lambda: not any(map(_accepts, addresses)) and not list(temp_folder.iterdir()),
+        deadline_seconds=30.0,
+        what="the end of PostgreSQL, Redis and the node",
+    )
+
+
+def _accepts(address: tuple[str | None, int | None]) -> bool:
+    """Whether somebody listens there."""
+    try:
+        with socket.create_connection(address, timeout=5.0):
+            return True
+    except ConnectionRefusedError:
+        return False
 
 
 async def test_postgres_is_durable_and_recent(postgres_admin_dsn: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 import pytest
@@ -47,6 +47,17 @@ def running_postgres(
     return LocalPostgres()
 
 
+@contextmanager
+def running_redis(substrate: Substrate) -> Iterator[str]:
+    """URL of a fresh Redis, gone at the end."""
+    if substrate is Substrate.CONTAINERS:
+        with containers.redis_container() as url:
+            yield url
+    else:
+        with LocalRedis() as server:
+            yield server.url
+
+
 @pytest.fixture(scope="session")
 def substrate() -> Substrate:
     """Where PostgreSQL and Redis of this session come from."""
@@ -73,9 +84,5 @@ def own_postgres(substrate: Substrate) -> Iterator[StoppablePostgres]:
 @pytest.fixture(scope="session")
 def redis_url(substrate: Substrate) -> Iterator[str]:
     """URL of the session's Redis, shared by tests: use keys of your own."""
-    if substrate is Substrate.CONTAINERS:
-        with containers.redis_container() as url:
-            yield url
-    else:
-        with LocalRedis() as server:
-            yield server.url
+    with running_redis(substrate) as url:
+        yield url
