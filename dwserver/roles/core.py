@@ -154,8 +154,6 @@ def _services(
             runs=runs,
             tasks=tasks,
             renewals=renewals,
-            now=clock.now,
-            lease_duration=plane.activity_task_lease_seconds * MICROS,
         ),
         workflows=Workflows(
             store,

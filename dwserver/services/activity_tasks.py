@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from dwserver.engine.draft import Draft
-from dwserver.engine.leases import activity_of, after, current
 from dwserver.engine.lifecycle.activity_outcome import (
     AttemptFailure,
     Recorded,
     Report,
     record_outcome,
 )
-from dwserver.engine.lifecycle.heartbeat import HeartbeatState, heartbeat_state
-from dwserver.engine.model import Payload, RetryPolicy, Task
+from dwserver.engine.lifecycle.heartbeat import HeartbeatState, heartbeat
+from dwserver.engine.model import JsonMap, Payload
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import TaskKind
 from dwserver.services.renewals import Renewals
@@ -35,15 +32,6 @@ class AttemptRef:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """Reply to a heartbeat; instants are set when the lease was renewed."""
-
-    state: HeartbeatState
-    lease_expires_at: int | None
-    last_heartbeat_at: int | None
-
-
 class ActivityTasks:
     def __init__(
         self,
@@ -52,15 +40,11 @@ class ActivityTasks:
         runs: Runs,
         tasks: Tasks,
         renewals: Renewals,
-        now: Callable[[], int],
-        lease_duration: int,
     ) -> None:
         self._store = store
         self._runs = runs
         self._tasks = tasks
         self._renewals = renewals
-        self._now = now
-        self._lease_duration = lease_duration
 
     async def complete(
         self, ref: AttemptRef, result: Payload | None
@@ -86,44 +70,36 @@ class ActivityTasks:
             report.task.run_id, lambda draft: record_outcome(draft, report)
         )
 
-    async def heartbeat(self, ref: AttemptRef) -> Beat | Rejection:
+    async def heartbeat(
+        self, ref: AttemptRef, progress: JsonMap | None = None
+    ) -> HeartbeatState | Rejection:
         """Renew the lease and the heartbeat deadline; tell a worker when to stop."""
         report = await self._report(ref, None, None)
         if report is None:
             return NOT_FOUND
-
-        def look(draft: Draft) -> tuple[HeartbeatState | Rejection, Task, int | None]:
-            task = current(draft, report.task)
-            activity = activity_of(draft, task)
-            policy = (activity and activity.retry_policy) or RetryPolicy()
-            state = heartbeat_state(draft.run, task, activity=activity, report=report)
-            return state, task, policy.heartbeat_timeout
-
-        state, task, timeout = await self._runs.decide(report.task.run_id, look)
-        if isinstance(state, Rejection):
+        state = await self._beat(report, progress)
+        if isinstance(state, Rejection) or not state.can_continue or state.is_recorded:
             return state
-        if not state.can_continue:
-            return Beat(state, task.lease_expires_at, None)
-        now = self._now()
-        expires_at = now + self._lease_duration
-        renewal = LeaseRenewal(
-            task.id,
-            ref.owner,
-            expires_at,
-            attempt_id=ref.attempt_id,
-            activity_id=task.activity_id,
-            heartbeat_deadline_at=after(now, timeout),
-            last_heartbeat_at=now,
-        )
-        is_renewed = await self._renewals.renew(renewal)
+        is_renewed = await self._renewals.renew(_renewal(ref, state))
         # The hot state does not know the new expiry; the next decision reads it.
-        self._runs.hot.drop(task.run_id)
+        self._runs.hot.drop(state.task.run_id)
         if is_renewed:
-            return Beat(state, expires_at, now)
-        state, task, _ = await self._runs.decide(report.task.run_id, look)
-        if isinstance(state, Rejection):
             return state
-        return Beat(state.stopped("stale_attempt"), task.lease_expires_at, None)
+        # The lease is not the caller's any more: what has become of the attempt?
+        report = await self._report(ref, None, None)
+        if report is None:
+            return NOT_FOUND
+        state = await self._beat(report, progress)
+        if isinstance(state, Rejection) or state.is_recorded:
+            return state
+        return state.stopped("stale_attempt")
+
+    async def _beat(
+        self, report: Report, progress: JsonMap | None
+    ) -> HeartbeatState | Rejection:
+        return await self._runs.decide(
+            report.task.run_id, lambda draft: heartbeat(draft, report, progress)
+        )
 
     async def _report(
         self,
@@ -145,3 +121,18 @@ class ActivityTasks:
             failure=failure,
             closed=closed,
         )
+
+
+def _renewal(ref: AttemptRef, state: HeartbeatState) -> LeaseRenewal:
+    task, activity = state.task, state.activity
+    if task.lease_expires_at is None or activity is None:
+        raise ValueError("an activity that goes on is leased")
+    return LeaseRenewal(
+        task.id,
+        ref.owner,
+        task.lease_expires_at,
+        attempt_id=ref.attempt_id,
+        activity_id=activity.id,
+        heartbeat_deadline_at=activity.heartbeat_deadline_at,
+        last_heartbeat_at=activity.last_heartbeat_at,
+    )

@@ -18,6 +18,7 @@ from dwserver.engine.commands.markers import UpsertSearchAttributes
 from dwserver.engine.commands.terminal import ContinueAsNew
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
+from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.lifecycle.task_failure import (
     TaskFailed,
     TaskFailure,
@@ -81,7 +82,7 @@ class WorkflowTasks:
 
     async def complete(
         self, ref: TaskRef, commands: Sequence[WorkflowCommand]
-    ) -> Completed | Rejection:
+    ) -> Completed | RunTimedOut | Rejection:
         """Apply the commands of a completion, all or none."""
         task = await self._find(ref)
         if task is None:

@@ -7,6 +7,8 @@ from typing import Final
 
 import orjson
 
+from dwserver.engine.lifecycle.run_timeout import RunTimedOut
+from dwserver.engine.model import Run
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.wire_time import micro
 from dwserver.engine.words import TaskStatus
@@ -54,7 +56,6 @@ NOT_RECORDED: Final = frozenset(
         Reason.INVALID_COMMANDS,
         Reason.RUN_NOT_FOUND,
         Reason.RUN_ALREADY_CLOSED,
-        Reason.RUN_TIMED_OUT,
         Reason.TASK_NOT_WORKFLOW,
     }
 )
@@ -120,6 +121,9 @@ async def complete_workflow_task(services: Services, call: Call) -> Reply:
         raise invalid_fields(errors)
     ref = _task_ref(call, values)
     done = await or_run_gone(services.workflow_tasks.complete(ref, commands))
+    if isinstance(done, RunTimedOut):
+        late = Rejection(Reason.RUN_TIMED_OUT, "A deadline of the run has passed.")
+        return _not_recorded(late, ref, done.run)
     if isinstance(done, Rejection):
         if done.reason in NOT_RECORDED:
             return _not_recorded(done, ref)
@@ -187,14 +191,14 @@ def _refusal(rejection: Rejection, ref: TaskRef) -> Refusal:
     return refusal(rejection, **identity)
 
 
-def _not_recorded(rejection: Rejection, ref: TaskRef) -> Reply:
+def _not_recorded(rejection: Rejection, ref: TaskRef, run: Run | None = None) -> Reply:
     # The outcome word says what was asked for, not what happened (§6.8).
     body = {
         **_identity(ref),
         "outcome": "completed",
         "recorded": False,
-        "run_id": None,
-        "run_status": None,
+        "run_id": run.id if run else None,
+        "run_status": run.status if run else None,
         "created_task_ids": [],
         "reason": rejection.reason,
         "message": rejection.message,
