@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
 from dwserver.engine.context import Limits, Policy
+from dwserver.loops.deadlines import Deadlines
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
@@ -48,6 +49,7 @@ class Core:
     waiters: HistoryWaiters
     timers: DueTimers
     leases: ExpiredLeases
+    deadlines: Deadlines
 
 
 def build_core(
@@ -92,6 +94,7 @@ def build_core(
     leases = ExpiredLeases(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
     )
+    deadlines = Deadlines(store, runs, now=clock.now, observe=metrics.timeouts.inc)
     return Core(
         store=store,
         matcher=matcher,
@@ -108,6 +111,7 @@ def build_core(
         waiters=waiters,
         timers=timers,
         leases=leases,
+        deadlines=deadlines,
     )
 
 

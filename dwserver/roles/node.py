@@ -9,6 +9,7 @@ import structlog
 
 from dwserver.config.groups import DatabaseSettings
 from dwserver.config.settings import Settings
+from dwserver.loops.deadlines import deadline_loop
 from dwserver.loops.leases import lease_loop
 from dwserver.loops.matching import sweep_loop, upkeep_loop
 from dwserver.loops.timers import timer_loop
@@ -90,6 +91,7 @@ def _loops(
     return [
         timer_loop(core.timers, supervisor),
         lease_loop(core.leases, supervisor),
+        deadline_loop(core.deadlines, supervisor),
         sweep_loop(
             core.matcher,
             supervisor,

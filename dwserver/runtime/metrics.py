@@ -167,6 +167,7 @@ class Metrics:
     tasks_leased: Counter
     claim_rounds: Counter
     leases_expired: Counter
+    timeouts: Counter
     timer_lag_seconds: Histogram
     loop_failures: Counter
 

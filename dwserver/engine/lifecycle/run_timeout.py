@@ -9,7 +9,7 @@ from dwserver.engine.closing import cancel_what_is_open, close_run
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Failure, Run, Task
 from dwserver.engine.records import replace
-from dwserver.engine.wire_time import iso
+from dwserver.engine.wire_time import iso_or_none
 from dwserver.engine.words import (
     ClosedReason,
     EventType,
@@ -20,10 +20,6 @@ from dwserver.engine.words import (
 )
 
 EXCEPTION_CLASS = r"Workflow\V2\Exceptions\WorkflowTimeoutException"
-_DEADLINE_NAMES = {
-    RunTimeoutKind.EXECUTION: "execution",
-    RunTimeoutKind.RUN: "run",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +30,24 @@ class RunTimedOut:
     run: Run
 
 
-def is_overdue(draft: Draft) -> bool:
-    """The run is open and a deadline of it has passed."""
-    run = draft.run
-    deadline = run.deadline_at
-    return (
-        deadline is not None
-        and deadline <= draft.context.now
-        and not run.status.is_terminal
-    )
+def overdue_kind(draft: Draft) -> RunTimeoutKind | None:
+    """The deadline that an open run has passed; that of the execution comes first."""
+    run, now = draft.run, draft.context.now
+    if run.status.is_terminal:
+        return None
+    if run.execution_deadline_at is not None and run.execution_deadline_at <= now:
+        return RunTimeoutKind.EXECUTION
+    if run.run_deadline_at is not None and run.run_deadline_at <= now:
+        return RunTimeoutKind.RUN
+    return None
 
 
 def time_out_run(draft: Draft) -> bool:
     """Close an overdue run with everything it has open; False when it is not."""
-    if not is_overdue(draft):
+    kind = overdue_kind(draft)
+    if kind is None:
         return False
     run, context = draft.run, draft.context
-    at, kind = run.run_deadline_at, RunTimeoutKind.RUN
-    execution = run.execution_deadline_at
-    if execution is not None and execution <= context.now:
-        at, kind = execution, RunTimeoutKind.EXECUTION
     cancel_what_is_open(draft)
     failure = Failure(
         id=context.next_id(),
@@ -62,7 +56,7 @@ def time_out_run(draft: Draft) -> bool:
         source_id=run.id,
         propagation_kind="timeout",
         category=FailureCategory.TIMEOUT,
-        message=f"Workflow {_DEADLINE_NAMES[kind]} deadline expired at {iso(at or 0)}.",
+        message=_message(run, kind),
         created_at=context.now,
         exception_class=EXCEPTION_CLASS,
         event_sequence=draft.last_sequence + 1,
@@ -76,9 +70,17 @@ def time_out_run(draft: Draft) -> bool:
     return True
 
 
+def _message(run: Run, kind: RunTimeoutKind) -> str:
+    if kind is RunTimeoutKind.EXECUTION:
+        name, deadline = "execution", run.execution_deadline_at
+    else:
+        name, deadline = "run", run.run_deadline_at
+    return f"Workflow {name} deadline expired at {iso_or_none(deadline)}."
+
+
 def time_out_instead(draft: Draft, task: Task) -> RunTimedOut | None:
     """What a completion of ``task`` comes to if the run is overdue."""
-    if not is_overdue(draft):
+    if overdue_kind(draft) is None:
         return None
     draft.tasks.put(
         replace(task, status=TaskStatus.COMPLETED, closed_at=draft.context.now)
