@@ -58,9 +58,6 @@ def time_out_activity(draft: Draft, step: int) -> ActivityTimedOut | TimeoutSkip
     if not activity.is_open:
         return TimeoutSkip.EXECUTION_ALREADY_TERMINAL
     task = next((t for t in draft.open_tasks() if t.activity_id == activity.id), None)
-    if draft.run.status.is_terminal:
-        _settle(draft, activity, task)
-        return TimeoutSkip.RUN_ALREADY_TERMINAL
     if task is not None:
         # Heartbeats move deadlines without touching the version of the run.
         draft.guard_lease(task)
@@ -68,6 +65,9 @@ def time_out_activity(draft: Draft, step: int) -> ActivityTimedOut | TimeoutSkip
     if kind is None:
         draft.activities.put(activity)
         return TimeoutSkip.NO_DEADLINE_EXPIRED
+    if draft.run.status.is_terminal:
+        _settle(draft, activity, task)
+        return TimeoutSkip.RUN_ALREADY_TERMINAL
     return _time_out(draft, activity, task, kind)
 
 
