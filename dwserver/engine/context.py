@@ -15,6 +15,7 @@ class Limits:
     """Structural limits (``spec/engine.md §12``); 0 switches a limit off."""
 
     pending_activities: int = 2000
+    pending_children: int = 1000
     pending_timers: int = 2000
     command_batch_size: int = 1000
     history_transaction_size: int = 5000

@@ -9,7 +9,7 @@ covers all waiting causes, except that an accepted update needs a task of its ow
 from __future__ import annotations
 
 from dwserver.engine.draft import Draft
-from dwserver.engine.model import Activity, JsonMap, Run, Task, Timer, Wake
+from dwserver.engine.model import Activity, Child, JsonMap, Run, Task, Timer, Wake
 from dwserver.engine.records import replace
 from dwserver.engine.words import EventType, TaskKind, TaskStatus, WaitKind
 
@@ -112,6 +112,19 @@ def resume_of_timer(timer: Timer) -> JsonMap:
     }
 
 
+def resume_of_child(child: Child, event: EventType) -> JsonMap:
+    return {
+        "workflow_wait_kind": WaitKind.CHILD,
+        "open_wait_id": f"child:{child.id}",
+        "resume_source_kind": "child_workflow_run",
+        "resume_source_id": child.child_run_id,
+        "child_call_id": child.id,
+        "child_workflow_run_id": child.child_run_id,
+        "workflow_sequence": child.step,
+        "workflow_event_type": event,
+    }
+
+
 def is_waiting(draft: Draft, run: Run) -> bool:
     """The open run has something that will wake it: a task or a durable wait (§17)."""
     return (
@@ -119,4 +132,5 @@ def is_waiting(draft: Draft, run: Run) -> bool:
         or any(True for _ in draft.open_tasks())
         or any(timer.is_open for timer in draft.timers.values())
         or any(activity.is_open for activity in draft.activities.values())
+        or any(child.is_open for child in draft.children.values())
     )

@@ -18,13 +18,14 @@ from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.catalog import RequestLimits, Services
+from dwserver.services.commits import CommitObserver
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.polls import Polls
 from dwserver.services.renewals import Renewals
-from dwserver.services.runs import CommitObserver, Runs
+from dwserver.services.runs import Runs
 from dwserver.services.tasks import Tasks
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
@@ -174,6 +175,7 @@ def engine_policy(settings: Settings) -> Policy:
     return Policy(
         limits=Limits(
             pending_activities=limits.pending_activities,
+            pending_children=limits.pending_children,
             pending_timers=limits.pending_timers,
             command_batch_size=limits.command_batch_size,
             history_transaction_size=limits.history_transaction_size,

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from dwserver.engine.background import NO_BACKGROUND, Background
-from dwserver.engine.commands import activities, markers, terminal, timers
+from dwserver.engine.commands import activities, children, markers, terminal, timers
 from dwserver.engine.commands.activities import ScheduleActivity
+from dwserver.engine.commands.children import StartChildWorkflow
 from dwserver.engine.commands.markers import (
     Marker,
     RecordSideEffect,
@@ -28,7 +29,7 @@ from dwserver.engine.commands.terminal import (
 from dwserver.engine.commands.timers import StartTimer
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
-from dwserver.engine.model import Activity, Step, Task, Timer
+from dwserver.engine.model import Activity, Child, Step, Task, Timer
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.parallel import rebase
 from dwserver.engine.records import replace
@@ -41,11 +42,11 @@ from dwserver.engine.words import (
     TaskStatus,
 )
 
-BlockingCommand = ScheduleActivity | StartTimer
+BlockingCommand = ScheduleActivity | StartTimer | StartChildWorkflow
 OpenCommand = BlockingCommand | Marker
 TerminalCommand = CompleteWorkflow | FailWorkflow | ContinueAsNew
 WorkflowCommand = OpenCommand | TerminalCommand
-BLOCKING = (ScheduleActivity, StartTimer)
+BLOCKING = (ScheduleActivity, StartTimer, StartChildWorkflow)
 MARKERS = (RecordSideEffect, RecordVersionMarker, UpsertSearchAttributes)
 TERMINAL = (CompleteWorkflow, FailWorkflow, ContinueAsNew)
 
@@ -136,12 +137,17 @@ def _check_limits(
     timers_after = sum(t.is_open for t in draft.timers.values()) + sum(
         isinstance(command, StartTimer) for command in new
     )
+    children_started = sum(isinstance(command, StartChildWorkflow) for command in new)
+    children_after = children_started + sum(
+        child.is_open for child in draft.children.values()
+    )
     is_closing = bool(commands) and isinstance(commands[-1], TERMINAL)
-    written = len(new) + is_closing
+    written = len(new) + children_started + is_closing
     checks = (
         ("command_batch_size", len(commands), limits.command_batch_size),
         ("history_transaction_size", written, limits.history_transaction_size),
         ("pending_activity_count", activities_after, limits.pending_activities),
+        ("pending_child_count", children_after, limits.pending_children),
         ("pending_timer_count", timers_after, limits.pending_timers),
         (
             "history_event_count",
@@ -218,6 +224,8 @@ def _repeats(command: BlockingCommand, step: Step) -> bool:
             return command.repeats(step)
         case StartTimer(), Timer():
             return command.repeats(step)
+        case StartChildWorkflow(), Child():
+            return command.repeats(step)
         case _:
             return False
 
@@ -247,6 +255,17 @@ def _apply_open(
             case StartTimer():
                 command = replace(command, parallel=parallel)
                 created.append(timers.apply(draft, command, batch=batch, cause=cause))
+            case StartChildWorkflow():
+                command = replace(command, parallel=parallel)
+                created.append(
+                    children.apply(
+                        draft,
+                        command,
+                        batch=batch,
+                        cause=cause,
+                        background=background,
+                    )
+                )
             case _:
                 assert_never(command)
     return created
