@@ -100,7 +100,7 @@ def child_completed(
 
 
 def child_failed(
-    child: Child, run: Run, failure: Failure | None, told: JsonMap | None
+    child: Child, run: Run, failure: Failure | None, *, told: JsonMap | None
 ) -> dict[str, object]:
     """``ChildRunFailed``; ``told``: what the child's worker said of the failure."""
     exception = failure and events.exception_of(failure, told)

@@ -45,6 +45,7 @@ HEARTBEAT_INTERVAL_SECONDS = 60
 class Core:
     store: Store
     matcher: Matcher
+    runs: Runs
     services: Services
     waiters: HistoryWaiters
     timers: DueTimers
@@ -96,6 +97,7 @@ def build_core(
     return Core(
         store=store,
         matcher=matcher,
+        runs=runs,
         services=_services(
             settings,
             store,

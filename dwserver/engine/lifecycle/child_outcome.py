@@ -186,7 +186,7 @@ def _outcome(call: Child, child: Draft) -> JsonMap:
             return child_events.child_completed(call, run, child.output)
         case RunStatus.FAILED:
             return child_events.child_failed(
-                call, run, child.own_failure, child.exception
+                call, run, child.own_failure, told=child.exception
             )
         case _:
             return child_events.child_stopped(call, run, child.own_failure)
