@@ -482,7 +482,17 @@ def assert_untouched(draft: Draft, before: RunState) -> None:
     assert draft.touched == 0
     assert draft.events == []
     assert draft.created == []
-    assert RunState(draft.run, draft.tasks, draft.activities, draft.timers) == before
+    now = RunState(
+        draft.run,
+        draft.tasks,
+        draft.activities,
+        draft.timers,
+        draft.children,
+        draft.waits,
+        draft.signals,
+        draft.updates,
+    )
+    assert now == before
     assert (draft.last_sequence, draft.last_step) == (
         before.run.last_sequence,
         before.run.last_step,
