@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from multidict import istr
 
 from dwserver.http import errors
+from dwserver.http.answer import Answer
 from dwserver.http.auth.authenticator import (
     Authenticator,
     AuthMisconfigured,
@@ -84,7 +85,7 @@ class Pipeline:
             for route in routes
         )
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> Answer:
         """Answer a request; raises only when its client has gone."""
         started_at = time.perf_counter()
         request_id = self._observer.begin(request.headers)
@@ -98,7 +99,7 @@ class Pipeline:
         self._observer.finish(exchange.label, response.status, seconds)
         return response
 
-    async def _respond(self, exchange: Exchange) -> web.Response:
+    async def _respond(self, exchange: Exchange) -> Answer:
         try:
             endpoint = self._find_endpoint(exchange)
             if endpoint is None:
@@ -119,7 +120,7 @@ class Pipeline:
         exchange: Exchange,
         reply: Reply,
         on_undelivered: Callable[[], Awaitable[None]],
-    ) -> web.Response:
+    ) -> Answer:
         """Write the response here, so that a client that has gone is noticed."""
         try:
             response = await self._responder.reply(exchange, reply)
@@ -133,7 +134,7 @@ class Pipeline:
             raise
         return response
 
-    async def _refuse(self, exchange: Exchange, refusal: Refusal) -> web.Response:
+    async def _refuse(self, exchange: Exchange, refusal: Refusal) -> Answer:
         try:
             return await self._responder.refusal(exchange, refusal)
         except Exception as error:
@@ -198,7 +199,7 @@ class Pipeline:
             exchange.params = dict(zip(endpoint.parameters, values, strict=True))
         return endpoint
 
-    def _options(self, exchange: Exchange) -> web.Response:
+    def _options(self, exchange: Exchange) -> Answer:
         match = self._router.find(exchange.path)
         methods = match[0].methods if match else ()
         return self._responder.options(exchange, methods)
