@@ -94,26 +94,27 @@ class Pipeline:
         exchange = Exchange(
             request, request_id, path, query_string, plane, plane is Plane.WORKER
         )
-        response = await self._respond(exchange)
-        seconds = time.perf_counter() - started_at
-        self._observer.finish(exchange.label, response.status, seconds)
-        return response
-
-    async def _respond(self, exchange: Exchange) -> Answer:
         try:
             endpoint = self._find_endpoint(exchange)
             if endpoint is None:
-                return self._options(exchange)
-            reply = await self._process(exchange, endpoint)
-            if reply.on_undelivered is None:
-                return await self._responder.reply(exchange, reply)
-            return await self._deliver(exchange, reply, reply.on_undelivered)
+                response = self._options(exchange)
+            else:
+                reply = await self._process(exchange, endpoint)
+                if reply.on_undelivered is None:
+                    response = await self._responder.reply(exchange, reply)
+                else:
+                    response = await self._deliver(
+                        exchange, reply, reply.on_undelivered
+                    )
         except Refusal as refusal:
-            return await self._refuse(exchange, refusal)
+            response = await self._refuse(exchange, refusal)
         except ClientGone:
             raise
         except Exception as error:
-            return await self._refuse(exchange, self._explained(exchange, error))
+            response = await self._refuse(exchange, self._explained(exchange, error))
+        seconds = time.perf_counter() - started_at
+        self._observer.finish(exchange.label, response.status, seconds)
+        return response
 
     async def _deliver(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final
 
 import orjson
@@ -42,17 +43,17 @@ class Responder:
         self._date = DateLine()
         self._is_compression_enabled = node.features.is_compression_enabled
 
-    async def reply(self, exchange: Exchange, reply: Reply) -> Answer:
+    def reply(self, exchange: Exchange, reply: Reply) -> Awaitable[Answer]:
         endpoint = exchange.endpoint
         if endpoint is not None and not endpoint.is_hosted:
             # Discovery has no version of its own; its refusals are the plane's.
-            return await self._render(exchange, reply, DISCOVERY_LINES)
-        return await self._render(exchange, reply, self._plane_lines(exchange))
+            return self._render(exchange, reply, DISCOVERY_LINES)
+        return self._render(exchange, reply, self._plane_lines(exchange))
 
-    async def refusal(self, exchange: Exchange, refusal: Refusal) -> Answer:
+    def refusal(self, exchange: Exchange, refusal: Refusal) -> Awaitable[Answer]:
         body = errors.body_of(refusal, exchange.plane)
         reply = Reply(refusal.status, body, refusal.headers)
-        return await self._render(exchange, reply, self._plane_lines(exchange))
+        return self._render(exchange, reply, self._plane_lines(exchange))
 
     async def _render(self, exchange: Exchange, reply: Reply, plane: bytes) -> Answer:
         body = self._body(exchange, reply)

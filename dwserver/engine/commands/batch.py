@@ -25,7 +25,7 @@ from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.model import Activity, Task, Timer
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.parallel import rebase
-from dwserver.engine.records import replace
+from dwserver.engine.records import quick_init, replace
 from dwserver.engine.steps import Step, members, open_batch
 from dwserver.engine.wakes import follow_up, is_waiting, retry_stalled
 from dwserver.engine.words import (
@@ -42,6 +42,7 @@ BLOCKING = (ScheduleActivity, StartTimer)
 TERMINAL = (CompleteWorkflow, FailWorkflow, ContinueAsNew)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """A validated ``complete`` request; to continue as new it needs ``predecessor``.
