@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from dwserver.engine import events
 from dwserver.engine.background import Background
 from dwserver.engine.chain import open_successor
-from dwserver.engine.closing import cancel_open_steps, close_run, leaves_children
+from dwserver.engine.closing import cancel_what_is_open, close_run
 from dwserver.engine.draft import Draft
+from dwserver.engine.family import leaves_children
 from dwserver.engine.model import Failure, JsonMap, Payload, Task
 from dwserver.engine.payloads import WIRE_CODEC, embed
 from dwserver.engine.records import replace
@@ -120,7 +121,7 @@ def continue_as_new(
         continued_from_run_id=run.id,
         inherits_children=leaves_children(draft),
     )
-    cancel_open_steps(draft)
+    cancel_what_is_open(draft)
     draft.append(
         EventType.WORKFLOW_CONTINUED_AS_NEW,
         {
