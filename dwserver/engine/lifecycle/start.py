@@ -10,6 +10,7 @@ from dwserver.engine.context import Context
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
 from dwserver.engine.model import Command, Instance, JsonMap, Run, RunInput
+from dwserver.engine.records import quick_init
 from dwserver.engine.wakes import new_workflow_task
 from dwserver.engine.words import (
     CommandStatus,
@@ -24,6 +25,7 @@ class DuplicatePolicy(StrEnum):
     USE_EXISTING = "use-existing"
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     """A validated start request; ``context`` is its attribution (§3 rule 5)."""
