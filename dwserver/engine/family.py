@@ -39,7 +39,11 @@ def _parent_close(draft: Draft, reason: ClosedReason) -> OutboxEntry:
         kind=OutboxKind.PARENT_CLOSE,
         namespace=run.namespace,
         run_id=run.id,
-        payload={"workflow_id": run.workflow_id, "closed_reason": reason},
+        payload={
+            "workflow_id": run.workflow_id,
+            "closed_reason": reason,
+            "inherits_children": run.inherits_children,
+        },
         available_at=context.now + OUTBOX_GRACE,
         created_at=context.now,
     )

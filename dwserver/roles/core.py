@@ -18,6 +18,7 @@ from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.catalog import RequestLimits, Services
+from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.commits import CommitObserver
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
@@ -50,6 +51,7 @@ class Core:
     waiters: HistoryWaiters
     timers: DueTimers
     leases: ExpiredLeases
+    close_policies: ClosePolicies
 
 
 def build_core(
@@ -90,7 +92,8 @@ def build_core(
         now=clock.now,
         observe_lag=lambda seconds: metrics.timer_lag_seconds.observe(value=seconds),
     )
-    observers.append(timers)
+    close_policies = ClosePolicies(store, runs, now=clock.now, spawn=supervisor.spawn)
+    observers += (timers, close_policies)
     leases = ExpiredLeases(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
     )
@@ -111,6 +114,7 @@ def build_core(
         waiters=waiters,
         timers=timers,
         leases=leases,
+        close_policies=close_policies,
     )
 
 
