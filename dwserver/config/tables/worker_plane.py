@@ -162,7 +162,8 @@ WORKER_PLANE_VARIABLES = (
         "query_tasks.ttl_seconds",
         default=180,
         unit="seconds",
-        minimum=1,
+        minimum=60,
+        on_invalid=OnInvalid.CLAMP,
         description="How long an answered or abandoned query task is remembered.",
     ),
     Variable(
