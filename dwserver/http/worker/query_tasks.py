@@ -123,7 +123,7 @@ def _envelope(values: JsonObject, errors: Errors) -> Payload | None:
     codec, blob = values["result_envelope.codec"], values["result_envelope.blob"]
     for name, value in (("codec", codec), ("blob", blob)):
         path = f"result_envelope.{name}"
-        if not value and path not in errors:
+        if path not in errors and not (value and value.strip()):
             errors[path] = [required_with(path, "result_envelope")]
     path = "result_envelope.codec"
     if path not in errors and (problem := codec_error(codec, path)) is not None:
