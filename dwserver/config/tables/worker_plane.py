@@ -187,7 +187,8 @@ WORKER_PLANE_VARIABLES = (
         maximum=60,
         on_invalid=OnInvalid.CLAMP,
         origin=Origin.LATER,
-        description="How long an idle query-task poll is held open.",
+        description="Longest time that an idle query-task poll is held open, whatever "
+        "it asks for; some SDKs stop only when it ends.",
     ),
 )
 

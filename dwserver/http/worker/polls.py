@@ -121,11 +121,13 @@ def _request(
     )
 
 
-def wait_seconds(values: JsonObject, default: int) -> float:
-    """How long a poll may be held: as asked, within a minute."""
+def wait_seconds(
+    values: JsonObject, default: int, *, longest: int = MAX_WAIT_SECONDS
+) -> float:
+    """How long a poll may be held: as asked, but no longer than ``longest``."""
     asked = values["timeout_seconds"]
     wait = default if asked is None else asked
-    return min(max(float(wait), 0.0), float(MAX_WAIT_SECONDS))
+    return min(max(float(wait), 0.0), float(longest))
 
 
 def history_request(values: JsonObject, limits: RequestLimits) -> HistoryRequest:

@@ -68,11 +68,14 @@ FAIL_FIELDS: Final = (
 
 async def poll_query_task(services: Services, call: Call) -> Reply:
     values = checked(call.body, POLL_FIELDS)
+    # Workers up to 0.4 cannot stop before their query poll ends, and they ask for half
+    # a minute.
+    longest = services.limits.query_poll_timeout_seconds
     request = QueryPollRequest(
         namespace=call.namespace,
         worker_id=values["worker_id"],
         task_queue=values["task_queue"],
-        wait_seconds=wait_seconds(values, services.limits.query_poll_timeout_seconds),
+        wait_seconds=wait_seconds(values, longest, longest=longest),
         is_connected=call.is_connected,
         poll_request_id=values["poll_request_id"],
     )
