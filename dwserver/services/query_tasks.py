@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dwserver.coordination.query_tasks import (
@@ -98,14 +99,17 @@ class QueryTasks:
             )
 
     async def undeliverable(self, lease: QueryLease) -> None:
-        """The answer did not reach the client: another worker may have the task."""
-        await self._exchange.give_back(lease)
+        """The answer did not reach the client: another worker may have the task. A
+        lease that the exchange cannot be told about runs out."""
+        with suppress(QueryExchangeUnavailable):
+            await self._exchange.give_back(lease)
 
     async def run_is_gone(self, lease: QueryLease) -> None:
-        """The run was removed between question and lease: tell the caller."""
+        """The run was removed between question and lease: tell the caller, who else
+        waits until its deadline."""
         task = lease.task
         ref = QueryTaskRef(task.namespace, task.id, lease.owner, lease.attempt)
-        await self._exchange.settle(ref, RUN_GONE)
+        await self.settle(ref, RUN_GONE)
 
     async def settle(self, ref: QueryTaskRef, answer: Answer) -> Rejection | None:
         """Pass the worker's answer on; a rejection when it does not hold the task."""

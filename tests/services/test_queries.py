@@ -343,6 +343,7 @@ async def test_without_an_exchange_workers_are_refused(
     lease = await room.leased()
     monkeypatch.setattr(room.exchange, "lease", down)
     monkeypatch.setattr(room.exchange, "settle", down)
+    monkeypatch.setattr(room.exchange, "give_back", down)
     for request_id in (None, "r1"):
         refused = await room.tasks.poll(a_query_poll(poll_request_id=request_id))
         assert isinstance(refused, Rejection)
@@ -355,5 +356,6 @@ async def test_without_an_exchange_workers_are_refused(
     refused = await room.tasks.settle(ref_of(lease), YES)
     assert refused is not None
     assert refused.reason == "query_task_queue_unavailable"
+    await room.tasks.undeliverable(lease)
     room.exchange.drain()
     await asking
