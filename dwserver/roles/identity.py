@@ -28,6 +28,7 @@ WORKER_CAPABILITIES = frozenset(
     {
         Capability.POLL_REQUEST_IDEMPOTENCY,
         Capability.POLL_STATUS,
+        Capability.QUERY_TASKS,
         Capability.ACTIVITY_RETRY_POLICY,
         Capability.NON_RETRYABLE_FAILURES,
     }
@@ -36,6 +37,7 @@ SERVER_FEATURES = frozenset(
     {
         ServerFeature.WORKFLOW_TASKS,
         ServerFeature.ACTIVITY_TASKS,
+        ServerFeature.QUERIES,
         ServerFeature.CONTINUE_AS_NEW,
         ServerFeature.ACTIVITY_RETRY_POLICY,
         ServerFeature.NON_RETRYABLE_FAILURES,
