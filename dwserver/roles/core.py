@@ -18,13 +18,14 @@ from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.catalog import RequestLimits, Services
+from dwserver.services.commits import CommitObserver
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.polls import Polls
 from dwserver.services.renewals import Renewals
-from dwserver.services.runs import CommitObserver, Runs
+from dwserver.services.runs import Runs
 from dwserver.services.tasks import Tasks
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
@@ -44,6 +45,7 @@ HEARTBEAT_INTERVAL_SECONDS = 60
 class Core:
     store: Store
     matcher: Matcher
+    runs: Runs
     services: Services
     waiters: HistoryWaiters
     timers: DueTimers
@@ -95,6 +97,7 @@ def build_core(
     return Core(
         store=store,
         matcher=matcher,
+        runs=runs,
         services=_services(
             settings,
             store,
@@ -174,6 +177,7 @@ def engine_policy(settings: Settings) -> Policy:
     return Policy(
         limits=Limits(
             pending_activities=limits.pending_activities,
+            pending_children=limits.pending_children,
             pending_timers=limits.pending_timers,
             pending_signals=limits.pending_signals,
             pending_updates=limits.pending_updates,
