@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dwserver.engine import events
 from dwserver.engine.background import Background
+from dwserver.engine.carry_over import carry_messages
 from dwserver.engine.chain import open_successor
 from dwserver.engine.closing import cancel_what_is_open, close_run
 from dwserver.engine.draft import Draft
@@ -142,4 +143,6 @@ def continue_as_new(
             "workflow_link_id": link_id,
         },
     )
-    return new_workflow_task(new, {}).id
+    task = new_workflow_task(new, {})
+    carry_messages(draft, new, background)
+    return task.id
