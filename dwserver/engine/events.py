@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dwserver.engine.model import (
     Activity,
     Command,
+    Failure,
     JsonMap,
     Payload,
     RetryPolicy,
@@ -19,10 +20,11 @@ from dwserver.engine.model import (
     RunInput,
     Task,
     Timer,
+    Wait,
 )
 from dwserver.engine.payloads import WIRE_CODEC, embed
 from dwserver.engine.wire_time import iso_or_none, micro, micro_or_none
-from dwserver.engine.words import TimerKind
+from dwserver.engine.words import TimerKind, WaitFor
 
 
 def present(fields: Mapping[str, object]) -> dict[str, object]:
@@ -95,7 +97,21 @@ def workflow_started(
             "execution_deadline_at": iso_or_none(run.execution_deadline_at),
             "run_deadline_at": iso_or_none(run.run_deadline_at),
             "continued_from_run_id": run.continued_from_run_id,
+            "parent_workflow_run_id": run.parent_run_id,
+            "parent_sequence": run.parent_step,
             "command": command_snapshot(command) if command else None,
+        }
+    )
+
+
+def exception_of(failure: Failure, told: JsonMap | None) -> dict[str, object]:
+    """The ``exception`` of a failed run; what its worker told wins."""
+    return present(
+        {
+            "class": failure.exception_class,
+            "type": failure.exception_type,
+            "message": failure.message,
+            **(told or {}),
         }
     )
 
@@ -231,22 +247,38 @@ def activity_retry_scheduled(
     return present(fields)
 
 
-def timer_fields(timer: Timer) -> dict[str, object]:
-    return present(
-        {
-            "timer_id": timer.id,
-            "sequence": timer.step,
-            "delay_seconds": timer.delay_seconds,
-            "fire_at": micro(timer.fire_at),
-            "timer_kind": None if timer.kind is TimerKind.PLAIN else timer.kind,
-            **(timer.parallel or {}),
-        }
-    )
+def timer_fields(timer: Timer, wait: Wait | None = None) -> dict[str, object]:
+    """``TimerScheduled``; ``wait``: the one that the timer is the time-out of."""
+    fields: dict[str, object] = {
+        "timer_id": timer.id,
+        "sequence": timer.step,
+        "delay_seconds": timer.delay_seconds,
+        "fire_at": micro(timer.fire_at),
+        "timer_kind": None if timer.kind is TimerKind.PLAIN else timer.kind,
+        **(timer.parallel or {}),
+    }
+    if wait is not None:
+        fields |= _of_timed_wait(wait)
+    return present(fields)
 
 
-def timer_fired(timer: Timer, *, fired_at: int) -> dict[str, object]:
-    return {**timer_fields(timer), "fired_at": micro(fired_at)}
+def _of_timed_wait(wait: Wait) -> dict[str, object]:
+    if wait.wait_for is WaitFor.SIGNAL:
+        return {"signal_wait_id": wait.id, "signal_name": wait.name}
+    return {
+        "condition_wait_id": wait.id,
+        "condition_key": wait.condition_key,
+        "condition_definition_fingerprint": wait.fingerprint,
+    }
 
 
-def timer_cancelled(timer: Timer, *, cancelled_at: int) -> dict[str, object]:
-    return {**timer_fields(timer), "cancelled_at": micro(cancelled_at)}
+def timer_fired(
+    timer: Timer, wait: Wait | None = None, *, fired_at: int
+) -> dict[str, object]:
+    return {**timer_fields(timer, wait), "fired_at": micro(fired_at)}
+
+
+def timer_cancelled(
+    timer: Timer, wait: Wait | None = None, *, cancelled_at: int
+) -> dict[str, object]:
+    return {**timer_fields(timer, wait), "cancelled_at": micro(cancelled_at)}

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from dwserver.engine.records import quick_init
 from dwserver.http.auth.principal import Principal
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.versions import WorkerVersion
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a handler gets. ``operation`` is the route's operation name; ``params``
@@ -36,6 +38,7 @@ class Call:
         return transport is not None and not transport.is_closing()
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a handler answers: the members of the body, before the plane's envelope.
@@ -62,7 +65,7 @@ class Refusal(Exception):
     """
 
     def __init__(
-        self, status: int, reason: str, message: str, **fields: JsonValue
+        self, status: int, reason: str, message: str, /, **fields: JsonValue
     ) -> None:
         super().__init__(message)
         self.status = status

@@ -168,6 +168,8 @@ class Metrics:
     claim_rounds: Counter
     leases_expired: Counter
     timeouts: Counter
+    queries: Counter
+    query_tasks_pending: Gauge
     timer_lag_seconds: Histogram
     loop_failures: Counter
 

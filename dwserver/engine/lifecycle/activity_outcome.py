@@ -12,20 +12,19 @@ from dwserver.engine.leases import (
     current,
     run_closed_fields,
 )
-from dwserver.engine.lifecycle.activity_retry import retry_delay, schedule_retry
+from dwserver.engine.lifecycle.activity_retry import delay_of_retry, schedule_retry
 from dwserver.engine.model import (
     Activity,
     ClosedAttempt,
     Failure,
     JsonMap,
     Payload,
-    RetryPolicy,
     Run,
     Task,
 )
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.payloads import WIRE_CODEC, embed
-from dwserver.engine.records import replace
+from dwserver.engine.records import quick_init, replace
 from dwserver.engine.steps import resolve
 from dwserver.engine.wakes import resume_of_activity
 from dwserver.engine.words import (
@@ -53,6 +52,7 @@ class AttemptFailure:
     extra: JsonMap | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """An outcome for the attempt that ``task`` carried when it was looked up.
@@ -181,8 +181,11 @@ def _fail(
         task, status=TaskStatus.COMPLETED, closed_at=now, last_error=failure.message
     )
     draft.tasks.put(failed_task)
-    delay = None if _is_final(activity, failure) else retry_delay(activity, now=now)
-    if delay is not None and not draft.run.status.is_terminal:
+    delay = None
+    if not (failure.is_non_retryable or draft.run.status.is_terminal):
+        failed_as = (failure.type, failure.failure_class)
+        delay = delay_of_retry(activity, now=now, failed_as=failed_as)
+    if delay is not None:
         return schedule_retry(
             draft, activity, failed_task, delay=delay, cause=exception_fields(failure)
         )
@@ -206,15 +209,6 @@ def _fail(
         payload=events.activity_failed(failed, failed_task, payload),
         resume=resume_of_activity(failed, task.attempt_id, event),
         task_id=task.id,
-    )
-
-
-def _is_final(activity: Activity, failure: AttemptFailure) -> bool:
-    """No attempt may follow this failure (§7.2)."""
-    policy = activity.retry_policy or RetryPolicy()
-    names = {failure.type, failure.failure_class}
-    return failure.is_non_retryable or bool(
-        names & set(policy.non_retryable_error_types)
     )
 
 

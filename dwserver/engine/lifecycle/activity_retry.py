@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dwserver.engine import events
 from dwserver.engine.commands.activities import new_activity_task
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
 from dwserver.engine.model import Activity, JsonMap, RetryPolicy, Task
 from dwserver.engine.records import replace
-from dwserver.engine.wire_time import MICROS
+from dwserver.engine.retries import retry_delay
 from dwserver.engine.words import ActivityStatus, EventType
 
 
-def retry_delay(activity: Activity, *, now: int) -> int | None:
+def delay_of_retry(
+    activity: Activity, *, now: int, failed_as: Iterable[str | None] = ()
+) -> int | None:
     """Microseconds until the attempt after the ``attempt_count`` made so far; None
-    when there is no attempt left, or no time for it."""
-    policy = activity.retry_policy or RetryPolicy()
-    made = activity.attempt_count
-    if made >= policy.max_attempts:
-        return None
-    backoff = policy.backoff_seconds
-    seconds = backoff[min(made, len(backoff)) - 1] if backoff else 0
-    deadline = activity.schedule_to_close_deadline_at
-    if deadline is not None and now + seconds * MICROS >= deadline:
-        return None
-    return seconds * MICROS
+    when there is none."""
+    return retry_delay(
+        activity.retry_policy,
+        made=activity.attempt_count,
+        failed_as=failed_as,
+        now=now,
+        deadline=activity.schedule_to_close_deadline_at,
+    )
 
 
 def schedule_retry(

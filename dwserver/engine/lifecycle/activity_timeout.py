@@ -9,7 +9,7 @@ from dwserver.engine import attempt_events
 from dwserver.engine.closing import cancelled_task
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import close_attempt
-from dwserver.engine.lifecycle.activity_retry import retry_delay, schedule_retry
+from dwserver.engine.lifecycle.activity_retry import delay_of_retry, schedule_retry
 from dwserver.engine.model import Activity, Failure, Task
 from dwserver.engine.records import replace
 from dwserver.engine.steps import resolve
@@ -125,7 +125,7 @@ def _time_out(
         draft.tasks.put(task)
     delay = None
     if task is not None and kind is not TimeoutKind.SCHEDULE_TO_CLOSE:
-        delay = retry_delay(activity, now=now)
+        delay = delay_of_retry(activity, now=now)
     if task is not None and delay is not None:
         cause = {"timeout_kind": kind, "message": message}
         next_id = schedule_retry(draft, activity, task, delay=delay, cause=cause)

@@ -7,11 +7,10 @@ from typing import Final
 
 from dwserver.engine.lifecycle.start import DuplicatePolicy
 from dwserver.http.errors import invalid_fields
-from dwserver.http.request_fields import check_fields
 from dwserver.protocol.control_plane import UNSUPPORTED_START_FIELDS
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
 from dwserver.protocol.json_types import JsonObject, JsonValue
-from dwserver.protocol.validation import ARRAY, INTEGER, Errors, Field
+from dwserver.protocol.validation import ARRAY, INTEGER, Errors, Field, check
 
 START_FIELDS: Final = (
     Field("workflow_type", required=True, max_length=255),
@@ -44,7 +43,7 @@ _REPLACEMENTS: Final = {
 
 def checked_start(body: JsonValue) -> JsonObject:
     """Checked values by field name; every broken rule is refused at once (422)."""
-    values, errors = check_fields(body, START_FIELDS)
+    values, errors = check(body, START_FIELDS)
     _check_duplicate_policy(values, errors)
     if isinstance(body, dict):
         for name in UNSUPPORTED_START_FIELDS:
