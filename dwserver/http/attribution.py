@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from aiohttp import hdrs
 
 from dwserver.http.auth.principal import AuthMethod
-from dwserver.http.call import Call
 from dwserver.http.observation import REQUEST_ID_HEADER
 from dwserver.http.text import valid_text
 from dwserver.protocol.json_types import JsonObject, JsonValue
+
+if TYPE_CHECKING:
+    from dwserver.http.call import Call
 
 CORRELATION_ID_HEADER: Final = "X-Correlation-Id"
 # Stands for the id of a workflow that the server is yet to name.
@@ -88,6 +90,9 @@ class Attribution:
         }
 
 
+NO_GATEWAY: Final = Attribution()
+
+
 def _request(call: Call) -> JsonObject:
     request = call.request
     ids = {
@@ -108,15 +113,19 @@ def _request(call: Call) -> JsonObject:
     return {key: value for key, value in block.items() if value}
 
 
-def _fingerprint(call: Call, headers: JsonObject) -> str:
-    """The same for a request that is sent again, whatever the order of its keys."""
+def _fingerprint(call: Call, headers: JsonObject) -> str | None:
+    """The same for a request that is sent again, whatever the order of its keys; None
+    for one with an ignored field that is nested too deeply to be written."""
     document = {
         "method": call.request.method,
         "path": valid_text(call.request.path),
         "payload": call.body,
         "headers": headers,
     }
-    text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    try:
+        text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return None
     return f"sha256:{hashlib.sha256(text).hexdigest()}"
 
 

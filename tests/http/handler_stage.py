@@ -169,6 +169,11 @@ class _Transport:
 class _Request:
     """As much of a request as a handler looks at."""
 
+    method = "POST"
+    path = "/api/somewhere"
+    remote = "127.0.0.1"
+    headers: Mapping[str, str] = {}
+
     def __init__(self, stage: Stage) -> None:
         self.transport = _Transport(stage)
 

@@ -12,7 +12,7 @@ from dwserver.engine.lifecycle.start import DuplicatePolicy, Started
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import RunStatus
 from dwserver.services.runs import RunContended
-from dwserver.services.workflows import waiting_for
+from dwserver.services.run_waits import waiting_for
 from dwserver.store.api import RunFilter, Store, StoreError
 from tests.support.small_server import (
     CHARGE,
