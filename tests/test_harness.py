@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -14,12 +17,13 @@ from redis.asyncio import Redis
 
 from tests.support import substrate_choice
 from tests.support.environment import SUBSTRATE_VARIABLE, forget_configuration
-from tests.support.local_servers import LocalPostgres
 from tests.support.ports import free_port
 from tests.support.postgres_databases import PostgresDatabases
+from tests.support.probes import postgres_answers
 from tests.support.server_process import ServerDied, ServerProcess
 from tests.support.source_tree import ROOT
-from tests.support.substrate_choice import NoSubstrate, Substrate
+from tests.support.substrate import StoppablePostgres
+from tests.support.substrate_choice import NoSubstrate
 from tests.support.waiting import eventually, wait_until
 
 
@@ -34,34 +38,87 @@ async def _execute(dsn: str, *statements: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-@pytest.fixture
-def local_postgres(substrate: Substrate) -> Iterator[LocalPostgres]:
-    if substrate is not Substrate.LOCAL:
-        pytest.skip("crashes need the server's own process")
-    with LocalPostgres() as server:
-        yield server
-
-
-async def test_local_postgres_crash_keeps_what_was_committed(
-    local_postgres: LocalPostgres,
+@pytest.mark.parametrize("way", ["stop", "crash"])
+async def test_own_postgres_keeps_address_and_data(
+    own_postgres: StoppablePostgres, way: str
 ) -> None:
-    await _execute(
-        local_postgres.admin_dsn,
-        "create table kept (id int)",
-        "insert into kept values (7)",
-    )
-    local_postgres.crash()
-    local_postgres.start()
-    rows = await _execute(local_postgres.admin_dsn, "select id from kept")
+    dsn = own_postgres.admin_dsn
+    await _execute(dsn, "create table kept (id int)", "insert into kept values (7)")
+    getattr(own_postgres, way)()
+    assert not postgres_answers(dsn)
+    own_postgres.start()
+    rows = await _execute(dsn, "select id from kept")
     assert [row["id"] for row in rows] == [7]
 
 
-def test_local_postgres_dispose_leaves_nothing(local_postgres: LocalPostgres) -> None:
-    pid = local_postgres.pid
-    local_postgres.dispose()
-    assert not local_postgres.folder.exists()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+def test_own_postgres_is_gone_after_dispose(own_postgres: StoppablePostgres) -> None:
+    own_postgres.dispose()
+    assert not postgres_answers(own_postgres.admin_dsn)
+    own_postgres.dispose()
+
+
+# What a session does: servers of the substrate, and a node on one of them.
+A_RUN = """
+import sys
+from pathlib import Path
+from tests.support.databases import bootstrap
+from tests.support.server_process import ServerProcess
+from tests.support.substrate import running_postgres, running_redis
+from tests.support.substrate_choice import choose
+
+substrate = choose()
+with running_postgres(substrate) as postgres, running_redis(substrate) as redis:
+    bootstrap(postgres.admin_dsn)
+    configuration = {"DW_DATABASE_URL": postgres.admin_dsn, "DW_AUTH_DRIVER": "none"}
+    with ServerProcess(configuration, log_path=Path(sys.argv[1])) as node:
+        print(postgres.admin_dsn, redis, node.base_url, flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def temp_folder() -> Iterator[Path]:
+    """For a run's temp folders; unlike ``tmp_path`` open to other system users."""
+    with TemporaryDirectory(prefix="dwserver-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "ended"])
+def test_servers_end_with_the_run_that_started_them(
+    temp_folder: Path, tmp_path: Path, is_killed: bool
+) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-c", A_RUN, tmp_path / "node.log"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temp_folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with run:
+        assert run.stdout is not None
+        dsn, *urls = run.stdout.readline().split()
+        addresses = [(url.hostname, url.port) for url in map(urlsplit, (dsn, *urls))]
+        assert all(map(_accepts, addresses))
+        if is_killed:
+            run.kill()
+        run.communicate()
+    wait_until(
+        lambda: not any(map(_accepts, addresses)) and not list(temp_folder.iterdir()),
+        deadline_seconds=30.0,
+        what="the end of PostgreSQL, Redis and the node",
+    )
+
+
+def _accepts(address: tuple[str | None, int | None]) -> bool:
+    """Whether somebody listens there."""
+    try:
+        with socket.create_connection(address, timeout=5.0):
+            return True
+    except ConnectionRefusedError:
+        return False
 
 
 async def test_postgres_is_durable_and_recent(postgres_admin_dsn: str) -> None:

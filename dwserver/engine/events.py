@@ -248,20 +248,3 @@ def timer_fired(timer: Timer, *, fired_at: int) -> dict[str, object]:
 
 def timer_cancelled(timer: Timer, *, cancelled_at: int) -> dict[str, object]:
     return {**timer_fields(timer), "cancelled_at": micro(cancelled_at)}
-
-
-def activity_cancelled(
-    activity: Activity, *, attempt_id: str | None, cancelled_at: int
-) -> dict[str, object]:
-    """``attempt_id``: the attempt that was running, if there was one."""
-    return {
-        "activity_execution_id": activity.id,
-        "activity_attempt_id": attempt_id,
-        "activity_class": activity.activity_type,
-        "activity_type": activity.activity_type,
-        "sequence": activity.step,
-        "attempt_number": activity.attempt_count,
-        "cancelled_at": micro(cancelled_at),
-        **(activity.parallel or {}),
-        "activity": activity_snapshot(activity, attempt_id=attempt_id),
-    }

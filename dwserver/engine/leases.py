@@ -225,20 +225,22 @@ def expire(draft: Draft, task: Task) -> bool:
     return requeue(draft, task)
 
 
-def close_attempt(draft: Draft, task: Task, status: AttemptStatus) -> None:
-    """Archive the current attempt of an activity task."""
+def close_attempt(
+    draft: Draft, task: Task, status: AttemptStatus
+) -> ClosedAttempt | None:
+    """Archive the current attempt of an activity task, if one is running."""
     if task.attempt_id is None or task.activity_id is None:
-        return
-    draft.close_attempt(
-        ClosedAttempt(
-            id=task.attempt_id,
-            activity_id=task.activity_id,
-            task_id=task.id,
-            run_id=task.run_id,
-            number=task.attempt,
-            status=status,
-            lease_owner=task.lease_owner or "",
-            started_at=task.leased_at or draft.context.now,
-            closed_at=draft.context.now,
-        )
+        return None
+    attempt = ClosedAttempt(
+        id=task.attempt_id,
+        activity_id=task.activity_id,
+        task_id=task.id,
+        run_id=task.run_id,
+        number=task.attempt,
+        status=status,
+        lease_owner=task.lease_owner or "",
+        started_at=task.leased_at or draft.context.now,
+        closed_at=draft.context.now,
     )
+    draft.close_attempt(attempt)
+    return attempt

@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from multidict import istr
 
+from dwserver.runtime.logging import id_for_log
 from dwserver.runtime.metrics import Metrics
 
 REQUEST_ID_HEADER: Final = istr("X-Request-Id")
@@ -26,7 +27,11 @@ _is_debugging = logging.getLogger(__name__).isEnabledFor
 
 class Observer:
     """Names requests, counts them, and writes one line about each: at debug level,
-    as a warning when the server is at fault."""
+    as a warning when the server is at fault.
+
+    ``label`` is the route's, or that of requests without a route; ``params`` are the
+    values in the path, of which lines carry the ids.
+    """
 
     def __init__(self, metrics: Metrics, next_id: Callable[[], str]) -> None:
         self._count = metrics.http_requests.inc
@@ -44,25 +49,51 @@ class Observer:
         self._bound_id.set(request_id)
         return request_id
 
-    def finish(self, label: str, status: int, seconds: float) -> None:
-        """``label`` is the route's, or that of requests without a route."""
+    def finish(
+        self, label: str, status: int, seconds: float, *, params: Mapping[str, str]
+    ) -> None:
+        """The request has been answered."""
         status_class = _STATUS_CLASSES[status // 100]
         self._count(label, status_class)
         self._observe_seconds(label, status_class, value=seconds)
-        if status >= 500:
-            _log.warning("http_request", route=label, status=status, seconds=seconds)
-        elif _is_debugging(logging.DEBUG):
-            _log.debug("http_request", route=label, status=status, seconds=seconds)
+        is_fault = status >= 500
+        if not is_fault and not _is_debugging(logging.DEBUG):
+            return
+        fields = {"status": status, "seconds": seconds, **_ids_in(params)}
+        if is_fault:
+            _log.warning("http_request", route=label, **fields)
+        else:
+            _log.debug("http_request", route=label, **fields)
 
-    def failed(self, label: str, error: Exception) -> None:
+    def failed(
+        self, label: str, error: Exception, *, params: Mapping[str, str]
+    ) -> None:
         """An exception that no handler meant to raise."""
-        _log.error("http_request_failed", route=label, exc_info=error)
+        _log.error(
+            "http_request_failed", route=label, exc_info=error, **_ids_in(params)
+        )
 
-    def backend_failed(self, label: str, error: Exception) -> None:
+    def backend_failed(
+        self, label: str, error: Exception, *, params: Mapping[str, str]
+    ) -> None:
         """The store could not do what the handler asked."""
         _log.warning(
-            "backend_failed", route=label, error=type(error).__name__, detail=str(error)
+            "backend_failed",
+            route=label,
+            error=type(error).__name__,
+            detail=str(error),
+            **_ids_in(params),
         )
+
+
+def _ids_in(params: Mapping[str, str]) -> dict[str, str]:
+    """``workflow_id``, ``run_id``, ``task_id`` and the like; the route table names
+    them, clients do not."""
+    return {
+        name: id_for_log(value)
+        for name, value in params.items()
+        if name.endswith("_id")
+    }
 
 
 def _context_variable(key: str) -> ContextVar[Any]:

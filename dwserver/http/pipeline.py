@@ -95,7 +95,9 @@ class Pipeline:
         )
         response = await self._respond(exchange)
         seconds = time.perf_counter() - started_at
-        self._observer.finish(exchange.label, response.status, seconds)
+        self._observer.finish(
+            exchange.label, response.status, seconds, params=exchange.params
+        )
         return response
 
     async def _respond(self, exchange: Exchange) -> web.Response:
@@ -243,14 +245,15 @@ class Pipeline:
     def _explained(self, exchange: Exchange, error: Exception) -> Refusal:
         """What the client is told about an exception; the log gets the exception."""
         plane, request_id = exchange.plane, exchange.request_id
+        label, params = exchange.label, exchange.params
         if isinstance(error, self._failures.contended):
-            self._observer.backend_failed(exchange.label, error)
+            self._observer.backend_failed(label, error, params=params)
             driver = self._node.backend_driver
             return errors.backend_contended(plane, request_id, driver=driver)
         if isinstance(error, self._failures.unavailable):
-            self._observer.backend_failed(exchange.label, error)
+            self._observer.backend_failed(label, error, params=params)
             return errors.backend_unavailable(plane, request_id)
-        self._observer.failed(exchange.label, error)
+        self._observer.failed(label, error, params=params)
         return errors.unexpected(plane, request_id)
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import structlog
 
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import expire
+from dwserver.engine.model import Task
+from dwserver.runtime.logging import id_for_log
 from dwserver.runtime.service import FailurePolicy, Loop, TaskHost
 from dwserver.services.runs import RunContended, RunNotFound, Runs
 from dwserver.store.api import ExpiredLease, Store
 
 BATCH = 200
 LOOK_EVERY_SECONDS = 1.0
+# Lines of one pass; a worker that dies with more leases shows in these well enough.
+LISTED = 20
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class ExpiredLeases:
@@ -34,23 +42,46 @@ class ExpiredLeases:
     async def requeue_expired(self) -> float | None:
         """One batch; 0 when there is probably more."""
         expired = await self._store.expired_leases(now=self._now(), limit=BATCH)
-        requeued = await asyncio.gather(*map(self._requeue, expired))
-        return 0.0 if len(expired) == BATCH and any(requeued) else None
+        answers = await asyncio.gather(
+            *map(self._requeue, expired), return_exceptions=True
+        )
+        requeued = [answer for answer in answers if isinstance(answer, Task)]
+        _list_expired(requeued)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return 0.0 if len(expired) == BATCH and requeued else None
 
-    async def _requeue(self, lease: ExpiredLease) -> bool:
-        def take_away(draft: Draft) -> bool:
+    async def _requeue(self, lease: ExpiredLease) -> Task | None:
+        """The task as it was leased; None when it is left alone."""
+
+        def take_away(draft: Draft) -> Task | None:
             task = draft.tasks.get(lease.task_id)
-            return task is not None and expire(draft, task)
+            return task if task is not None and expire(draft, task) else None
 
         # The hot state may not know of a renewal by another process.
         self._runs.hot.drop(lease.run_id)
         try:
-            is_requeued = await self._runs.decide(lease.run_id, take_away)
+            task = await self._runs.decide(lease.run_id, take_away)
         except (RunNotFound, RunContended):
-            return False
-        if is_requeued:
-            self._observe(lease.kind)
-        return is_requeued
+            return None
+        if task is not None:
+            self._observe(task.kind)
+        return task
+
+
+def _list_expired(tasks: Sequence[Task]) -> None:
+    """A line for each of the first, and one that counts the others."""
+    for task in tasks[:LISTED]:
+        _log.info(
+            "lease_expired",
+            run_id=task.run_id,
+            task_id=task.id,
+            kind=task.kind,
+            lease_owner=id_for_log(task.lease_owner or ""),
+        )
+    if len(tasks) > LISTED:
+        _log.info("more_leases_expired", count=len(tasks) - LISTED)
 
 
 def lease_loop(leases: ExpiredLeases, host: TaskHost) -> Loop:

@@ -36,6 +36,8 @@ _CREDENTIAL_SUFFIXES = tuple(
     f"_{word}" for word in ("authorization", "password", "secret", "signature", "token")
 )
 
+MAX_ID_LENGTH = 255
+
 _LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -108,6 +110,14 @@ def redact(
         for key, value in event_dict.items()
         if not is_redacted(key)
     }
+
+
+def id_for_log(text: str) -> str:
+    """An id as a client sent it, fit for a line: printable ASCII, not too long."""
+    shown = text[:MAX_ID_LENGTH]
+    if shown.isascii() and shown.isprintable():
+        return shown
+    return ascii(shown)[1:-1][:MAX_ID_LENGTH]
 
 
 def is_redacted(key: str) -> bool:

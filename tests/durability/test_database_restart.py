@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,24 +12,15 @@ from tests.durability.client_log import ClientLog
 from tests.durability.conftest import SHORT_LEASES
 from tests.durability.load import running_load
 from tests.support.databases import bootstrap
-from tests.support.local_servers import LocalPostgres
 from tests.support.postgres_databases import PostgresDatabases
 from tests.support.processes import TEST_TOKEN, StartServer
 from tests.support.server_process import ServerProcess
 from tests.support.stored_state import read_state
-from tests.support.substrate_choice import Substrate
+from tests.support.substrate import StoppablePostgres
 from tests.support.waiting import eventually
 
 END_SECONDS = 60.0
 UNAVAILABLE = 503
-
-
-@pytest.fixture
-def own_postgres(substrate: Substrate) -> Iterator[LocalPostgres]:
-    if substrate is not Substrate.LOCAL:
-        pytest.skip("stopping a database needs a server of one's own")
-    with LocalPostgres() as server:
-        yield server
 
 
 async def ready_becomes(server: ServerProcess, status: int) -> None:
@@ -44,7 +34,7 @@ async def ready_becomes(server: ServerProcess, status: int) -> None:
 @pytest.mark.timeout(240)
 async def test_database_stop_and_crash_under_load(
     start_server: StartServer,
-    own_postgres: LocalPostgres,
+    own_postgres: StoppablePostgres,
     client_log: ClientLog,
     choice: random.Random,
 ) -> None:

@@ -28,6 +28,8 @@ from tests.support.waiting import eventually
 COMPLETE = "POST /api/worker/workflow-tasks/{task_id}/complete"
 COMPLETE_PATH = "/api/worker/workflow-tasks/t-1/complete"
 SCHEDULES = "GET /api/schedules"
+SCHEDULES_PATH = "/api/schedules"
+SIGNAL = "POST /api/workflows/{workflow_id}/signal/{signal_name}"
 HISTORY = "GET /api/workflows/{workflow_id}/runs/{run_id}/history"
 HISTORY_PATH = "/api/workflows/w%201/runs/r-1/history"
 CONTROL_HEADER = "X-Durable-Workflow-Control-Plane-Version"
@@ -235,6 +237,55 @@ async def test_answer_that_is_no_json_is_a_failure() -> None:
 
 
 # request ids, logs, metrics
+@pytest.mark.parametrize(
+    ("label", "path", "ids"),
+    [
+        (COMPLETE, COMPLETE_PATH, {"task_id": "t-1"}),
+        (HISTORY, HISTORY_PATH, {"workflow_id": "w 1", "run_id": "r-1"}),
+        (SIGNAL, "/api/workflows/w-1/signal/card-4711", {"workflow_id": "w-1"}),
+        (SCHEDULES, SCHEDULES_PATH, {}),
+    ],
+)
+async def test_log_has_the_ids_of_the_path_and_nothing_else_of_it(
+    label: str, path: str, ids: dict[str, str]
+) -> None:
+    for error, events in (
+        (KeyError("x"), ["http_request_failed", "http_request"]),
+        (DatabaseDown("x"), ["backend_failed", "http_request"]),
+        (Contended("x"), ["backend_failed", "http_request"]),
+    ):
+        with structlog.testing.capture_logs() as logs:
+            await ask(label, failing(error), path=path)
+        assert [log["event"] for log in logs] == events
+        for log in logs:
+            found = {name: v for name, v in log.items() if name.endswith("_id")}
+            assert found == ids
+            assert "4711" not in repr(log)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (b"x" * 300, "x" * 255),
+        (b"a%0Ab", r"a\nb"),
+        (b"%C3%BC", r"\xfc"),
+        (b"%01" * 300, (r"\x01" * 64)[:255]),
+    ],
+    ids=["long", "newline", "not-ascii", "long-when-escaped"],
+)
+async def test_log_shows_an_id_cut_and_escaped(sent: bytes, shown: str) -> None:
+    pipeline = Node().pipeline(with_handler(COMPLETE, failing(KeyError("x"))))
+    head = b"".join(f"{name}: {v}\r\n".encode() for name, v in WORKER.items())
+    target = b"/api/worker/workflow-tasks/" + sent + b"/complete"
+    async with serving(pipeline) as client:
+        with structlog.testing.capture_logs() as logs:
+            await client.send_raw(
+                b"POST " + target + b" HTTP/1.1\r\nHost: x\r\n"
+                b"Connection: close\r\n" + head + b"\r\n"
+            )
+    assert [log["task_id"] for log in logs] == [shown, shown]
+
+
 @pytest.mark.parametrize(
     ("sent", "is_kept"),
     [("req-1/a:b", True), ("x" * 128, True), ("x" * 129, False), ("a b", False)],

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import structlog
 
 from dwserver.engine.words import TaskKind, TaskStatus
 from dwserver.loops import leases as lease_module
@@ -161,6 +162,71 @@ async def test_what_is_taken_away_is_counted(server: SmallServer) -> None:
         and "_created" not in line
     ]
     assert float(line.split()[-1]) == 1.0
+
+
+@pytest.mark.parametrize("kind", TaskKind)
+async def test_what_is_taken_away_is_logged(
+    server: SmallServer, kind: TaskKind
+) -> None:
+    delivery = await leased(server, kind)
+    server.clock.advance(seconds=LEASES[kind])
+    with structlog.testing.capture_logs() as logs:
+        await server.core.leases.requeue_expired()
+        await server.core.leases.requeue_expired()
+    assert logs == [
+        {
+            "event": "lease_expired",
+            "log_level": "info",
+            "run_id": delivery.leased.run.id,
+            "task_id": delivery.leased.task.id,
+            "kind": kind,
+            "lease_owner": "worker-1",
+        }
+    ]
+
+
+async def test_what_is_left_alone_is_not_logged(server: SmallServer) -> None:
+    await leased(server, TaskKind.WORKFLOW)
+    server.clock.advance(seconds=60)
+    server.faults.refuse_next_commits(10)
+    with structlog.testing.capture_logs() as logs:
+        await server.core.leases.requeue_expired()
+    assert logs == []
+
+
+async def test_a_mass_expiry_is_logged_as_a_few_and_a_count(
+    server: SmallServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_module, "LISTED", 2)
+    for number in range(5):
+        await server.start(f"order-{number}")
+        await server.leased()
+    server.clock.advance(seconds=60)
+    with structlog.testing.capture_logs() as logs:
+        await server.core.leases.requeue_expired()
+    assert [log["event"] for log in logs] == [
+        "lease_expired",
+        "lease_expired",
+        "more_leases_expired",
+    ]
+    assert logs[-1]["count"] == 3
+
+
+async def test_what_is_taken_away_beside_a_failure_is_logged(
+    server: SmallServer,
+) -> None:
+    for number in range(2):
+        await server.start(f"order-{number}")
+        await server.leased()
+    server.clock.advance(seconds=60)
+
+    server.faults.fail_next("commit", StoreUnavailable("gone"))
+    with (
+        structlog.testing.capture_logs() as logs,
+        pytest.raises(StoreUnavailable),
+    ):
+        await server.core.leases.requeue_expired()
+    assert [log["event"] for log in logs] == ["lease_expired"]
 
 
 async def test_the_loop_survives_a_database_that_is_away(server: SmallServer) -> None:

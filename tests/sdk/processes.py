@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from tests.sdk.environments import SdkEnvironment
+from tests.support import lifeline
 from tests.support.environment import clean_environment
 from tests.support.source_tree import ROOT
 
@@ -46,6 +47,7 @@ class SdkPrograms:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        lifeline.tie(process.pid, signals=(signal.SIGKILL,))
         return SdkWorker(process, log_path)
 
     def run_client(self, scenario: str, queue: str, workflow_id: str) -> dict[str, Any]:

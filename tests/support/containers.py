@@ -11,13 +11,27 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from tests.support import probes
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
+if TYPE_CHECKING:
+    from docker.errors import APIError
+    from docker.models.containers import Container
+    from testcontainers.core.container import DockerContainer
+
 POSTGRES_IMAGE = "postgres:16-alpine"
+POSTGRES_PORT = 5432
 REDIS_IMAGE = "redis:7-alpine"
+START_ATTEMPTS = 3
 START_SECONDS = 60.0
+STOP_SECONDS = 20
+
+# What engines say about a port of the host that somebody listens on.
+TAKEN = ("port is already allocated", "address already in use")
 
 
 def engine_answers() -> bool:
@@ -33,29 +47,99 @@ def engine_answers() -> bool:
     return answer.returncode == 0
 
 
-@contextmanager
-def postgres_container() -> Iterator[str]:
-    """Superuser DSN of a fresh PostgreSQL container."""
-    from testcontainers.core.container import DockerContainer
+class PostgresContainer:
+    """A PostgreSQL container; a context manager.
 
-    password = secrets.token_hex(16)
-    container = (
-        DockerContainer(POSTGRES_IMAGE)
-        .with_env("POSTGRES_PASSWORD", password)
-        .with_command("postgres -c max_connections=200")
-        .with_exposed_ports(5432)
-    )
-    with container:
-        address = (
-            f"{container.get_container_host_ip()}:{container.get_exposed_port(5432)}"
-        )
-        dsn = f"postgresql://postgres:{password}@{address}/postgres"
+    ``start`` after ``stop`` or ``crash`` runs it again on the same data. The port is
+    bound by number, because the engine would choose another one at every start.
+    """
+
+    def __init__(self) -> None:
+        self._password = secrets.token_hex(16)
+        self._container: DockerContainer | None = None
+        self._address = ""
+
+    def __enter__(self) -> Self:
+        try:
+            self._create()
+        except BaseException:
+            self.dispose()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.dispose()
+
+    @property
+    def admin_dsn(self) -> str:
+        """Superuser on the maintenance database."""
+        return f"postgresql://postgres:{self._password}@{self._address}/postgres"
+
+    def start(self) -> None:
+        """Run it again and wait until it answers."""
+        self._wrapped().start()
+        self._wait_for_answer()
+
+    def stop(self) -> None:
+        """Orderly shutdown by the signal that the image names (SIGINT, "fast");
+        nothing when it does not run."""
+        self._wrapped().stop(timeout=STOP_SECONDS)
+
+    def crash(self) -> None:
+        """End it at once, without a chance to write anything more."""
+        self._wrapped().kill()
+        self._wrapped().wait(timeout=STOP_SECONDS)
+
+    def dispose(self) -> None:
+        """Stop it and delete it with its data."""
+        container, self._container = self._container, None
+        if container is not None:
+            container.stop()
+
+    def _create(self) -> None:
+        from docker.errors import APIError
+        from testcontainers.core.container import DockerContainer
+
+        for attempt in range(START_ATTEMPTS):
+            container = (
+                DockerContainer(POSTGRES_IMAGE)
+                .with_env("POSTGRES_PASSWORD", self._password)
+                .with_command("postgres -c max_connections=200")
+                .with_bind_ports(POSTGRES_PORT, free_port())
+            )
+            self._container = container
+            try:
+                container.start()
+                break
+            except APIError as error:
+                self.dispose()
+                if attempt == START_ATTEMPTS - 1 or not _port_was_taken(error):
+                    raise
+        host = container.get_container_host_ip()
+        self._address = f"{host}:{container.get_exposed_port(POSTGRES_PORT)}"
+        self._wait_for_answer()
+
+    def _wrapped(self) -> Container:
+        """The container as the engine's own client knows it."""
+        assert self._container is not None, "the container was never started"
+        return self._container.get_wrapped_container()
+
+    def _wait_for_answer(self) -> None:
         wait_until(
-            lambda: probes.postgres_answers(dsn),
+            lambda: probes.postgres_answers(self.admin_dsn),
             deadline_seconds=START_SECONDS,
             what=f"start of {POSTGRES_IMAGE}",
         )
-        yield dsn
+
+
+def _port_was_taken(error: APIError) -> bool:
+    text = str(error).lower()
+    return any(words in text for words in TAKEN)
 
 
 @contextmanager

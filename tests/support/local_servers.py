@@ -2,7 +2,8 @@
 
 No pytest here: benchmarks start their databases with this module as well. Durability
 is what tests are about, so ``fsync`` stays on unless a caller's setting says otherwise.
-PostgreSQL refuses to run as root; then both run as an ordinary system user.
+PostgreSQL refuses to run as root; then both run as an ordinary system user. They do not
+outlive the process that started them, even if it is killed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support import probes
+from tests.support import lifeline, probes
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.waiting import wait_until
 
@@ -187,7 +188,7 @@ class LocalServer(ABC):
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self.log_path.open("ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 cwd=self.folder,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
@@ -199,6 +200,9 @@ class LocalServer(ABC):
                 group=self._user.pw_gid if self._user else None,
                 extra_groups=[] if self._user else None,
             )
+        signals = (self.stop_signal, self.crash_signal, signal.SIGKILL)
+        lifeline.tie(process.pid, signals=signals, folder=self.folder)
+        return process
 
     def _run(self, command: list[str]) -> None:
         process = self._spawn(command)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support import lifeline
 from tests.support.environment import clean_environment
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.source_tree import ROOT
@@ -94,6 +95,7 @@ class ServerProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        lifeline.tie(self._process.pid, signals=(signal.SIGKILL,))
 
     def wait_ready(self, deadline_seconds: float = READY_SECONDS) -> None:
         """Wait for 200 of ``/api/ready``; ServerDied when the process ends instead."""

@@ -1,14 +1,61 @@
-"""Fixtures: one PostgreSQL and one Redis for the session, started when first asked."""
+"""Fixtures: PostgreSQL and Redis, of the session or of one test, on any substrate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 import pytest
 
 from tests.support import containers, substrate_choice
 from tests.support.local_servers import LocalPostgres, LocalRedis
 from tests.support.substrate_choice import NoSubstrate, Substrate
+
+
+class StoppablePostgres(Protocol):
+    """A running server whose data and address outlive its stops."""
+
+    @property
+    def admin_dsn(self) -> str:
+        """Superuser on the maintenance database."""
+        ...
+
+    def stop(self) -> None:
+        """Orderly shutdown."""
+        ...
+
+    def crash(self) -> None:
+        """End it at once; what was committed is still there after ``start``."""
+        ...
+
+    def start(self) -> None:
+        """Run it again and wait until it answers."""
+        ...
+
+    def dispose(self) -> None:
+        """Stop it and delete its data; nothing when that has been done."""
+        ...
+
+
+def running_postgres(
+    substrate: Substrate,
+) -> AbstractContextManager[StoppablePostgres]:
+    """A fresh PostgreSQL, gone at the end."""
+    if substrate is Substrate.CONTAINERS:
+        return containers.PostgresContainer()
+    return LocalPostgres()
+
+
+@contextmanager
+def running_redis(substrate: Substrate) -> Iterator[str]:
+    """URL of a fresh Redis, gone at the end."""
+    if substrate is Substrate.CONTAINERS:
+        with containers.redis_container() as url:
+            yield url
+    else:
+        with LocalRedis() as server:
+            yield server.url
 
 
 @pytest.fixture(scope="session")
@@ -23,20 +70,19 @@ def substrate() -> Substrate:
 @pytest.fixture(scope="session")
 def postgres_admin_dsn(substrate: Substrate) -> Iterator[str]:
     """Superuser DSN of the session's PostgreSQL."""
-    if substrate is Substrate.CONTAINERS:
-        with containers.postgres_container() as dsn:
-            yield dsn
-    else:
-        with LocalPostgres() as server:
-            yield server.admin_dsn
+    with running_postgres(substrate) as server:
+        yield server.admin_dsn
+
+
+@pytest.fixture
+def own_postgres(substrate: Substrate) -> Iterator[StoppablePostgres]:
+    """A PostgreSQL for one test, which it may stop and crash."""
+    with running_postgres(substrate) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def redis_url(substrate: Substrate) -> Iterator[str]:
     """URL of the session's Redis, shared by tests: use keys of your own."""
-    if substrate is Substrate.CONTAINERS:
-        with containers.redis_container() as url:
-            yield url
-    else:
-        with LocalRedis() as server:
-            yield server.url
+    with running_redis(substrate) as url:
+        yield url

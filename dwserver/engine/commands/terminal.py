@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dwserver.engine import events
 from dwserver.engine.background import Background
-from dwserver.engine.closing import cancel_open_steps, close_run
+from dwserver.engine.closing import cancel_what_is_open, close_run
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
 from dwserver.engine.model import (
@@ -124,7 +124,7 @@ def continue_as_new(
     context, run = draft.context, draft.run
     successor = _successor(draft, command)
     link_id = context.next_id()
-    cancel_open_steps(draft)
+    cancel_what_is_open(draft)
     draft.append(
         EventType.WORKFLOW_CONTINUED_AS_NEW,
         {
