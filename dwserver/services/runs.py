@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -28,6 +28,7 @@ from dwserver.store.api import Store
 
 Reply = TypeVar("Reply")
 Decision = Callable[[Draft], Reply]
+Prepare = Callable[[RunState], Awaitable[None]]
 
 # Decisions of one lane that share a commit; bounds the size of a transition.
 MAX_DECISIONS = 64
@@ -59,11 +60,19 @@ class CommitObserver(Protocol):
     def conflicted(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked(Generic[Reply]):
+    """A decision, and what it must have read before it can be taken."""
+
+    decision: Decision[Reply]
+    prepare: Prepare | None = None
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting(Generic[Reply]):
     """A decision whose turn comes when the lane is free."""
 
-    decision: Decision[Reply]
+    asked: _Asked[Reply]
     answer: asyncio.Future[Reply] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -104,19 +113,30 @@ class Runs:
     def context(self) -> Context:
         return Context(self._now(), self._next_id, orjson.dumps, self._policy)
 
-    async def decide(self, run_id: str, decision: Decision[Reply]) -> Reply:
+    async def decide(
+        self,
+        run_id: str,
+        decision: Decision[Reply],
+        *,
+        prepare: Prepare | None = None,
+    ) -> Reply:
         """Run ``decision`` on the run's draft and commit what it recorded.
+
+        ``prepare`` runs before every attempt with the state that the decision will
+        see, to read what that state does not hold. What it reads of the run is guarded
+        by the run's version. It must not decide about runs.
 
         Raises :class:`RunNotFound`, :class:`RunContended`, ``StoreError``.
         """
+        asked = _Asked(decision, prepare)
         lane = self._lanes.get(run_id)
         if lane is not None:
-            waiting = _Waiting(decision)
+            waiting = _Waiting(asked)
             lane.append(waiting)
             return await waiting.answer
         lane = self._lanes[run_id] = deque()
         try:
-            (reply,) = await self._decide_together(run_id, (decision,))
+            (reply,) = await self._decide_together(run_id, (asked,))
         finally:
             if lane:
                 self._spawn("run-lane", self._drain(run_id, lane))
@@ -150,7 +170,7 @@ class Runs:
     async def _answer(self, run_id: str, batch: list[_Waiting[Any]]) -> None:
         try:
             replies = await self._decide_together(
-                run_id, [waiting.decision for waiting in batch]
+                run_id, [waiting.asked for waiting in batch]
             )
         except Exception as error:
             _fail(batch, error)
@@ -164,7 +184,7 @@ class Runs:
                 waiting.answer.set_result(reply)
 
     async def _decide_together(
-        self, run_id: str, decisions: Sequence[Decision[Any]]
+        self, run_id: str, asked: Sequence[_Asked[Any]]
     ) -> list[Any]:
         """The replies, in order, once everything they recorded is committed."""
         hot = self.hot.get(run_id)
@@ -174,7 +194,8 @@ class Runs:
             if state is None:
                 state = await self._load(run_id)
                 is_fresh = True
-            draft, replies = self._decide_all(state, decisions)
+            failed = await _prepare_all(state, asked)
+            draft, replies = self._decide_all(state, asked, failed)
             if not is_fresh and any(isinstance(r, Rejection) for r in replies):
                 self.hot.drop(run_id)
                 state = None
@@ -193,21 +214,23 @@ class Runs:
         return state
 
     def _decide_all(
-        self, state: RunState, decisions: Sequence[Decision[Any]]
+        self,
+        state: RunState,
+        asked: Sequence[_Asked[Any]],
+        failed: dict[int, _Failed],
     ) -> tuple[Draft, list[Any]]:
-        """One draft of all decisions. One that fails is left out of it, and the
-        others are decided anew without it."""
-        failed: dict[int, _Failed] = {}
+        """One draft of all decisions but the ``failed`` ones. One that fails is left
+        out of it as well, and the others are decided anew without it."""
         while True:
             draft = Draft(state, self.context())
             replies: list[Any] = []
-            for position, decision in enumerate(decisions):
+            for position, each in enumerate(asked):
                 if position in failed:
                     replies.append(failed[position])
                     continue
                 touched = draft.touched
                 try:
-                    reply = decision(draft)
+                    reply = each.decision(draft)
                 except Exception as error:
                     failed[position] = _Failed(error)
                     break
@@ -276,6 +299,29 @@ class Runs:
                 self._hand_off.became_ready(task)
         for observer in self._observers:
             observer.committed(change)
+
+
+async def _prepare_all(
+    state: RunState, asked: Sequence[_Asked[Any]]
+) -> dict[int, _Failed]:
+    """Run the preparations at the same time; the failures by position."""
+    prepared = [
+        (position, each.prepare(state))
+        for position, each in enumerate(asked)
+        if each.prepare is not None
+    ]
+    if not prepared:
+        return {}
+    outcomes = await asyncio.gather(
+        *(awaitable for _, awaitable in prepared), return_exceptions=True
+    )
+    failed = {}
+    for (position, _), outcome in zip(prepared, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            failed[position] = _Failed(outcome)
+        elif outcome is not None:
+            raise outcome
+    return failed
 
 
 def _transition(drafts: Sequence[Draft], changes: tuple[RunChange, ...]) -> Transition:

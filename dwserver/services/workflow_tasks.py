@@ -23,14 +23,15 @@ from dwserver.engine.lifecycle.task_failure import (
     TaskFailure,
     fail_workflow_task,
 )
-from dwserver.engine.model import Run, Task
+from dwserver.engine.model import Run, RunState, Task
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.records import replace
 from dwserver.engine.words import TaskKind
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.protocol.sdk_releases import replays_failed_activities
 from dwserver.services.deliveries import Deliveries, HistoryRequest
 from dwserver.services.renewals import Renewals
-from dwserver.services.runs import RunNotFound, Runs
+from dwserver.services.runs import Runs
 from dwserver.services.tasks import Tasks
 from dwserver.services.workers import Workers
 from dwserver.store.api import LeaseRenewal, Store
@@ -91,11 +92,24 @@ class WorkflowTasks:
             owner=ref.owner,
             attempt=ref.attempt,
             commands=commands,
-            background=await self._background(ref, task, commands),
             sees_failures=await self._sees_failures(ref, commands),
         )
-        return await self._decide(
-            task, lambda draft: complete_workflow_task(draft, completion)
+        if not any(isinstance(command, WITH_BACKGROUND) for command in commands):
+            return await self._decide(
+                task, lambda draft: complete_workflow_task(draft, completion)
+            )
+        background = NO_BACKGROUND
+
+        async def prepare(state: RunState) -> None:
+            nonlocal background
+            background = await self._background(state.run)
+
+        return await self._runs.decide(
+            task.run_id,
+            lambda draft: complete_workflow_task(
+                draft, replace(completion, background=background)
+            ),
+            prepare=prepare,
         )
 
     async def _sees_failures(
@@ -180,15 +194,8 @@ class WorkflowTasks:
     async def _decide(self, task: Task, decision: Callable[[Draft], Reply]) -> Reply:
         return await self._runs.decide(task.run_id, decision)
 
-    async def _background(
-        self, ref: TaskRef, task: Task, commands: Sequence[WorkflowCommand]
-    ) -> Background:
-        """What the commands need besides the hot state; most need nothing."""
-        if not any(isinstance(command, WITH_BACKGROUND) for command in commands):
-            return NO_BACKGROUND
-        inputs = await self._store.run_inputs([task.run_id])
-        view = await self._store.find_run_view(ref.namespace, task.run_id)
-        if view is None:
-            raise RunNotFound(task.run_id)
-        instance = await self._store.find_instance(ref.namespace, view.run.workflow_id)
-        return Background(input=inputs[task.run_id], instance=instance)
+    async def _background(self, run: Run) -> Background:
+        """What some commands need besides the hot state."""
+        inputs = await self._store.run_inputs([run.id])
+        instance = await self._store.find_instance(run.namespace, run.workflow_id)
+        return Background(input=inputs[run.id], instance=instance)
