@@ -12,6 +12,7 @@ from dwserver.http.control_plane import (
     history,
     namespaces,
     workers,
+    workflow_close,
     workflow_list,
     workflow_reads,
     workflow_start,
@@ -25,6 +26,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_list.ROUTES,
     *workflow_start.ROUTES,
     *workflow_reads.ROUTES,
+    *workflow_close.ROUTES,
     *history.ROUTES,
     *workers.ROUTES,
 )

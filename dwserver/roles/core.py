@@ -22,6 +22,7 @@ from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
+from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.renewals import Renewals
 from dwserver.services.runs import CommitObserver, Runs
@@ -163,6 +164,7 @@ def _services(
             waiters=waiters,
             recheck_seconds=plane.poll_interval_ms / 1000,
         ),
+        commands=OperatorCommands(store, runs=runs),
         limits=_request_limits(settings),
         now=clock.now,
         next_id=ids.next,

@@ -9,6 +9,7 @@ from dwserver.protocol.payloads.framing import Framing
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.namespaces import Namespaces
+from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
@@ -50,6 +51,7 @@ class Services:
     workflow_tasks: WorkflowTasks
     activity_tasks: ActivityTasks
     workflows: Workflows
+    commands: OperatorCommands
     limits: RequestLimits
     now: Callable[[], int]
     next_id: Callable[[], str]

@@ -31,17 +31,17 @@ def _first_open(rows: Iterable[_R]) -> _R | None:
 
 def _activity(state: RunState) -> Waiting | None:
     found = _first_open(state.activities.values())
-    return found and ("activity", f"Waiting for activity {found.activity_type}")
+    return ("activity", f"Waiting for activity {found.activity_type}") if found else None
 
 
 def _update(state: RunState) -> Waiting | None:
     found = _first_open(state.updates.values())
-    return found and ("update", f"Waiting for update {found.name}")
+    return ("update", f"Waiting for update {found.name}") if found else None
 
 
 def _signal(state: RunState) -> Waiting | None:
     found = _first_open(state.signals.values())
-    return found and ("signal", f"Waiting to apply signal {found.name}")
+    return ("signal", f"Waiting to apply signal {found.name}") if found else None
 
 
 def _timer(state: RunState) -> Waiting | None:
@@ -60,7 +60,9 @@ def _wait_for(wait_for: WaitFor) -> Callable[[RunState], Waiting | None]:
         if _workflow_task(state) is None:
             return None
         over = next((w for w in waits if w.status is WaitStatus.TIMED_OUT), None)
-        return over and (wait_for.value, f"Waiting to apply {_label(over)} timeout")
+        if over is None:
+            return None
+        return (wait_for.value, f"Waiting to apply {_label(over)} timeout")
 
     return look
 
@@ -82,7 +84,9 @@ def _workflow_task(state: RunState) -> Waiting | None:
 
 def _child(state: RunState) -> Waiting | None:
     found = _first_open(state.children.values())
-    return found and ("child", f"Waiting for child workflow {found.workflow_type}")
+    if found is None:
+        return None
+    return "child", f"Waiting for child workflow {found.workflow_type}"
 
 
 _LOOKS: Final[tuple[Callable[[RunState], Waiting | None], ...]] = (

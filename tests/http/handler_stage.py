@@ -110,6 +110,7 @@ class Stage:
             "workflow_tasks",
             "activity_tasks",
             "workflows",
+            "commands",
         )
         return Services(
             **{name: cast(Any, _Service(name, self)) for name in names},
