@@ -80,6 +80,7 @@ def full_run() -> Run:
         continued_from_run_id="run-before",
         parent_run_id="run-above",
         parent_step=3,
+        inherits_children=True,
     )
 
 
@@ -238,6 +239,7 @@ async def test_changed_run_is_read_back_whole(store: Store) -> None:
         "continued_from_run_id",
         "parent_run_id",
         "parent_step",
+        "inherits_children",
         "version",
     }
     moved = {f.name: getattr(full, f.name) for f in fields(Run) if f.name not in fixed}

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from dwserver.engine.model import (
+    Child,
     Command,
     Payload,
     RunInput,
@@ -20,6 +21,7 @@ from dwserver.engine.model import (
 )
 from dwserver.engine.transition import NewActivity, RunChange, Transition
 from dwserver.engine.words import RunStatus
+from dwserver.store.columns import plain
 
 Row = tuple[Any, ...]
 
@@ -40,8 +42,18 @@ PARTS = (
     "insert_attempts",
     "insert_timers",
     "update_timers",
+    "insert_children",
+    "update_children",
+    "insert_waits",
+    "update_waits",
+    "insert_signals",
+    "update_signals",
+    "insert_updates",
+    "update_updates",
     "insert_commands",
+    "update_commands",
     "insert_failures",
+    "insert_outbox",
 )
 
 _BUCKETS = {status: status.bucket.value for status in RunStatus}
@@ -54,38 +66,7 @@ _instance = attrgetter(
     "run_count",
     "created_at",
 )
-_run = attrgetter(
-    "id",
-    "namespace",
-    "workflow_id",
-    "workflow_type",
-    "run_number",
-    "status",
-    "task_queue",
-    "payload_codec",
-    "started_at",
-    "last_progress_at",
-    "version",
-    "last_sequence",
-    "last_step",
-    "history_bytes",
-    "command_sequence",
-    "closed_reason",
-    "closed_at",
-    "compatibility",
-    "priority",
-    "execution_timeout_seconds",
-    "run_timeout_seconds",
-    "execution_deadline_at",
-    "run_deadline_at",
-    "task_failures",
-    "batch_first",
-    "batch_size",
-    "batch_resolved_sequence",
-    "continued_from_run_id",
-    "parent_run_id",
-    "parent_step",
-)
+_run = attrgetter(*plain("run"), "deadline_at")
 _run_change = attrgetter(
     "id",
     "status",
@@ -108,6 +89,7 @@ _run_change = attrgetter(
     "batch_first",
     "batch_size",
     "batch_resolved_sequence",
+    "deadline_at",
 )
 _event = attrgetter(
     "sequence",
@@ -120,29 +102,7 @@ _event = attrgetter(
     "command_id",
 )
 _released = attrgetter("held", "sequence", "recorded_at")
-_task = attrgetter(
-    "id",
-    "run_id",
-    "namespace",
-    "kind",
-    "status",
-    "queue",
-    "type_name",
-    "available_at",
-    "created_at",
-    "compatibility",
-    "priority",
-    "attempt",
-    "repair_count",
-    "lease_owner",
-    "leased_at",
-    "lease_expires_at",
-    "snapshot_sequence",
-    "activity_id",
-    "attempt_id",
-    "last_error",
-    "closed_at",
-)
+_task = attrgetter(*plain("task"))
 _task_change = attrgetter(
     "id",
     "status",
@@ -160,27 +120,7 @@ _task_change = attrgetter(
     "last_error",
     "closed_at",
 )
-_activity = attrgetter(
-    "id",
-    "run_id",
-    "step",
-    "batch",
-    "activity_type",
-    "status",
-    "queue",
-    "payload_codec",
-    "digest",
-    "created_at",
-    "attempt_count",
-    "schedule_deadline_at",
-    "close_deadline_at",
-    "schedule_to_close_deadline_at",
-    "heartbeat_deadline_at",
-    "last_heartbeat_at",
-    "started_at",
-    "closed_at",
-    "is_held",
-)
+_activity = attrgetter(*plain("activity"))
 _activity_change = attrgetter(
     "id",
     "status",
@@ -193,6 +133,7 @@ _activity_change = attrgetter(
     "started_at",
     "closed_at",
     "is_held",
+    "deadline_at",
 )
 _attempt = attrgetter(
     "id",
@@ -205,37 +146,42 @@ _attempt = attrgetter(
     "started_at",
     "closed_at",
 )
-_timer = attrgetter(
-    "id",
-    "run_id",
-    "step",
-    "batch",
-    "status",
-    "delay_seconds",
-    "fire_at",
-    "task_id",
-    "created_at",
-    "kind",
-    "closed_at",
-    "is_held",
-)
+_timer = attrgetter(*plain("timer"))
 _timer_change = attrgetter(
     "run_id", "step", "status", "fire_at", "closed_at", "is_held"
 )
-_command = attrgetter(
-    "id",
-    "namespace",
-    "workflow_id",
+_child = attrgetter(*plain("child"))
+_child_change = attrgetter(
+    "run_id",
+    "step",
+    "status",
+    "child_run_id",
+    "child_run_number",
+    "attempt_count",
+    "closed_at",
+    "is_held",
+)
+_wait = attrgetter(*plain("wait"))
+_wait_change = attrgetter("run_id", "step", "status", "closed_at", "is_held")
+_signal = attrgetter(*plain("signal"))
+_signal_change = attrgetter(
+    "run_id", "sequence", "wait_id", "status", "event_sequence", "step", "applied_at"
+)
+_update = attrgetter(*plain("update"))
+_update_change = attrgetter(
     "run_id",
     "sequence",
-    "command_type",
     "status",
-    "outcome",
-    "created_at",
-    "target_name",
-    "rejection_reason",
-    "request_id",
+    "event_sequence",
+    "step",
+    "failure_id",
+    "failure_message",
+    "applied_at",
+    "closed_at",
 )
+_command = attrgetter(*plain("command"))
+_applied_command = attrgetter("sequence", "outcome", "applied_at")
+_outbox_entry = attrgetter(*plain("outbox"))
 _failure = attrgetter(
     "id",
     "run_id",
@@ -353,6 +299,8 @@ class Rows:
             self._add_history(n, change)
             self._add_tasks(n, change)
             self._add_steps(n, change)
+            self._add_waiting(n, change)
+            self._add_messages(n, change)
         if transition.new_instances:
             rows = self._part("insert_instances")
             rows.extend((n, *_instance(i)) for i in transition.new_instances)
@@ -404,6 +352,12 @@ class Rows:
         if change.failures:
             rows = self._part("insert_failures")
             rows.extend((n, *_failure(failure)) for failure in change.failures)
+        if change.outbox:
+            rows = self._part("insert_outbox")
+            rows.extend(
+                (n, *_outbox_entry(entry), _encode_map(entry.payload))
+                for entry in change.outbox
+            )
 
     def _add_tasks(self, n: int, change: RunChange) -> None:
         if change.new_tasks:
@@ -434,6 +388,48 @@ class Rows:
             rows = self._part("update_timers")
             rows.extend((n, *_timer_change(timer)) for timer in change.timers)
 
+    def _add_waiting(self, n: int, change: RunChange) -> None:
+        if change.new_children:
+            rows = self._part("insert_children")
+            rows.extend(_child_row(n, child) for child in change.new_children)
+        if change.children:
+            rows = self._part("update_children")
+            rows.extend((n, *_child_change(child)) for child in change.children)
+        if change.new_waits:
+            rows = self._part("insert_waits")
+            rows.extend(
+                (n, *_wait(w), encode_optional(w.parallel)) for w in change.new_waits
+            )
+        if change.waits:
+            rows = self._part("update_waits")
+            rows.extend((n, *_wait_change(wait)) for wait in change.waits)
+
+    def _add_messages(self, n: int, change: RunChange) -> None:
+        if change.new_signals:
+            rows = self._part("insert_signals")
+            rows.extend((n, *_signal(signal)) for signal in change.new_signals)
+        if change.signals:
+            rows = self._part("update_signals")
+            rows.extend((n, *_signal_change(signal)) for signal in change.signals)
+        if change.new_updates:
+            rows = self._part("insert_updates")
+            rows.extend(
+                (n, *_update(u), *_encode_payload(u.result)) for u in change.new_updates
+            )
+        if change.updates:
+            rows = self._part("update_updates")
+            rows.extend(
+                (n, *_update_change(u), *_encode_payload(u.result))
+                for u in change.updates
+            )
+        if change.applied_commands:
+            run_id = change.run.id
+            rows = self._part("update_commands")
+            rows.extend(
+                (n, run_id, *_applied_command(applied))
+                for applied in change.applied_commands
+            )
+
 
 def _run_payloads(given: RunInput, output: Payload | None) -> Row:
     arguments_codec, arguments, *rest = _encode_input(given)
@@ -447,7 +443,17 @@ def _activity_row(n: int, new: NewActivity) -> Row:
         *_activity(activity),
         encode_optional(activity.retry_policy),
         encode_optional(activity.parallel),
+        activity.deadline_at,
         *_encode_payload(new.arguments),
+    )
+
+
+def _child_row(n: int, child: Child) -> Row:
+    return (
+        n,
+        *_child(child),
+        encode_optional(child.retry_policy),
+        encode_optional(child.parallel),
     )
 
 
