@@ -15,7 +15,10 @@ from dwserver.http.control_plane import (
     workflow_close,
     workflow_list,
     workflow_reads,
+    workflow_signal_with_start,
+    workflow_signals,
     workflow_start,
+    workflow_updates,
 )
 from dwserver.http.discovery.handlers import Discovery
 from dwserver.http.route import Route
@@ -27,6 +30,9 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_start.ROUTES,
     *workflow_reads.ROUTES,
     *workflow_close.ROUTES,
+    *workflow_signals.ROUTES,
+    *workflow_signal_with_start.ROUTES,
+    *workflow_updates.ROUTES,
     *history.ROUTES,
     *workers.ROUTES,
 )

@@ -119,6 +119,7 @@ class CheckedArguments:
 def check_arguments(
     kind: MessageKind,
     name: str,
+    *,
     arguments: list[JsonValue] | JsonObject,
     parameters: Parameters | None,
 ) -> CheckedArguments:
@@ -131,7 +132,7 @@ def check_arguments(
         return CheckedArguments(arguments, {})
     if isinstance(arguments, dict):
         return _check_named(arguments, parameters)
-    return _check_positional(kind, name, arguments, parameters)
+    return _check_positional(f"{kind} [{name}]", arguments, parameters)
 
 
 def _check_named(arguments: JsonObject, parameters: Parameters) -> CheckedArguments:
@@ -159,14 +160,12 @@ def _check_named(arguments: JsonObject, parameters: Parameters) -> CheckedArgume
 
 
 def _check_positional(
-    kind: MessageKind, name: str, arguments: list[JsonValue], parameters: Parameters
+    command: str, arguments: list[JsonValue], parameters: Parameters
 ) -> CheckedArguments:
     errors: Errors = {}
     is_open = bool(parameters) and parameters[-1].is_variadic
     if len(arguments) > len(parameters) and not is_open:
-        errors["arguments"] = [
-            f"Too many arguments were provided for {kind} [{name}]."
-        ]
+        errors["arguments"] = [f"Too many arguments were provided for {command}."]
     for index, parameter in enumerate(parameters):
         given: Sequence[JsonValue] = arguments[index : index + 1]
         if parameter.is_variadic:
@@ -185,9 +184,7 @@ def _missing(parameter: Parameter) -> str:
 def _check_value(parameter: Parameter, value: JsonValue, errors: Errors) -> None:
     if value is None:
         if not parameter.allows_null:
-            errors[parameter.name] = [
-                f"The {parameter.name} argument cannot be null."
-            ]
+            errors[parameter.name] = [f"The {parameter.name} argument cannot be null."]
     elif parameter.type_name and not _is_of_type(parameter.type_name, value):
         errors[parameter.name] = [
             f"The {parameter.name} argument must be of type {parameter.type_name}."

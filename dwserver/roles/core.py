@@ -18,6 +18,7 @@ from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.catalog import RequestLimits, Services
+from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
@@ -26,7 +27,9 @@ from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.renewals import Renewals
 from dwserver.services.runs import CommitObserver, Runs
+from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.tasks import Tasks
+from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
@@ -37,8 +40,23 @@ MICROS = 1_000_000
 NAMESPACE_TTL_SECONDS = 30
 # Longer than a poll is held: the polls themselves refresh a registration.
 REGISTRATION_TTL_SECONDS = 120
+# How long the declarations of a worker that registered elsewhere may go unnoticed.
+CONTRACT_TTL_SECONDS = 2
 # Published in worker acknowledgements; workers send a heartbeat this often.
 HEARTBEAT_INTERVAL_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiters:
+    """Requests that wait for what a commit brings."""
+
+    history: HistoryWaiters
+    updates: UpdateWaiters
+
+    def release_all(self) -> None:
+        """End every wait (shutdown)."""
+        self.history.release_all()
+        self.updates.release_all()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +64,7 @@ class Core:
     store: Store
     matcher: Matcher
     services: Services
-    waiters: HistoryWaiters
+    waiters: Waiters
     timers: DueTimers
     leases: ExpiredLeases
 
@@ -71,8 +89,16 @@ def build_core(
         spawn=supervisor.spawn,
         observer=MatchingMetrics(metrics),
     )
-    waiters = HistoryWaiters()
-    observers: list[CommitObserver] = [waiters, CommitMetrics(metrics)]
+    recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
+    waiters = Waiters(
+        history=HistoryWaiters(),
+        updates=UpdateWaiters(store, hot, recheck_seconds=recheck_seconds),
+    )
+    observers: list[CommitObserver] = [
+        waiters.history,
+        waiters.updates,
+        CommitMetrics(metrics),
+    ]
     runs = Runs(
         store,
         hot=hot,
@@ -118,7 +144,7 @@ def _services(
     runs: Runs,
     *,
     matcher: Matcher,
-    waiters: HistoryWaiters,
+    waiters: Waiters,
     clock: Clock,
     supervisor: Supervisor,
     ids: IdSource,
@@ -132,6 +158,13 @@ def _services(
         now=clock.now,
         cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
         stale_after=plane.stale_after_seconds * MICROS,
+    )
+    contracts = CommandContracts(
+        store,
+        workers=workers,
+        hot=runs.hot,
+        now=clock.now,
+        cache_ttl=CONTRACT_TTL_SECONDS * MICROS,
     )
     return Services(
         namespaces=Namespaces(
@@ -161,10 +194,16 @@ def _services(
         workflows=Workflows(
             store,
             runs=runs,
-            waiters=waiters,
+            waiters=waiters.history,
             recheck_seconds=plane.poll_interval_ms / 1000,
         ),
-        commands=OperatorCommands(store, runs=runs),
+        commands=OperatorCommands(
+            store,
+            runs=runs,
+            contracts=contracts,
+            waiters=waiters.updates,
+        ),
+        signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         limits=_request_limits(settings),
         now=clock.now,
         next_id=ids.next,
@@ -201,6 +240,8 @@ def _request_limits(settings: Settings) -> RequestLimits:
         search_attributes=published.max_search_attributes,
         search_attribute_key_length=published.max_search_attribute_key_length,
         search_attribute_value_bytes=published.max_search_attribute_value_bytes,
+        operation_name_bytes=published.max_operation_name_length,
+        update_wait_seconds=settings.engine.update_wait_timeout_seconds,
         retention_days=settings.history.retention_days,
         default_task_queue="default",
         worker_heartbeat_interval_seconds=HEARTBEAT_INTERVAL_SECONDS,

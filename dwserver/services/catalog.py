@@ -11,6 +11,7 @@ from dwserver.services.deliveries import Deliveries
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
+from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
@@ -32,6 +33,8 @@ class RequestLimits:
     search_attributes: int
     search_attribute_key_length: int
     search_attribute_value_bytes: int
+    operation_name_bytes: int
+    update_wait_seconds: int
     retention_days: int
     default_task_queue: str
     worker_heartbeat_interval_seconds: int
@@ -52,6 +55,7 @@ class Services:
     activity_tasks: ActivityTasks
     workflows: Workflows
     commands: OperatorCommands
+    signal_with_start: SignalWithStart
     limits: RequestLimits
     now: Callable[[], int]
     next_id: Callable[[], str]

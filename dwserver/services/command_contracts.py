@@ -111,9 +111,7 @@ def _declared_by(workers: list[WorkerRegistration]) -> dict[str, Contract]:
     declared: dict[str, Contract] = {}
     for worker in workers:
         blocks = worker.details.get("workflow_command_contracts")
-        for workflow_type, block in (
-            blocks.items() if isinstance(blocks, dict) else ()
-        ):
+        for workflow_type, block in blocks.items() if isinstance(blocks, dict) else ():
             read = read_contract(block)
             known = declared.get(workflow_type, NOTHING_DECLARED)
             if read:

@@ -78,9 +78,7 @@ class _Attempt(Generic[Reply]):
         self._was_open = not run.status.is_terminal
         if action.request_id is not None:
             self._first = await self._find_first(run, action.request_id)
-            if self._first is not None:
-                return
-        if not self._was_open:
+        if self._first is None and not self._was_open:
             instance = await self._store.find_instance(run.namespace, run.workflow_id)
             if instance is not None and instance.current_run_id != run.id:
                 self._successor = instance.current_run_id
@@ -131,7 +129,7 @@ class _Attempt(Generic[Reply]):
 
 
 async def decide_command(
-    store: Store, runs: Runs, target: Target, action: Action[Reply]
+    store: Store, runs: Runs, *, target: Target, action: Action[Reply]
 ) -> Reply | Rejection:
     """The answer of ``action`` on the run that ``target`` means now.
 

@@ -7,8 +7,8 @@ Source: ``spec/control-plane-api.md`` §5.6–5.12, ``spec/engine.md`` §9.5–9
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 from dwserver.engine.draft import Draft
 from dwserver.engine.lifecycle.close import CloseRequest, close_on_request
@@ -16,8 +16,17 @@ from dwserver.engine.lifecycle.operator import reject
 from dwserver.engine.model import Command, Run
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import CommandRejection, CommandType
-from dwserver.services.command_targets import Target, decide_command
+from dwserver.services.command_contracts import CommandContracts
+from dwserver.services.command_targets import Action, Target, decide_command
+from dwserver.services.messages import (
+    Commanded,
+    Message,
+    SignalAction,
+    UpdateAction,
+    Updated,
+)
 from dwserver.services.runs import RunNotFound, Runs
+from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.store.api import Store
 
 INSTANCE_NOT_FOUND: Final = Rejection("instance_not_found", "Workflow not found.")
@@ -27,21 +36,24 @@ HISTORICAL_RUN: Final = Rejection(
     "one. Leave out the run id, or name the current run.",
 )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commanded:
-    """A recorded command, accepted or rejected, and its run."""
-
-    command: Command
-    run: Run
+Reply = TypeVar("Reply")
 
 
 class OperatorCommands:
     """See the module text."""
 
-    def __init__(self, store: Store, *, runs: Runs) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        runs: Runs,
+        contracts: CommandContracts,
+        waiters: UpdateWaiters,
+    ) -> None:
         self._store = store
         self._runs = runs
+        self._contracts = contracts
+        self._waiters = waiters
 
     async def find_target(
         self, namespace: str, workflow_id: str, run_id: str | None
@@ -59,9 +71,35 @@ class OperatorCommands:
         self, target: Target, request: CloseRequest
     ) -> Commanded | Rejection:
         """Cancel or terminate the run at once."""
+        return await self._decide(target, _Close(request))
+
+    async def signal(self, target: Target, message: Message) -> Commanded | Rejection:
+        return await self._decide(target, SignalAction(message, self._contracts))
+
+    async def update(self, target: Target, message: Message) -> Updated | Rejection:
+        """Accepted and open, or rejected; closed only when it was sent before."""
+        updated = await self._decide(target, UpdateAction(message, self._contracts))
+        if isinstance(updated, Rejection) or updated.update is not None:
+            return updated
+        command = updated.command
+        found = await self._store.find_update(command.run_id, command.id)
+        return replace(updated, update=found)
+
+    async def until_closed(
+        self, updated: Updated, *, seconds: float, is_connected: Callable[[], bool]
+    ) -> Updated:
+        """The same with the update closed, or as it is when time is up."""
+        if updated.update is None:
+            return updated
+        update = await self._waiters.closed(
+            updated.update, seconds=seconds, is_connected=is_connected
+        )
+        return replace(updated, update=update, is_wait_over=update.is_open)
+
+    async def _decide(self, target: Target, action: Action[Reply]) -> Reply | Rejection:
         try:
             return await decide_command(
-                self._store, self._runs, target, _Close(request)
+                self._store, self._runs, target=target, action=action
             )
         except RunNotFound:
             return INSTANCE_NOT_FOUND
@@ -69,6 +107,8 @@ class OperatorCommands:
 
 @dataclass(frozen=True, slots=True)
 class _Close:
+    """Cancel or terminate; see ``command_targets.Action``."""
+
     request: CloseRequest
 
     @property

@@ -31,7 +31,9 @@ def _first_open(rows: Iterable[_R]) -> _R | None:
 
 def _activity(state: RunState) -> Waiting | None:
     found = _first_open(state.activities.values())
-    return ("activity", f"Waiting for activity {found.activity_type}") if found else None
+    return (
+        ("activity", f"Waiting for activity {found.activity_type}") if found else None
+    )
 
 
 def _update(state: RunState) -> Waiting | None:

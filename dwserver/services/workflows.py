@@ -66,7 +66,7 @@ class Workflows:
             if instance is None:
                 continue
             if instance.workflow_type != start.workflow_type:
-                return _type_conflict(instance, start)
+                return type_conflict(instance, start)
             started = await self._runs.decide(
                 instance.current_run_id, lambda draft: start_again(draft, start)
             )
@@ -136,7 +136,8 @@ class Workflows:
                     return
 
 
-def _type_conflict(instance: Instance, start: Start) -> Rejection:
+def type_conflict(instance: Instance, start: Start) -> Rejection:
+    """A workflow id belongs to one workflow type."""
     text = (
         f"Workflow instance [{instance.workflow_id}] is reserved for durable type "
         f"[{instance.workflow_type}] and cannot be reused for "

@@ -37,6 +37,8 @@ LIMITS = RequestLimits(
     search_attributes=100,
     search_attribute_key_length=128,
     search_attribute_value_bytes=2048,
+    operation_name_bytes=256,
+    update_wait_seconds=10,
     retention_days=30,
     default_task_queue="default",
     worker_heartbeat_interval_seconds=60,
@@ -111,6 +113,7 @@ class Stage:
             "activity_tasks",
             "workflows",
             "commands",
+            "signal_with_start",
         )
         return Services(
             **{name: cast(Any, _Service(name, self)) for name in names},

@@ -8,35 +8,35 @@ from typing import Final
 from dwserver.engine.model import Payload
 from dwserver.http.errors import invalid_fields
 from dwserver.http.request_fields import checked
-from dwserver.protocol.control_plane import REMOVED_UPDATE_FIELDS, WAIT_FOR_STAGES
+from dwserver.protocol.control_plane import REMOVED_UPDATE_FIELDS, WaitStage
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.payloads.envelopes import BlobCheck, parse_input
 from dwserver.protocol.validation import ARRAY, INTEGER, TEXT, Field, collect
 
-MAX_REQUEST_ID_LENGTH: Final = 255
+MAXREQUEST_ID_LENGTH: Final = 255
 MAX_REASON_LENGTH: Final = 1000
 
-_REQUEST_ID: Final = Field("request_id", max_length=MAX_REQUEST_ID_LENGTH)
+REQUEST_ID: Final = Field("request_id", max_length=MAXREQUEST_ID_LENGTH)
 _INPUT: Final = Field("input", ARRAY)
 
-SIGNAL_FIELDS: Final = (_INPUT, _REQUEST_ID)
+SIGNAL_FIELDS: Final = (_INPUT, REQUEST_ID)
 UPDATE_FIELDS: Final = (
     _INPUT,
-    _REQUEST_ID,
-    Field("wait_for", default="accepted", choices=frozenset(WAIT_FOR_STAGES)),
+    REQUEST_ID,
+    Field("wait_for", default=WaitStage.ACCEPTED.value, choices=frozenset(WaitStage)),
     Field("wait_timeout_seconds", INTEGER, minimum=1, maximum=MAX_DURATION_SECONDS),
 )
 CLOSE_FIELDS: Final = (
     Field("reason", TEXT, max_length=MAX_REASON_LENGTH),
-    _REQUEST_ID,
+    REQUEST_ID,
 )
 
 _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def checked_name(kind: str, name: str, *, longest: int) -> str:
-    """The name of a signal, query or update in the path; raises the refusal 422.
+def check_name(kind: str, name: str, *, longest: int) -> None:
+    """Raise the refusal 422 for a bad name of a signal, query or update in the path.
     ``longest`` in bytes."""
     text = None
     if not name.strip():
@@ -47,7 +47,6 @@ def checked_name(kind: str, name: str, *, longest: int) -> str:
         text = f"The {kind} name must not contain control characters."
     if text is not None:
         raise invalid_fields({f"{kind}_name": [text]})
-    return name
 
 
 def checked_update(body: JsonValue) -> JsonObject:

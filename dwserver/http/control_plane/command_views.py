@@ -8,10 +8,11 @@ from typing import Final
 
 import orjson
 
-from dwserver.engine.model import Command, Run
+from dwserver.engine.model import Command
 from dwserver.engine.words import CommandRejection, CommandType
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.reasons import Plane, Reason, status_of
+from dwserver.services.messages import Commanded
 
 _ACCEPTED: Final[Mapping[CommandType, int]] = MappingProxyType(
     {CommandType.SIGNAL: 202, CommandType.CANCEL: 200, CommandType.TERMINATE: 200}
@@ -32,16 +33,19 @@ _REJECTED_BECAUSE: Final[Mapping[CommandRejection, str]] = MappingProxyType(
 
 def command_status(command: Command) -> int:
     """HTTP status of a recorded signal, cancel or terminate."""
-    if command.rejection_reason is not None:
-        return status_of(Reason(command.rejection_reason), Plane.CONTROL)
-    return _ACCEPTED[command.command_type]
+    return rejected_status(command) or _ACCEPTED[command.command_type]
 
 
-def command_body(
-    command: Command, run: Run, validation_errors: Mapping[str, JsonValue] | None = None
-) -> JsonObject:
+def rejected_status(command: Command) -> int | None:
+    if command.rejection_reason is None:
+        return None
+    return status_of(Reason(command.rejection_reason), Plane.CONTROL)
+
+
+def command_body(done: Commanded) -> JsonObject:
     """Members that every recorded command has. ``reason`` of an accepted one is the
     caller's own; a rejected one says in ``message`` why."""
+    command = done.command
     rejected = command.rejection_reason
     body: JsonObject = {
         "outcome": command.outcome or None,
@@ -52,12 +56,12 @@ def command_body(
         "command_id": command.id,
         "command_sequence": command.sequence,
         "target_scope": "instance",
-        "workflow_type": run.workflow_type,
+        "workflow_type": done.run.workflow_type,
         "command_status": command.status,
         "command_source": "control_plane",
         "reason": rejected or _given_reason(command),
         "rejection_reason": rejected,
-        "validation_errors": dict(validation_errors or {}),
+        "validation_errors": dict(done.validation_errors),
     }
     if rejected is not None:
         body["message"] = _REJECTED_BECAUSE[CommandRejection(rejected)]

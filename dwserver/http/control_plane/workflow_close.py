@@ -34,7 +34,7 @@ async def _close(services: Services, call: Call, command_type: CommandType) -> R
         context=call.context(command_type, values, workflow_id=workflow_id),
     )
     done = recorded(call, await services.commands.close(target, request))
-    return Reply(command_status(done.command), command_body(done.command, done.run))
+    return Reply(command_status(done.command), command_body(done))
 
 
 ROUTES = (

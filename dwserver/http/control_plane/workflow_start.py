@@ -38,8 +38,7 @@ async def start_workflow(services: Services, call: Call) -> Reply:
         raise refuse(
             Reason(started.reason), Plane.CONTROL, started.message, **started.fields
         )
-    business_key = await _business_key(services, start, started)
-    body = _body(start, started, business_key)
+    body = await started_body(services, start, started)
     return Reply(STATUS_OF_OUTCOME[started.outcome], body)
 
 
@@ -95,8 +94,12 @@ async def _business_key(
     return detail.view.input.business_key if detail else None
 
 
-def _body(start: Start, started: Started, business_key: str | None) -> JsonObject:
+async def started_body(
+    services: Services, start: Start, started: Started
+) -> JsonObject:
+    """Members of the answer to a start, a refused one too."""
     reason = started.rejection_reason
+    business_key = await _business_key(services, start, started)
     return {
         "workflow_id": start.workflow_id,
         "run_id": started.run.id,
