@@ -9,6 +9,7 @@ stays leased.
 from __future__ import annotations
 
 from dwserver.engine import closing_events, events
+from dwserver.engine.arrivals import release_messages
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import close_attempt
 from dwserver.engine.model import (
@@ -37,7 +38,8 @@ from dwserver.engine.words import (
 
 def close_run(draft: Draft, status: RunStatus, reason: ClosedReason) -> None:
     """Close the run; its ready tasks, pending timers and waits go with it without
-    events. Accepted updates fail, each with an event."""
+    events. Accepted updates fail, each with an event; a run that is continued leaves
+    them to its successor (``engine/carry_over.py``)."""
     now = draft.context.now
     draft.set_run(status=status, closed_reason=reason, closed_at=now, wakes=())
     for task in draft.open_tasks():
@@ -53,6 +55,8 @@ def close_run(draft: Draft, status: RunStatus, reason: ClosedReason) -> None:
     for wait in list(draft.waits.values()):
         if wait.is_open:
             draft.waits.put(replace(wait, status=WaitStatus.CLOSED, closed_at=now))
+    if reason is ClosedReason.CONTINUED:
+        return
     for update in list(draft.updates.values()):
         if update.is_open:
             _fail_update(draft, update, reason)
@@ -61,8 +65,10 @@ def close_run(draft: Draft, status: RunStatus, reason: ClosedReason) -> None:
 def cancel_what_is_open(draft: Draft, *, command: Command | None = None) -> None:
     """Cancel the open steps with their events, activities first, and every open task.
 
-    ``command``: the operator command behind it, if there is one.
+    Messages that were held back for the leased task come to their place in history
+    before. ``command``: the operator command behind it, if there is one.
     """
+    release_messages(draft)
     now = draft.context.now
     tasks = {task.activity_id: task for task in draft.open_tasks()}
     for activity in list(draft.activities.values()):
@@ -76,7 +82,9 @@ def cancel_what_is_open(draft: Draft, *, command: Command | None = None) -> None
             draft.timers.put(cancelled)
             draft.append(
                 EventType.TIMER_CANCELLED,
-                events.timer_cancelled(cancelled, cancelled_at=now),
+                events.timer_cancelled(
+                    cancelled, draft.waits.get(timer.step), cancelled_at=now
+                ),
                 command_id=command.id if command else None,
             )
     for task in draft.open_tasks():

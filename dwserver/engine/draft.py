@@ -7,7 +7,7 @@ which rejects has not touched the draft (``touched`` counts, callers check).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dwserver.engine.context import Context
@@ -236,6 +236,14 @@ class Draft:
         if task.lease_expires_at is not None and task.id not in self.tasks.new:
             self._lease_guards.append(LeaseGuard(task.id, task.lease_expires_at))
 
+    # messages -------------------------------------------------------------------
+    def open_messages(self) -> list[Signal | Update]:
+        """Signals not applied and updates not closed, in order of arrival."""
+        messages: list[Signal | Update] = [*self.signals.values()]
+        messages += self.updates.values()
+        found = [message for message in messages if message.is_open]
+        return sorted(found, key=lambda message: message.sequence)
+
     # what is only ever added ----------------------------------------------------
     def schedule(self, activity: Activity, arguments: Payload | None) -> None:
         """Add an activity with its arguments."""
@@ -254,6 +262,15 @@ class Draft:
     def record_command(self, command: Command) -> None:
         self._commands.append(command)
         self._writes += 1
+
+    def payload_of(
+        self, sequence: int, known: Mapping[int, Payload | None]
+    ) -> Payload | None:
+        """The payload of the command of this sequence: recorded here, or ``known``."""
+        for command in self._commands:
+            if command.sequence == sequence:
+                return command.payload
+        return known[sequence]
 
     def apply_command(self, applied: AppliedCommand) -> None:
         self._applied_commands.append(applied)

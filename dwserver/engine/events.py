@@ -19,10 +19,11 @@ from dwserver.engine.model import (
     RunInput,
     Task,
     Timer,
+    Wait,
 )
 from dwserver.engine.payloads import WIRE_CODEC, embed
 from dwserver.engine.wire_time import iso_or_none, micro, micro_or_none
-from dwserver.engine.words import TimerKind
+from dwserver.engine.words import TimerKind, WaitFor
 
 
 def present(fields: Mapping[str, object]) -> dict[str, object]:
@@ -229,22 +230,38 @@ def activity_retry_scheduled(
     return present(fields)
 
 
-def timer_fields(timer: Timer) -> dict[str, object]:
-    return present(
-        {
-            "timer_id": timer.id,
-            "sequence": timer.step,
-            "delay_seconds": timer.delay_seconds,
-            "fire_at": micro(timer.fire_at),
-            "timer_kind": None if timer.kind is TimerKind.PLAIN else timer.kind,
-            **(timer.parallel or {}),
-        }
-    )
+def timer_fields(timer: Timer, wait: Wait | None = None) -> dict[str, object]:
+    """``TimerScheduled``; ``wait``: the one that the timer is the time-out of."""
+    fields: dict[str, object] = {
+        "timer_id": timer.id,
+        "sequence": timer.step,
+        "delay_seconds": timer.delay_seconds,
+        "fire_at": micro(timer.fire_at),
+        "timer_kind": None if timer.kind is TimerKind.PLAIN else timer.kind,
+        **(timer.parallel or {}),
+    }
+    if wait is not None:
+        fields |= _of_timed_wait(wait)
+    return present(fields)
 
 
-def timer_fired(timer: Timer, *, fired_at: int) -> dict[str, object]:
-    return {**timer_fields(timer), "fired_at": micro(fired_at)}
+def _of_timed_wait(wait: Wait) -> dict[str, object]:
+    if wait.wait_for is WaitFor.SIGNAL:
+        return {"signal_wait_id": wait.id, "signal_name": wait.name}
+    return {
+        "condition_wait_id": wait.id,
+        "condition_key": wait.condition_key,
+        "condition_definition_fingerprint": wait.fingerprint,
+    }
 
 
-def timer_cancelled(timer: Timer, *, cancelled_at: int) -> dict[str, object]:
-    return {**timer_fields(timer), "cancelled_at": micro(cancelled_at)}
+def timer_fired(
+    timer: Timer, wait: Wait | None = None, *, fired_at: int
+) -> dict[str, object]:
+    return {**timer_fields(timer, wait), "fired_at": micro(fired_at)}
+
+
+def timer_cancelled(
+    timer: Timer, wait: Wait | None = None, *, cancelled_at: int
+) -> dict[str, object]:
+    return {**timer_fields(timer, wait), "cancelled_at": micro(cancelled_at)}

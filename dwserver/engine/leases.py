@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwserver.engine import events
+from dwserver.engine.arrivals import release
 from dwserver.engine.context import Context
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Activity, ClosedAttempt, RetryPolicy, Run, Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import replace
-from dwserver.engine.wakes import forget_covered
+from dwserver.engine.wakes import delivered_anew
 from dwserver.engine.wire_time import MICROS, micro_or_none
 from dwserver.engine.words import (
     ActivityStatus,
@@ -198,14 +199,14 @@ def requeue(draft: Draft, task: Task) -> bool:
     if draft.run.status.is_terminal:
         draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
         return True
-    if task.kind is TaskKind.ACTIVITY:
+    is_of_workflow = task.kind is TaskKind.WORKFLOW
+    if not is_of_workflow:
         close_attempt(draft, task, AttemptStatus.EXPIRED)
-    else:
-        forget_covered(draft)
     draft.tasks.put(
         replace(
             task,
             status=TaskStatus.READY,
+            resume=delivered_anew(draft, task) if is_of_workflow else task.resume,
             available_at=now,
             lease_owner=None,
             leased_at=None,
@@ -214,6 +215,8 @@ def requeue(draft: Draft, task: Task) -> bool:
             repair_count=task.repair_count + 1,
         )
     )
+    if is_of_workflow:
+        release(draft)
     return True
 
 

@@ -216,16 +216,21 @@ def engine_policy(settings: Settings) -> Policy:
         limits=Limits(
             pending_activities=limits.pending_activities,
             pending_timers=limits.pending_timers,
+            pending_signals=limits.pending_signals,
+            pending_updates=limits.pending_updates,
             command_batch_size=limits.command_batch_size,
             history_transaction_size=limits.history_transaction_size,
             history_events=limits.history_events,
             payload_bytes=limits.payload_size_bytes,
+            search_attributes=limits.search_attribute_count,
+            search_attribute_bytes=limits.search_attribute_size_bytes,
         ),
         workflow_task_lease=plane.workflow_task_lease_seconds * MICROS,
         activity_task_lease=plane.activity_task_lease_seconds * MICROS,
         redispatch_after=settings.repair.redispatch_after_seconds * MICROS,
         failure_backoff_max=settings.repair.failure_backoff_max_seconds * MICROS,
         recognises_resent_commands=settings.engine.replay_command_dedup,
+        holds_messages=settings.engine.buffer_messages_while_leased,
     )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -62,6 +63,25 @@ def apply(draft: Draft, marker: Marker, *, cause: Task, background: Background) 
         case _:
             assert_never(marker)
     draft.append(event_type, fields, task_id=cause.id)
+
+
+def search_attribute_sizes(
+    draft: Draft, commands: Iterable[object], background: Background
+) -> list[tuple[str, int, int]]:
+    """What the search attributes would come to, as (limit, value, bound): their
+    number and the bytes of their JSON text (§12)."""
+    upserts = [c for c in commands if isinstance(c, UpsertSearchAttributes)]
+    if not upserts:
+        return []
+    limits = draft.context.policy.limits
+    merged: JsonMap = (draft.input or background.input).search_attributes
+    for upsert in upserts:
+        merged = merge(merged, upsert.attributes)
+    size = len(draft.context.encode(merged))
+    return [
+        ("search_attribute_count", len(merged), limits.search_attributes),
+        ("search_attribute_size", size, limits.search_attribute_bytes),
+    ]
 
 
 def merge(current: JsonMap, changes: JsonMap) -> dict[str, object]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dwserver.engine import events
 from dwserver.engine.background import Background
+from dwserver.engine.carry_over import carry_messages
 from dwserver.engine.closing import cancel_what_is_open, close_run
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
@@ -150,6 +151,7 @@ def continue_as_new(
         },
     )
     task = new_workflow_task(new, {})
+    carry_messages(draft, new, background)
     draft.created.append(new)
     draft.instance = replace(
         background.instance,
