@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from dwserver.engine.records import quick_init
 from dwserver.http.attribution import NO_GATEWAY, Attribution
 from dwserver.http.auth.principal import Principal
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.versions import WorkerVersion
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a handler gets. ``operation`` is the route's operation name; ``params``
@@ -51,6 +53,7 @@ class Call:
         return transport is not None and not transport.is_closing()
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a handler answers: the members of the body, before the plane's envelope.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.reasons import Reason
@@ -69,8 +69,7 @@ FIRST_MINOR: Final[Mapping[Feature, int]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WorkerVersion:
+class WorkerVersion(NamedTuple):
     """A worker-protocol version ``major.minor``; ordered."""
 
     major: int

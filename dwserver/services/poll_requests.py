@@ -12,13 +12,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dwserver.matching.pollers import Delivery
 from dwserver.store.api import QueueKey
 
 
-@dataclass(frozen=True, slots=True)
-class PollRequestKey:
+class PollRequestKey(NamedTuple):
     queue: QueueKey
     worker_id: str
     build_id: str | None

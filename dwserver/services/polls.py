@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import Leased, current, lease, requeue
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.records import quick_init
 from dwserver.engine.words import TaskKind, TaskStatus
 from dwserver.matching.matcher import Matcher
 from dwserver.matching.pollers import Delivery, Poller
@@ -19,6 +20,7 @@ from dwserver.store.api import QueueKey, ReadyTask, Store, WorkerRegistration
 MICROS = 1_000_000
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRequest:
     """A validated poll. ``wait_seconds``: how long it may be held."""

@@ -42,7 +42,7 @@ from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.model import Activity, Step, Task, Timer, Wait
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.parallel import rebase
-from dwserver.engine.records import replace
+from dwserver.engine.records import quick_init, replace
 from dwserver.engine.steps import members, open_batch
 from dwserver.engine.wait_endings import (
     give_signals,
@@ -70,6 +70,7 @@ MARKERS = (RecordSideEffect, RecordVersionMarker, UpsertSearchAttributes)
 TERMINAL = (CompleteWorkflow, FailWorkflow, ContinueAsNew)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """A validated ``complete`` request and the background that its commands need.

@@ -26,7 +26,7 @@ from dwserver.engine.model import (
 )
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.payloads import WIRE_CODEC, embed
-from dwserver.engine.records import replace
+from dwserver.engine.records import quick_init, replace
 from dwserver.engine.steps import resolve
 from dwserver.engine.wakes import resume_of_activity
 from dwserver.engine.wire_time import MICROS
@@ -55,6 +55,7 @@ class AttemptFailure:
     extra: JsonMap | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """An outcome for the attempt that ``task`` carried when it was looked up.

@@ -9,11 +9,10 @@ from typing import Final
 from dwserver.engine.lifecycle.start import DuplicatePolicy
 from dwserver.http.control_plane.command_fields import REQUEST_ID
 from dwserver.http.errors import invalid_fields
-from dwserver.http.request_fields import check_fields
 from dwserver.protocol.control_plane import UNSUPPORTED_START_FIELDS
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
 from dwserver.protocol.json_types import JsonObject, JsonValue
-from dwserver.protocol.validation import ARRAY, INTEGER, Errors, Field
+from dwserver.protocol.validation import ARRAY, INTEGER, Errors, Field, check
 
 _POLICY: Final = "duplicate_policy"
 
@@ -59,7 +58,7 @@ def checked_start(
     body: JsonValue, fields: Sequence[Field] = START_FIELDS
 ) -> JsonObject:
     """Checked values by field name; every broken rule is refused at once (422)."""
-    values, errors = check_fields(body, fields)
+    values, errors = check(body, fields)
     _check_duplicate_policy(values, errors)
     if isinstance(body, dict):
         for name in UNSUPPORTED_START_FIELDS:

@@ -11,7 +11,6 @@ from dwserver.engine.outcome import Rejection
 from dwserver.engine.wire_time import micro_or_none
 from dwserver.http.call import Call, Reply
 from dwserver.http.errors import invalid_fields
-from dwserver.http.request_fields import check_fields
 from dwserver.http.route import Method, worker_route
 from dwserver.http.worker.activity_failures import FAILURE_FIELDS, attempt_failure
 from dwserver.http.worker.activity_progress import PROGRESS_FIELDS, details_errors
@@ -20,7 +19,7 @@ from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.payloads.envelopes import parse_worker_payload
 from dwserver.protocol.payloads.records import AVRO_CODEC
 from dwserver.protocol.reasons import Reason
-from dwserver.protocol.validation import ANY, Field, collect
+from dwserver.protocol.validation import ANY, Field, check, collect
 from dwserver.services.activity_tasks import AttemptRef, Beat
 from dwserver.services.catalog import Services
 
@@ -42,7 +41,7 @@ STOPPED_STATUS: Final = "cancelled"
 
 
 async def complete_activity(services: Services, call: Call) -> Reply:
-    values, errors = check_fields(call.body, COMPLETE_FIELDS)
+    values, errors = check(call.body, COMPLETE_FIELDS)
     result = parse_worker_payload(values["result"], AVRO_CODEC, "result")
     if isinstance(result, list):
         errors.update(collect(result))
@@ -55,7 +54,7 @@ async def complete_activity(services: Services, call: Call) -> Reply:
 
 
 async def fail_activity(services: Services, call: Call) -> Reply:
-    values, errors = check_fields(call.body, FAIL_FIELDS)
+    values, errors = check(call.body, FAIL_FIELDS)
     failure = attempt_failure(values, errors)
     if errors:
         raise invalid_fields(errors)
@@ -67,7 +66,7 @@ async def fail_activity(services: Services, call: Call) -> Reply:
 
 async def heartbeat_activity(services: Services, call: Call) -> Reply:
     """Renew the lease, or tell the activity to stop: both answer 200."""
-    values, errors = check_fields(call.body, HEARTBEAT_FIELDS)
+    values, errors = check(call.body, HEARTBEAT_FIELDS)
     if "details" not in errors:
         errors.update(details_errors(values["details"]))
     if errors:

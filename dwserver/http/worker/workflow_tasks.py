@@ -12,7 +12,7 @@ from dwserver.engine.wire_time import micro
 from dwserver.engine.words import TaskStatus
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import invalid_fields, refuse
-from dwserver.http.request_fields import check_fields, checked
+from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, worker_route
 from dwserver.http.worker.polls import HISTORY_FIELDS, framing_of, history_request
 from dwserver.http.worker.rejections import or_run_gone, refusal, status
@@ -21,7 +21,15 @@ from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.page_tokens import read_page_token
 from dwserver.protocol.payloads.records import AVRO_CODEC
 from dwserver.protocol.reasons import Plane, Reason
-from dwserver.protocol.validation import ANY, INTEGER, OBJECT, TEXT, Field, required
+from dwserver.protocol.validation import (
+    ANY,
+    INTEGER,
+    OBJECT,
+    TEXT,
+    Field,
+    check,
+    required,
+)
 from dwserver.services.catalog import Services
 from dwserver.services.workflow_tasks import TaskRef
 
@@ -62,7 +70,7 @@ NOT_RECORDED: Final = frozenset(
 
 async def workflow_task_history(services: Services, call: Call) -> Reply:
     """A further page of the history that the poll began."""
-    values, errors = check_fields(call.body, PAGE_FIELDS)
+    values, errors = check(call.body, PAGE_FIELDS)
     # Workers up to 0.3 use the short name.
     token = values["next_history_page_token"] or values["page_token"]
     if token is None and "page_token" not in errors:
@@ -113,7 +121,7 @@ async def heartbeat_workflow_task(services: Services, call: Call) -> Reply:
 
 async def complete_workflow_task(services: Services, call: Call) -> Reply:
     """Apply the commands, all or none."""
-    values, errors = check_fields(call.body, COMPLETE_FIELDS)
+    values, errors = check(call.body, COMPLETE_FIELDS)
     commands, wrong = parse_commands(values["commands"], run_codec=AVRO_CODEC)
     errors.update(wrong)
     if errors:

@@ -29,6 +29,7 @@ from dwserver.protocol.validation import (
     must_be,
     not_greater,
     required,
+    storable,
     too_long,
 )
 
@@ -178,11 +179,6 @@ def as_whole_number(value: JsonValue) -> int | None:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
     return None
-
-
-def storable(text: str) -> str:
-    """Free text without null characters, which no database column takes."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
 
 
 def recording_errors(value: JsonValue, path: str) -> list[str]:
