@@ -121,7 +121,7 @@ class Draft:
         self._released: list[ReleasedEvent] = []
         self._attempts: list[ClosedAttempt] = []
         self._commands: list[Command] = []
-        self._applied_commands: list[AppliedCommand] = []
+        self._applied_commands: dict[int, AppliedCommand] = {}
         self._failures: list[Failure] = []
         self._lease_guards: list[LeaseGuard] = []
         self._outbox: list[OutboxEntry] = []
@@ -273,8 +273,16 @@ class Draft:
         return known[sequence]
 
     def apply_command(self, applied: AppliedCommand) -> None:
-        self._applied_commands.append(applied)
+        """The command took effect. One that this draft recorded is written as it then
+        is: a transition does not change what it inserts."""
         self._writes += 1
+        for index, command in enumerate(self._commands):
+            if command.sequence == applied.sequence:
+                self._commands[index] = replace(
+                    command, outcome=applied.outcome, applied_at=applied.applied_at
+                )
+                return
+        self._applied_commands[applied.sequence] = applied
 
     def record_failure(self, failure: Failure) -> None:
         self._failures.append(failure)
@@ -343,7 +351,7 @@ class Draft:
             new_updates=tuple(self.updates.new.values()),
             updates=tuple(self.updates.changed.values()),
             commands=tuple(self._commands),
-            applied_commands=tuple(self._applied_commands),
+            applied_commands=tuple(self._applied_commands.values()),
             failures=tuple(self._failures),
             lease_guards=tuple(self._lease_guards),
             outbox=tuple(self._outbox),

@@ -305,8 +305,18 @@ def _count_rows(change: RunChange) -> int:
         + len(change.attempts)
         + len(change.new_timers)
         + len(change.timers)
+        + len(change.new_children)
+        + len(change.children)
+        + len(change.new_waits)
+        + len(change.waits)
+        + len(change.new_signals)
+        + len(change.signals)
+        + len(change.new_updates)
+        + len(change.updates)
         + len(change.commands)
+        + len(change.applied_commands)
         + len(change.failures)
+        + len(change.outbox)
     )
 
 

@@ -24,20 +24,18 @@ from dwserver.engine.words import (
     ActivityStatus,
     AttemptStatus,
     ClosedReason,
-    CommandStatus,
     FailureCategory,
     RunStatus,
     TaskStatus,
     TimerKind,
     TimerStatus,
 )
-from dwserver.store.api import Store, StoredEvent, StoreError
+from dwserver.store.api import Store, StoredEvent
 from tests.store.reading import ALL, full_history, loaded
 from tests.support.builders import (
     NOON,
     SECOND,
     a_change,
-    a_command,
     a_completion,
     a_failure,
     a_run,
@@ -393,28 +391,6 @@ async def test_events_are_read_back_whole(store: Store) -> None:
         )
         for event in events
     ]
-
-
-async def test_commands_are_unique_by_their_number_in_a_run(store: Store) -> None:
-    """The Store has no read of commands yet; that they are there shows in this."""
-    run = a_run()
-    await store.commit(a_start_transition(run))
-    rejected = a_command(
-        run,
-        sequence=2,
-        status=CommandStatus.REJECTED,
-        outcome="rejected",
-        target_name="approve",
-        rejection_reason="unknown_signal",
-        request_id="request-1",
-        payload=Payload("json", "1"),
-        context=DOCUMENT,
-    )
-    assert await store.commit(a_transition(run, commands=(rejected,)))
-    later = replace(run, version=2)
-    with pytest.raises(StoreError):
-        await store.commit(a_transition(later, commands=(rejected,)))
-    assert (await loaded(store, run.id)).run.version == 2
 
 
 async def test_arguments_belong_to_their_activity(store: Store) -> None:

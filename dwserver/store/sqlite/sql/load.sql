@@ -85,9 +85,9 @@ and (r.batch_size = 0 or w.step < r.batch_first)
 order by step
 
 -- name: load_signals
--- Their signals that are not applied yet.
+-- Their signals that are not applied yet. The key would pass all that they ever had.
 select {signal}
-from signals s
+from signals s indexed by signals_open
 where run_id in (select value from json_each($1))
 and status = 'received'
 order by sequence
@@ -95,7 +95,7 @@ order by sequence
 -- name: load_updates
 -- Their updates that are not closed yet.
 select {update}
-from updates u
+from updates u indexed by updates_open
 where run_id in (select value from json_each($1))
 and status = 'accepted'
 order by sequence
