@@ -9,37 +9,39 @@ from __future__ import annotations
 
 from dwserver.engine.background import Background
 from dwserver.engine.draft import Draft
-from dwserver.engine.lifecycle import signal, update
-from dwserver.engine.lifecycle.operator import OperatorRequest, accept
-from dwserver.engine.model import Signal
-from dwserver.engine.words import CommandOutcome, CommandType
+from dwserver.engine.messages import take_in_signal, take_in_update
+from dwserver.engine.model import Command, Signal, Update
+from dwserver.engine.words import CommandOutcome, CommandStatus, CommandType
 
 
 def carry_messages(old: Draft, new: Draft, background: Background) -> None:
     """Hand the open messages of ``old`` to ``new``, in the order of their arrival."""
     for message in old.open_messages():
-        payload = old.payload_of(message.sequence, background.payloads)
+        command = _command(old, new, message, background)
+        new.record_command(command)
+        new.set_run(command_sequence=command.sequence)
         if isinstance(message, Signal):
-            signal.take_in(
-                new,
-                accept(
-                    new,
-                    OperatorRequest(namespace=new.run.namespace),
-                    CommandType.SIGNAL,
-                    outcome=CommandOutcome.SIGNAL_RECEIVED,
-                    target_name=message.name,
-                    payload=payload,
-                    is_applied=False,
-                ),
-            )
-            continue
-        command = accept(
-            new,
-            OperatorRequest(namespace=new.run.namespace, request_id=message.request_id),
-            CommandType.UPDATE,
-            outcome=CommandOutcome.OPEN,
-            target_name=message.name,
-            payload=payload,
-            is_applied=False,
-        )
-        update.take_in(new, command, update_id=message.id)
+            take_in_signal(new, command)
+        else:
+            take_in_update(new, command, update_id=message.id)
+
+
+def _command(
+    old: Draft, new: Draft, message: Signal | Update, background: Background
+) -> Command:
+    run = new.run
+    is_signal = isinstance(message, Signal)
+    return Command(
+        id=new.context.next_id(),
+        namespace=run.namespace,
+        workflow_id=run.workflow_id,
+        run_id=run.id,
+        sequence=run.command_sequence + 1,
+        command_type=CommandType.SIGNAL if is_signal else CommandType.UPDATE,
+        status=CommandStatus.ACCEPTED,
+        outcome=CommandOutcome.SIGNAL_RECEIVED if is_signal else CommandOutcome.OPEN,
+        created_at=new.context.now,
+        target_name=message.name,
+        request_id=None if isinstance(message, Signal) else message.request_id,
+        payload=old.payload_of(message.sequence, background.payloads),
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dwserver.engine.draft import Draft
 from dwserver.engine.lifecycle.operator import OperatorRequest
 from dwserver.engine.model import JsonMap, Payload
-from dwserver.engine.words import CommandRejection, TaskStatus
+from dwserver.engine.words import CommandRejection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +55,3 @@ def refusal(
     ):
         return CommandRejection.STRUCTURAL_LIMIT_EXCEEDED
     return None
-
-
-def must_hold(draft: Draft) -> bool:
-    """A worker is at work on what it was shown: what arrives must not slip into
-    history before its commands, or replay would see it earlier than it did (§9.4)."""
-    if not draft.context.policy.holds_messages:
-        return False
-    task = draft.open_workflow_task()
-    return task is not None and task.status is TaskStatus.LEASED

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dwserver.engine import held, message_events, waits
 from dwserver.engine.draft import Draft
-from dwserver.engine.lifecycle.message import (
-    Intake,
-    MessageRequest,
-    must_hold,
-    refusal,
-)
+from dwserver.engine.lifecycle.message import Intake, MessageRequest, refusal
 from dwserver.engine.lifecycle.operator import accept, reject
+from dwserver.engine.messages import take_in_signal
 from dwserver.engine.model import Command, Run, Signal
-from dwserver.engine.records import replace
-from dwserver.engine.wakes import wake_for_signal
-from dwserver.engine.words import (
-    CommandOutcome,
-    CommandRejection,
-    CommandType,
-    EventType,
-    SignalStatus,
-)
+from dwserver.engine.words import CommandOutcome, CommandRejection, CommandType
 
 INTAKE = Intake(
     unknown_name=CommandRejection.UNKNOWN_SIGNAL,
@@ -72,34 +59,5 @@ def receive_signal(draft: Draft, request: SignalRequest) -> Received:
         payload=request.arguments,
         is_applied=False,
     )
-    signal = take_in(draft, command)
+    signal = take_in_signal(draft, command)
     return Received(command, signal, draft.run)
-
-
-def take_in(draft: Draft, command: Command) -> Signal:
-    """The signal of an accepted command, with its event, and the task that shows it."""
-    is_held = must_hold(draft)
-    name = command.target_name or ""
-    wait = waits.wait_without_signal(draft, name)
-    taker = wait or (None if is_held else waits.newest_open_condition(draft))
-    signal = Signal(
-        id=draft.context.next_id(),
-        run_id=draft.run.id,
-        command_id=command.id,
-        sequence=command.sequence,
-        name=name,
-        wait_id=wait.id if wait else f"signal-command:{command.id}",
-        status=SignalStatus.RECEIVED,
-        received_at=draft.context.now,
-    )
-    sequence = draft.append(
-        EventType.SIGNAL_RECEIVED,
-        message_events.signal_received(draft.run, signal, command, wait=taker),
-        command_id=command.id,
-        held_at=held.of_message(signal) if is_held else None,
-    )
-    if not is_held:
-        signal = replace(signal, event_sequence=sequence)
-    draft.signals.add(signal)
-    wake_for_signal(draft, signal)
-    return signal

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dwserver.engine import held, message_events
+from dwserver.engine import message_events
 from dwserver.engine.draft import Draft
-from dwserver.engine.lifecycle.message import (
-    Intake,
-    MessageRequest,
-    must_hold,
-    refusal,
-)
+from dwserver.engine.lifecycle.message import Intake, MessageRequest, refusal
 from dwserver.engine.lifecycle.operator import accept, reject
+from dwserver.engine.messages import new_update, take_in_update
 from dwserver.engine.model import Command, Run, Update
 from dwserver.engine.records import replace
-from dwserver.engine.wakes import wake_for_update
 from dwserver.engine.words import (
     CommandOutcome,
     CommandRejection,
@@ -65,25 +60,8 @@ def accept_update(draft: Draft, request: UpdateRequest) -> AcceptedUpdate:
         payload=request.arguments,
         is_applied=False,
     )
-    update = take_in(draft, command, update_id=draft.context.next_id())
+    update = take_in_update(draft, command, update_id=draft.context.next_id())
     return AcceptedUpdate(command, update, draft.run)
-
-
-def take_in(draft: Draft, command: Command, *, update_id: str) -> Update:
-    """The update of an accepted command, with its event, and perhaps its task."""
-    update = _update(draft, command, update_id, UpdateStatus.ACCEPTED)
-    is_held = must_hold(draft)
-    sequence = draft.append(
-        EventType.UPDATE_ACCEPTED,
-        message_events.update_accepted(draft.run, update, command),
-        command_id=command.id,
-        held_at=held.of_message(update) if is_held else None,
-    )
-    if not is_held:
-        update = replace(update, event_sequence=sequence)
-    draft.updates.add(update)
-    wake_for_update(draft, update)
-    return update
 
 
 def _reject(
@@ -98,7 +76,7 @@ def _reject(
         payload=request.arguments,
     )
     update = replace(
-        _update(draft, command, draft.context.next_id(), UpdateStatus.REJECTED),
+        new_update(draft, command, draft.context.next_id(), UpdateStatus.REJECTED),
         closed_at=draft.context.now,
     )
     # What has ended has no more to tell about its workflow (§17 rule 5).
@@ -113,18 +91,3 @@ def _reject(
         update = replace(update, event_sequence=sequence)
     draft.updates.add(update)
     return AcceptedUpdate(command, update, draft.run)
-
-
-def _update(
-    draft: Draft, command: Command, update_id: str, status: UpdateStatus
-) -> Update:
-    return Update(
-        id=update_id,
-        run_id=draft.run.id,
-        command_id=command.id,
-        sequence=command.sequence,
-        name=command.target_name or "",
-        status=status,
-        accepted_at=draft.context.now,
-        request_id=command.request_id,
-    )
