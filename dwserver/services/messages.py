@@ -209,7 +209,7 @@ def _values(
     them (§13.1)."""
     if arguments is None:
         return []
-    _, value = display(arguments)
-    if is_named or isinstance(value, list):
-        return value
-    return list(value.values()) if isinstance(value, dict) else [value]
+    value: JsonValue = display(arguments)[1]
+    if isinstance(value, dict):
+        return value if is_named else list(value.values())
+    return value if isinstance(value, list) else [value]

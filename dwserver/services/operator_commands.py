@@ -82,7 +82,9 @@ class OperatorCommands:
         if isinstance(updated, Rejection) or updated.update is not None:
             return updated
         command = updated.command
-        found = await self._store.find_update(command.run_id, command.id)
+        found = await self._store.find_update_of_command(
+            command.run_id, command.sequence
+        )
         return replace(updated, update=found)
 
     async def until_closed(

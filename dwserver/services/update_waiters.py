@@ -81,4 +81,4 @@ class UpdateWaiters:
         return hot is not None and update.sequence in hot.state.updates
 
     async def _read(self, update: Update) -> Update:
-        return await self._store.find_update(update.run_id, update.id) or update
+        return await self._store.find_update(update.id) or update

@@ -1,4 +1,4 @@
-"""Start a workflow with its first signal in one transition (``spec/engine.md`` §9.5)."""
+"""Start a workflow with its first signal, one transition (``spec/engine.md`` §9.5)."""
 
 from __future__ import annotations
 
