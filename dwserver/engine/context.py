@@ -15,6 +15,7 @@ class Limits:
     """Structural limits (``spec/engine.md §12``); 0 switches a limit off."""
 
     pending_activities: int = 2000
+    pending_children: int = 1000
     pending_timers: int = 2000
     pending_signals: int = 5000
     pending_updates: int = 500

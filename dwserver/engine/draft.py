@@ -8,6 +8,7 @@ which rejects has not touched the draft (``touched`` counts, callers check).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dwserver.engine.context import Context
@@ -42,9 +43,22 @@ from dwserver.engine.transition import (
     RunChange,
     keeps_step,
 )
-from dwserver.engine.words import EventType, TaskKind, TaskStatus
+from dwserver.engine.words import (
+    EventType,
+    ParentClosePolicy,
+    TaskKind,
+    TaskStatus,
+)
 
 _PLAIN_MARK = PLAIN_KEY.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedPolicy:
+    """A parent-close policy that closed a run, and the reason that it gave."""
+
+    policy: ParentClosePolicy
+    reason: str
 
 
 def _is_closed(row: Task | Signal | Update) -> bool:
@@ -57,7 +71,12 @@ class Draft:
     Rows are written with ``add`` and ``put`` of their collection. What else the
     transition is to carry is set directly: ``input`` and ``output`` of the run,
     ``new_instance`` (its workflow id is reserved), ``instance`` (points elsewhere from
-    now on), ``created`` (drafts of the runs that this one creates).
+    now on), ``created`` (drafts of the runs that this one starts), ``successor`` (draft
+    of the next run of its workflow id).
+
+    ``for_parent``: the run that has to hear, in the same transition, how this one
+    closed (``lifecycle/child_outcome.py``). For it: ``exception``, what the worker told
+    of the failure, and ``policy``, the close policy that closed the run.
     """
 
     __slots__ = (
@@ -80,13 +99,17 @@ class Draft:
         "context",
         "created",
         "events",
+        "exception",
+        "for_parent",
         "input",
         "instance",
         "last_sequence",
         "last_step",
         "new_instance",
         "output",
+        "policy",
         "signals",
+        "successor",
         "tasks",
         "timers",
         "updates",
@@ -118,6 +141,10 @@ class Draft:
         self.new_instance: Instance | None = None
         self.instance: Instance | None = None
         self.created: list[Draft] = []
+        self.successor: Draft | None = None
+        self.for_parent: str | None = None
+        self.exception: JsonMap | None = None
+        self.policy: AppliedPolicy | None = None
         self._released: list[ReleasedEvent] = []
         self._attempts: list[ClosedAttempt] = []
         self._commands: list[Command] = []
@@ -288,12 +315,27 @@ class Draft:
         self._failures.append(failure)
         self._writes += 1
 
+    @property
+    def own_failure(self) -> Failure | None:
+        """The failure that closed the run, if one of this draft did."""
+        own = (f for f in reversed(self._failures) if f.source_id == f.run_id)
+        return next(own, None)
+
     def leave(self, entry: OutboxEntry) -> None:
         """Leave work for after the commit."""
         self._outbox.append(entry)
         self._writes += 1
 
     # outcome --------------------------------------------------------------------
+    def family(self) -> list[Draft]:
+        """This draft and those of the runs that it makes."""
+        if not self.created and self.successor is None:
+            return [self]
+        made = [each for draft in self.created for each in draft.family()]
+        if self.successor is not None:
+            made += self.successor.family()
+        return [self, *made]
+
     def settled(self) -> RunState:
         """The hot state once the frozen draft is committed, as ``transition.apply``
         gives it. Only rows that changed are looked at, unless a new batch began."""

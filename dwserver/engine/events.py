@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dwserver.engine.model import (
     Activity,
     Command,
+    Failure,
     JsonMap,
     Payload,
     RetryPolicy,
@@ -96,7 +97,21 @@ def workflow_started(
             "execution_deadline_at": iso_or_none(run.execution_deadline_at),
             "run_deadline_at": iso_or_none(run.run_deadline_at),
             "continued_from_run_id": run.continued_from_run_id,
+            "parent_workflow_run_id": run.parent_run_id,
+            "parent_sequence": run.parent_step,
             "command": command_snapshot(command) if command else None,
+        }
+    )
+
+
+def exception_of(failure: Failure, told: JsonMap | None) -> dict[str, object]:
+    """The ``exception`` of a failed run; what its worker told wins."""
+    return present(
+        {
+            "class": failure.exception_class,
+            "type": failure.exception_type,
+            "message": failure.message,
+            **(told or {}),
         }
     )
 

@@ -19,6 +19,7 @@ from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.catalog import RequestLimits, Services
 from dwserver.services.command_contracts import CommandContracts
+from dwserver.services.commits import CommitObserver
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
@@ -26,7 +27,7 @@ from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.renewals import Renewals
-from dwserver.services.runs import CommitObserver, Runs
+from dwserver.services.runs import Runs
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.tasks import Tasks
 from dwserver.services.update_waiters import UpdateWaiters
@@ -63,6 +64,7 @@ class Waiters:
 class Core:
     store: Store
     matcher: Matcher
+    runs: Runs
     services: Services
     waiters: Waiters
     timers: DueTimers
@@ -122,6 +124,7 @@ def build_core(
     return Core(
         store=store,
         matcher=matcher,
+        runs=runs,
         services=_services(
             settings,
             store,
@@ -215,6 +218,7 @@ def engine_policy(settings: Settings) -> Policy:
     return Policy(
         limits=Limits(
             pending_activities=limits.pending_activities,
+            pending_children=limits.pending_children,
             pending_timers=limits.pending_timers,
             pending_signals=limits.pending_signals,
             pending_updates=limits.pending_updates,

@@ -30,6 +30,9 @@ WORKER_CAPABILITIES = frozenset(
         Capability.POLL_REQUEST_IDEMPOTENCY,
         Capability.POLL_STATUS,
         Capability.ACTIVITY_RETRY_POLICY,
+        Capability.CHILD_WORKFLOW_RETRY_POLICY,
+        Capability.CHILD_WORKFLOW_TIMEOUTS,
+        Capability.PARENT_CLOSE_POLICY,
         Capability.NON_RETRYABLE_FAILURES,
     }
 )
@@ -38,7 +41,11 @@ SERVER_FEATURES = frozenset(
         ServerFeature.WORKFLOW_TASKS,
         ServerFeature.ACTIVITY_TASKS,
         ServerFeature.CONTINUE_AS_NEW,
+        ServerFeature.CHILD_WORKFLOWS,
         ServerFeature.ACTIVITY_RETRY_POLICY,
+        ServerFeature.CHILD_WORKFLOW_RETRY_POLICY,
+        ServerFeature.CHILD_WORKFLOW_TIMEOUTS,
+        ServerFeature.PARENT_CLOSE_POLICY,
         ServerFeature.NON_RETRYABLE_FAILURES,
         ServerFeature.PAYLOAD_CODEC_ENVELOPE,
         ServerFeature.PAYLOAD_CODEC_ENVELOPE_RESPONSES,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dwserver.engine.background import NO_BACKGROUND, Background
+from dwserver.engine.background import NO_BACKGROUND
 from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.commands.batch import (
     Completed,
@@ -14,6 +14,7 @@ from dwserver.engine.commands.batch import (
     WorkflowCommand,
     complete_workflow_task,
 )
+from dwserver.engine.commands.children import StartChildWorkflow
 from dwserver.engine.commands.markers import UpsertSearchAttributes
 from dwserver.engine.commands.terminal import ContinueAsNew
 from dwserver.engine.draft import Draft
@@ -29,6 +30,7 @@ from dwserver.engine.records import replace
 from dwserver.engine.words import TaskKind
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.protocol.sdk_releases import replays_failed_activities
+from dwserver.services.backgrounds import read_background
 from dwserver.services.deliveries import Deliveries, HistoryRequest
 from dwserver.services.renewals import Renewals
 from dwserver.services.runs import Runs
@@ -37,7 +39,7 @@ from dwserver.services.workers import Workers
 from dwserver.store.api import LeaseRenewal, Store
 
 Reply = TypeVar("Reply")
-WITH_BACKGROUND = (ContinueAsNew, UpsertSearchAttributes)
+WITH_BACKGROUND = (ContinueAsNew, StartChildWorkflow, UpsertSearchAttributes)
 NOT_FOUND = Rejection("task_not_found", "The workflow task was not found.")
 
 
@@ -102,7 +104,7 @@ class WorkflowTasks:
 
         async def prepare(state: RunState) -> None:
             nonlocal background
-            background = await self._background(state.run)
+            background = await read_background(self._store, state.run)
 
         return await self._runs.decide(
             task.run_id,
@@ -193,9 +195,3 @@ class WorkflowTasks:
 
     async def _decide(self, task: Task, decision: Callable[[Draft], Reply]) -> Reply:
         return await self._runs.decide(task.run_id, decision)
-
-    async def _background(self, run: Run) -> Background:
-        """What some commands need besides the hot state."""
-        inputs = await self._store.run_inputs([run.id])
-        instance = await self._store.find_instance(run.namespace, run.workflow_id)
-        return Background(input=inputs[run.id], instance=instance)

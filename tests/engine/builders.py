@@ -35,6 +35,7 @@ from dwserver.engine.lifecycle.activity_outcome import (
     Report,
     record_outcome,
 )
+from dwserver.engine.lifecycle.child_outcome import hear_of_child
 from dwserver.engine.lifecycle.start import Start, Started, start_again, start_new
 from dwserver.engine.lifecycle.task_failure import (
     TaskFailed,
@@ -44,12 +45,14 @@ from dwserver.engine.lifecycle.task_failure import (
 from dwserver.engine.lifecycle.timer_due import fire
 from dwserver.engine.model import (
     Activity,
+    Child,
     ClosedAttempt,
     Command,
     Event,
     Failure,
     Instance,
     JsonMap,
+    OutboxEntry,
     Payload,
     RetryPolicy,
     Run,
@@ -130,7 +133,9 @@ class Rows:
     activities: dict[int, Activity] = field(default_factory=dict)
     arguments: dict[str, Payload | None] = field(default_factory=dict)
     timers: dict[int, Timer] = field(default_factory=dict)
+    children: dict[int, Child] = field(default_factory=dict)
     attempts: dict[str, ClosedAttempt] = field(default_factory=dict)
+    outbox: list[OutboxEntry] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -167,6 +172,11 @@ class Rows:
             insert(self.timers, timer.step, timer)
         for timer in change.timers:
             update(self.timers, timer.step, timer)
+        for child in change.new_children:
+            insert(self.children, child.step, child)
+        for child in change.children:
+            update(self.children, child.step, child)
+        self.outbox += change.outbox
         self._keep_tasks(change)
         for attempt in change.attempts:
             insert(self.attempts, attempt.id, attempt)
@@ -253,18 +263,36 @@ class Play:
         return reply
 
     def commit(self, draft: Draft) -> RunChange:
-        """Keep the changes of a draft and of the drafts that it created."""
-        change = draft.freeze()
-        self._write(change)
-        for created in draft.created:
-            self._write(created.freeze())
+        """Keep the changes of a draft, of its parents that must hear of it, and of the
+        runs that all of them make."""
+        heads = [draft]
+        while heads[-1].for_parent in self.rows:
+            child, parent = heads[-1], self.draft(heads[-1].for_parent)
+            hear_of_child(parent, child, self.background(child.run))
+            if not parent.touched:
+                break
+            heads.append(parent)
+        changes = {}
+        for each in [each for head in heads for each in head.family()]:
+            changes[each.run.id] = each.freeze()
+            self._write(changes[each.run.id])
+            self._keep_instance(each)
+        instance = draft.new_instance or draft.instance
+        if instance is not None and self.run_id in ("", draft.run.id):
+            self.run_id = instance.current_run_id
+        return changes[draft.run.id]
+
+    def _keep_instance(self, draft: Draft) -> None:
         instance = draft.new_instance or draft.instance
         if instance is not None:
             known = self.instances.get(instance.workflow_id)
             assert (known is None) == (draft.new_instance is not None)
             self.instances[instance.workflow_id] = instance
-            self.run_id = instance.current_run_id
-        return change
+
+    def background(self, run: Run) -> Background:
+        run_input = self.rows[run.id].input
+        assert run_input is not None
+        return Background(input=run_input, instance=self.instances[run.workflow_id])
 
     def _write(self, change: RunChange) -> None:
         run_id = change.run.id
@@ -275,7 +303,9 @@ class Play:
 
     # what happens ---------------------------------------------------------------
     def start(self, **fields: Any) -> Run:
-        self.commit(start_new(a_start(**fields), self.context()))
+        draft = start_new(a_start(**fields), self.context())
+        self.run_id = draft.run.id
+        self.commit(draft)
         return self.run
 
     def start_again(self, **fields: Any) -> Started:
@@ -298,15 +328,12 @@ class Play:
     ) -> Completed | Rejection:
         """``claim``: an owner or attempt other than those of ``task``, and
         ``sees_failures``."""
-        rows = self.rows[task.run_id]
-        instance = self.instances[rows.run.workflow_id]
-        assert rows.input is not None
         completion = Completion(
             task=self.task(task),
             commands=commands,
             owner=claim.get("owner") or str(task.lease_owner),
             attempt=claim.get("attempt", task.attempt),
-            background=Background(input=rows.input, instance=instance),
+            background=self.background(self.rows[task.run_id].run),
             sees_failures=claim.get("sees_failures", True),
         )
         return self.decide(
@@ -455,7 +482,17 @@ def assert_untouched(draft: Draft, before: RunState) -> None:
     assert draft.touched == 0
     assert draft.events == []
     assert draft.created == []
-    assert RunState(draft.run, draft.tasks, draft.activities, draft.timers) == before
+    now = RunState(
+        draft.run,
+        draft.tasks,
+        draft.activities,
+        draft.timers,
+        draft.children,
+        draft.waits,
+        draft.signals,
+        draft.updates,
+    )
+    assert now == before
     assert (draft.last_sequence, draft.last_step) == (
         before.run.last_sequence,
         before.run.last_step,

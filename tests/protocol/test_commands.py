@@ -254,10 +254,16 @@ def test_a_continuation_without_arguments_keeps_those_of_the_run(
 
 
 def test_the_table_agrees_with_the_engine_about_ends() -> None:
-    required = {"activity_type": "a", "delay_seconds": 0, "message": "m"}
+    required = {
+        "activity_type": "a",
+        "workflow_type": "w",
+        "delay_seconds": 0,
+        "message": "m",
+    }
     fields_of = {
         "schedule_activity": ("activity_type",),
         "start_timer": ("delay_seconds",),
+        "start_child_workflow": ("workflow_type",),
         "fail_workflow": ("message",),
     }
     for name, command_type in COMMAND_TYPES.items():
@@ -272,4 +278,4 @@ def test_advertised_commands_are_those_that_are_parsed() -> None:
     features = WorkingFeatures(commands=WORKING_COMMANDS, capabilities=frozenset())
     told = server_capabilities(features, NEWEST_WORKER_VERSION)
     assert set(told["supported_workflow_task_commands"]) == set(COMMAND_TYPES)
-    assert WorkerCommand.START_CHILD_WORKFLOW not in WORKING_COMMANDS
+    assert WorkerCommand.UPSERT_MEMO not in WORKING_COMMANDS

@@ -16,6 +16,7 @@ from dwserver.engine.arrivals import release, release_messages
 from dwserver.engine.background import NO_BACKGROUND, Background
 from dwserver.engine.commands import (
     activities,
+    children,
     markers,
     terminal,
     timers,
@@ -23,6 +24,7 @@ from dwserver.engine.commands import (
     waits,
 )
 from dwserver.engine.commands.activities import ScheduleActivity
+from dwserver.engine.commands.children import StartChildWorkflow
 from dwserver.engine.commands.markers import (
     Marker,
     RecordSideEffect,
@@ -39,7 +41,7 @@ from dwserver.engine.commands.updates import CloseUpdate, CompleteUpdate, FailUp
 from dwserver.engine.commands.waits import OpenConditionWait, OpenSignalWait
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
-from dwserver.engine.model import Activity, Step, Task, Timer, Wait
+from dwserver.engine.model import Activity, Child, Step, Task, Timer, Wait
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.parallel import rebase
 from dwserver.engine.records import quick_init, replace
@@ -59,12 +61,18 @@ from dwserver.engine.words import (
     TaskStatus,
 )
 
-BlockingCommand = ScheduleActivity | StartTimer | OpenConditionWait | OpenSignalWait
+BlockingCommand = (
+    ScheduleActivity
+    | StartTimer
+    | StartChildWorkflow
+    | OpenConditionWait
+    | OpenSignalWait
+)
 OpenCommand = BlockingCommand | Marker | CloseUpdate
 TerminalCommand = CompleteWorkflow | FailWorkflow | ContinueAsNew
 WorkflowCommand = OpenCommand | TerminalCommand
-BLOCKING = (ScheduleActivity, StartTimer, OpenConditionWait, OpenSignalWait)
 WAITS = (OpenConditionWait, OpenSignalWait)
+BLOCKING = (ScheduleActivity, StartTimer, StartChildWorkflow, *WAITS)
 UPDATES = (CompleteUpdate, FailUpdate)
 MARKERS = (RecordSideEffect, RecordVersionMarker, UpsertSearchAttributes)
 TERMINAL = (CompleteWorkflow, FailWorkflow, ContinueAsNew)
@@ -189,12 +197,17 @@ def _check_limits(
     timers_after = sum(t.is_open for t in draft.timers.values()) + sum(
         isinstance(command, StartTimer) or _has_timeout(command) for command in new
     )
+    children_started = sum(isinstance(command, StartChildWorkflow) for command in new)
+    children_after = children_started + sum(
+        child.is_open for child in draft.children.values()
+    )
     is_closing = bool(commands) and isinstance(commands[-1], TERMINAL)
     written = sum(map(_events_of, new)) + is_closing
     checks = (
         ("command_batch_size", len(commands), limits.command_batch_size),
         ("history_transaction_size", written, limits.history_transaction_size),
         ("pending_activity_count", activities_after, limits.pending_activities),
+        ("pending_child_count", children_after, limits.pending_children),
         ("pending_timer_count", timers_after, limits.pending_timers),
         (
             "history_event_count",
@@ -219,7 +232,8 @@ def _has_timeout(command: OpenCommand) -> bool:
 
 def _events_of(command: OpenCommand) -> int:
     """How many events a command writes at once, at most."""
-    return 1 + (isinstance(command, CompleteUpdate) or _has_timeout(command))
+    writes_two = isinstance(command, CompleteUpdate | StartChildWorkflow)
+    return 1 + (writes_two or _has_timeout(command))
 
 
 def _verdict_on_blind_worker(
@@ -298,6 +312,8 @@ def _repeats(command: BlockingCommand, step: Step) -> bool:
             return command.repeats(step)
         case ((OpenConditionWait() | OpenSignalWait()), Wait()):
             return command.repeats(step)
+        case StartChildWorkflow(), Child():
+            return command.repeats(step)
         case _:
             return False
 
@@ -334,6 +350,17 @@ def _apply_open(
                 command = replace(command, parallel=parallel)
                 timer = waits.apply(draft, command, batch=batch, cause=cause)
                 created += [timer] if timer else []
+            case StartChildWorkflow():
+                command = replace(command, parallel=parallel)
+                created.append(
+                    children.apply(
+                        draft,
+                        command,
+                        batch=batch,
+                        cause=cause,
+                        background=background,
+                    )
+                )
             case _:
                 assert_never(command)
     return created

@@ -9,7 +9,12 @@ from typing import Final
 
 from dwserver.engine.commands.batch import WorkflowCommand
 from dwserver.protocol.capabilities import WorkerCommand
-from dwserver.protocol.commands import schedule_activity, start_timer, terminal
+from dwserver.protocol.commands import (
+    schedule_activity,
+    start_child_workflow,
+    start_timer,
+    terminal,
+)
 from dwserver.protocol.commands.fields import CommandFields
 from dwserver.protocol.commands.scope import check_scope
 from dwserver.protocol.json_types import JsonValue
@@ -32,6 +37,7 @@ _TYPES: Final = (
     CommandType(WorkerCommand.CONTINUE_AS_NEW, True, terminal.continue_as_new),
     CommandType(WorkerCommand.SCHEDULE_ACTIVITY, False, schedule_activity.parse),
     CommandType(WorkerCommand.START_TIMER, False, start_timer.parse),
+    CommandType(WorkerCommand.START_CHILD_WORKFLOW, False, start_child_workflow.parse),
 )
 
 COMMAND_TYPES: Final[Mapping[str, CommandType]] = MappingProxyType(

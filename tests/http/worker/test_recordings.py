@@ -52,10 +52,6 @@ OTHER_FIELDS = {
     **{
         f"workflow_tasks/complete_bad_{name}": ["commands.0.type"]
         for name in (
-            "start_child_no_type",
-            "start_child_bad_policy",
-            "start_child_run_gt_execution",
-            "start_child_activity_timeout",
             "complete_update_no_id",
             "fail_update_no_message",
             "record_side_effect_no_result",
