@@ -40,6 +40,8 @@ SERVER_FEATURES = frozenset(
     {
         ServerFeature.WORKFLOW_TASKS,
         ServerFeature.ACTIVITY_TASKS,
+        ServerFeature.SIGNALS,
+        ServerFeature.UPDATES,
         ServerFeature.CONTINUE_AS_NEW,
         ServerFeature.CHILD_WORKFLOWS,
         ServerFeature.ACTIVITY_RETRY_POLICY,
