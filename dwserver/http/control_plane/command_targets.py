@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import TypeVar
 
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.words import CommandRejection
 from dwserver.http.call import Call
 from dwserver.http.control_plane.command_fields import check_name
+from dwserver.http.control_plane.command_views import REJECTED_BECAUSE
 from dwserver.http.errors import refuse
 from dwserver.protocol.command_contracts import MessageKind
 from dwserver.protocol.json_types import JsonObject
@@ -50,4 +52,5 @@ def recorded(call: Call, answer: Answer | Rejection) -> Answer:
     fields: JsonObject = {"workflow_id": call.params["workflow_id"], **answer.fields}
     if reason is Reason.HISTORICAL_RUN_COMMAND_REJECTED:
         fields["target_scope"] = "run"
-    raise refuse(reason, Plane.CONTROL, answer.message, **fields)
+    message = answer.message or REJECTED_BECAUSE[CommandRejection(reason)]
+    raise refuse(reason, Plane.CONTROL, message, **fields)

@@ -17,7 +17,7 @@ from dwserver.services.messages import Commanded
 _ACCEPTED: Final[Mapping[CommandType, int]] = MappingProxyType(
     {CommandType.SIGNAL: 202, CommandType.CANCEL: 200, CommandType.TERMINATE: 200}
 )
-_REJECTED_BECAUSE: Final[Mapping[CommandRejection, str]] = MappingProxyType(
+REJECTED_BECAUSE: Final[Mapping[CommandRejection, str]] = MappingProxyType(
     {
         CommandRejection.RUN_NOT_ACTIVE: "The run is closed.",
         CommandRejection.SELECTED_RUN_NOT_CURRENT: "A newer run took over.",
@@ -64,7 +64,7 @@ def command_body(done: Commanded) -> JsonObject:
         "validation_errors": dict(done.validation_errors),
     }
     if rejected is not None:
-        body["message"] = _REJECTED_BECAUSE[CommandRejection(rejected)]
+        body["message"] = REJECTED_BECAUSE[CommandRejection(rejected)]
     if command.command_type in (CommandType.SIGNAL, CommandType.UPDATE):
         body[f"{command.command_type}_name"] = command.target_name
     return body
