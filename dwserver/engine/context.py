@@ -25,6 +25,8 @@ class Limits:
     payload_bytes: int = 2_097_152
     search_attributes: int = 100
     search_attribute_bytes: int = 40_960
+    search_attribute_key_length: int = 128
+    search_attribute_value_bytes: int = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

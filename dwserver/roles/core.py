@@ -228,6 +228,8 @@ def engine_policy(settings: Settings) -> Policy:
             payload_bytes=limits.payload_size_bytes,
             search_attributes=limits.search_attribute_count,
             search_attribute_bytes=limits.search_attribute_size_bytes,
+            search_attribute_key_length=limits.search_attribute_key_length,
+            search_attribute_value_bytes=limits.search_attribute_value_bytes,
         ),
         workflow_task_lease=plane.workflow_task_lease_seconds * MICROS,
         activity_task_lease=plane.activity_task_lease_seconds * MICROS,

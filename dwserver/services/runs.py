@@ -39,7 +39,7 @@ from dwserver.store.api import Store
 
 Reply = TypeVar("Reply")
 Decision = Callable[[Draft], Reply]
-Prepare = Callable[[RunState], Awaitable[None]]
+Prepare = Callable[[RunState], Awaitable[None] | None]
 
 # Decisions of one lane that share a commit; bounds the size of a transition.
 MAX_DECISIONS = 64
@@ -132,8 +132,9 @@ class Runs:
         """Run ``decision`` on the run's draft and commit what it recorded.
 
         ``prepare`` runs before every attempt with the state that the decision will
-        see, to read what that state does not hold. What it reads of the run is guarded
-        by the run's version. It must not decide about runs.
+        see, to read what that state does not hold; None when there is nothing to read.
+        What it reads of the run is guarded by the run's version. It must not decide
+        about runs.
 
         Raises :class:`RunNotFound`, :class:`RunContended`, ``StoreError``.
         """
@@ -317,9 +318,9 @@ async def _prepare_all(
 ) -> dict[int, _Failed]:
     """Run the preparations at the same time; the failures by position."""
     prepared = [
-        (position, each.prepare(state))
+        (position, reading)
         for position, each in enumerate(asked)
-        if each.prepare is not None
+        if each.prepare is not None and (reading := each.prepare(state)) is not None
     ]
     if not prepared:
         return {}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dwserver.engine.background import NO_BACKGROUND
 from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.commands.batch import (
     Completed,
@@ -14,9 +13,6 @@ from dwserver.engine.commands.batch import (
     WorkflowCommand,
     complete_workflow_task,
 )
-from dwserver.engine.commands.children import StartChildWorkflow
-from dwserver.engine.commands.markers import UpsertSearchAttributes
-from dwserver.engine.commands.terminal import ContinueAsNew
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.lifecycle.task_failure import (
@@ -24,13 +20,13 @@ from dwserver.engine.lifecycle.task_failure import (
     TaskFailure,
     fail_workflow_task,
 )
-from dwserver.engine.model import Run, RunState, Task
+from dwserver.engine.model import Run, Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import replace
 from dwserver.engine.words import TaskKind
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.protocol.sdk_releases import replays_failed_activities
-from dwserver.services.backgrounds import read_background
+from dwserver.services.backgrounds import CompletionBackground
 from dwserver.services.deliveries import Deliveries, HistoryRequest
 from dwserver.services.renewals import Renewals
 from dwserver.services.runs import Runs
@@ -39,7 +35,6 @@ from dwserver.services.workers import Workers
 from dwserver.store.api import LeaseRenewal, Store
 
 Reply = TypeVar("Reply")
-WITH_BACKGROUND = (ContinueAsNew, StartChildWorkflow, UpsertSearchAttributes)
 NOT_FOUND = Rejection("task_not_found", "The workflow task was not found.")
 
 
@@ -96,22 +91,13 @@ class WorkflowTasks:
             commands=commands,
             sees_failures=await self._sees_failures(ref, commands),
         )
-        if not any(isinstance(command, WITH_BACKGROUND) for command in commands):
-            return await self._decide(
-                task, lambda draft: complete_workflow_task(draft, completion)
-            )
-        background = NO_BACKGROUND
-
-        async def prepare(state: RunState) -> None:
-            nonlocal background
-            background = await read_background(self._store, state.run)
-
+        background = CompletionBackground(self._store, commands)
         return await self._runs.decide(
             task.run_id,
             lambda draft: complete_workflow_task(
-                draft, replace(completion, background=background)
+                draft, replace(completion, background=background.known)
             ),
-            prepare=prepare,
+            prepare=background.prepare,
         )
 
     async def _sees_failures(

@@ -115,7 +115,7 @@ def complete_workflow_task(
         owner=completion.owner,
         attempt=completion.attempt,
         context=draft.context,
-    ) or _check_list(draft, completion.commands, task)
+    ) or _check_list(draft, completion, task)
     if refused:
         return refused
     sent = _verdict_on_blind_worker(draft, completion) or completion.commands
@@ -167,9 +167,8 @@ def _advance(
     return created
 
 
-def _check_list(
-    draft: Draft, commands: Sequence[WorkflowCommand], task: Task
-) -> Rejection | None:
+def _check_list(draft: Draft, completion: Completion, task: Task) -> Rejection | None:
+    commands = completion.commands
     if sum(isinstance(command, TERMINAL) for command in commands) > 1:
         return Rejection(
             "invalid_commands", "A completion may hold at most one terminal command."
@@ -179,7 +178,8 @@ def _check_list(
             "invalid_commands", "No command may follow the terminal command."
         )
     closed = [command for command in commands if isinstance(command, UPDATES)]
-    return updates.check(draft, closed, cause=task) if closed else None
+    refused = updates.check(draft, closed, cause=task) if closed else None
+    return refused or markers.check(draft, commands, completion.background)
 
 
 def _check_limits(

@@ -51,17 +51,17 @@ def check(
     for command in commands:
         update_id = command.update_id
         if update_id in seen:
-            return _invalid(f"Update [{update_id}] is closed twice.")
-        if update_id not in accepted:
-            return _invalid(f"The run has no accepted update [{update_id}].")
-        if own is not None and update_id != own:
-            return _invalid(f"The task is for update [{own}], not [{update_id}].")
-        seen.add(update_id)
+            problem = f"Update [{update_id}] is closed twice."
+        elif update_id not in accepted:
+            problem = f"The run has no accepted update [{update_id}]."
+        elif own is not None and update_id != own:
+            problem = f"The task is for update [{own}], not [{update_id}]."
+        else:
+            seen.add(update_id)
+            continue
+        fields = {"run_id": draft.run.id, "run_status": draft.run.status}
+        return Rejection("invalid_commands", problem, fields)
     return None
-
-
-def _invalid(message: str) -> Rejection:
-    return Rejection("invalid_commands", message)
 
 
 def apply(

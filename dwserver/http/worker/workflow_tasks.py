@@ -30,6 +30,7 @@ from dwserver.protocol.validation import (
     check,
     required,
 )
+from dwserver.protocol.versions import OLDEST_WORKER_VERSION
 from dwserver.services.catalog import Services
 from dwserver.services.workflow_tasks import TaskRef
 
@@ -122,7 +123,11 @@ async def heartbeat_workflow_task(services: Services, call: Call) -> Reply:
 async def complete_workflow_task(services: Services, call: Call) -> Reply:
     """Apply the commands, all or none."""
     values, errors = check(call.body, COMPLETE_FIELDS)
-    commands, wrong = parse_commands(values["commands"], run_codec=AVRO_CODEC)
+    commands, wrong = parse_commands(
+        values["commands"],
+        run_codec=AVRO_CODEC,
+        version=call.worker_version or OLDEST_WORKER_VERSION,
+    )
     errors.update(wrong)
     if errors:
         raise invalid_fields(errors)
@@ -201,8 +206,8 @@ def _not_recorded(rejection: Rejection, ref: TaskRef) -> Reply:
         **_identity(ref),
         "outcome": "completed",
         "recorded": False,
-        "run_id": None,
-        "run_status": None,
+        "run_id": rejection.fields.get("run_id"),
+        "run_status": rejection.fields.get("run_status"),
         "created_task_ids": [],
         "reason": rejection.reason,
         "message": rejection.message,

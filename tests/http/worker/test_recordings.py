@@ -41,26 +41,16 @@ RECORDED = {
 ACCEPTED = {
     "workers/register_runtime_rust": "worker-protocol §4.1: seven runtimes",
     "workflow_tasks/complete_empty_commands": "worker-protocol §6.8: no-op completion",
+    "workflow_tasks/complete_bad_record_side_effect_envelope": (
+        "client-compatibility §8: workers of 0.2.0 send an envelope"
+    ),
 }
 # Refused on both sides, for another field.
-_LATER = "the command is not offered yet"
 OTHER_FIELDS = {
     "workers/register_bad_types": (
         # max_concurrent_workflow_tasks 0 is the later rule: one kind may be left out.
         ["build_id", "sdk_version", "supported_workflow_types", "worker_id"]
     ),
-    **{
-        f"workflow_tasks/complete_bad_{name}": ["commands.0.type"]
-        for name in (
-            "complete_update_no_id",
-            "fail_update_no_message",
-            "record_side_effect_no_result",
-            "record_side_effect_envelope",
-            "record_version_marker_empty",
-            "upsert_search_attributes_empty",
-            "open_condition_wait_negative",
-        )
-    },
 }
 
 INVALID = {
@@ -126,6 +116,8 @@ def rejection_of(recording: Recording) -> Rejection:
         "requested_build_id",
         "workflow_type",
         "remediation",
+        "run_id",
+        "run_status",
     ):
         if key in answer:
             fields[key] = answer[key]
@@ -183,11 +175,6 @@ def answers_for(recording: Recording) -> dict[str, Any]:
 # Commands and situations of the recordings that this slice does not have, defects of
 # the reference, and tasks, whose bodies are not the handlers' work.
 SKIPPED = {
-    "workflow_tasks/complete_bad_complete_update_unknown_id": _LATER,
-    "workflow_tasks/complete_bad_record_version_marker_range": _LATER,
-    "workflow_tasks/complete_bad_upsert_search_attributes_list": _LATER,
-    "workflow_tasks/complete_bad_upsert_search_attributes_bad_key": _LATER,
-    "workflow_tasks/complete_60_side_effects_and_activity": _LATER,
     "workflow_tasks/complete_terminal_not_last": "a listed defect",
     "workflow_tasks/poll_task": "body by the deliveries service",
     "activity_tasks/poll_ok_with_all_options": "body by the deliveries service",
