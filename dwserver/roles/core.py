@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
+from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.engine.context import Limits, Policy
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
@@ -12,6 +13,11 @@ from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
+from dwserver.roles.queries import (
+    build_queries,
+    build_query_exchange,
+    build_query_tasks,
+)
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
@@ -69,6 +75,29 @@ class Core:
     waiters: Waiters
     timers: DueTimers
     leases: ExpiredLeases
+    query_exchange: QueryExchange
+
+    def release_waits(self) -> None:
+        """Answer every long poll, every wait for history and every query now; take no
+        more of them (shutdown)."""
+        self.matcher.drain()
+        self.waiters.release_all()
+        self.query_exchange.drain()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the services of a process share."""
+
+    store: Store
+    runs: Runs
+    matcher: Matcher
+    waiters: Waiters
+    query_exchange: QueryExchange
+    clock: Clock
+    ids: IdSource
+    metrics: Metrics
+    supervisor: Supervisor
 
 
 def build_core(
@@ -121,41 +150,36 @@ def build_core(
     leases = ExpiredLeases(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
     )
+    query_exchange = build_query_exchange(settings, clock=clock, metrics=metrics)
+    parts = _Parts(
+        store=store,
+        runs=runs,
+        matcher=matcher,
+        waiters=waiters,
+        query_exchange=query_exchange,
+        clock=clock,
+        ids=ids,
+        metrics=metrics,
+        supervisor=supervisor,
+    )
     return Core(
         store=store,
         matcher=matcher,
         runs=runs,
-        services=_services(
-            settings,
-            store,
-            runs,
-            matcher=matcher,
-            waiters=waiters,
-            clock=clock,
-            supervisor=supervisor,
-            ids=ids,
-        ),
+        services=_services(settings, parts),
         waiters=waiters,
         timers=timers,
         leases=leases,
+        query_exchange=query_exchange,
     )
 
 
-def _services(
-    settings: Settings,
-    store: Store,
-    runs: Runs,
-    *,
-    matcher: Matcher,
-    waiters: Waiters,
-    clock: Clock,
-    supervisor: Supervisor,
-    ids: IdSource,
-) -> Services:
+def _services(settings: Settings, parts: _Parts) -> Services:
+    store, runs, clock = parts.store, parts.runs, parts.clock
     plane = settings.worker_plane
     tasks = Tasks(store, runs.hot)
     deliveries = Deliveries(store, runs.hot)
-    renewals = Renewals(store, spawn=supervisor.spawn)
+    renewals = Renewals(store, spawn=parts.supervisor.spawn)
     workers = Workers(
         store,
         now=clock.now,
@@ -174,7 +198,13 @@ def _services(
             store, now=clock.now, cache_ttl=NAMESPACE_TTL_SECONDS * MICROS
         ),
         workers=workers,
-        polls=Polls(store, runs=runs, matcher=matcher, workers=workers, now=clock.now),
+        polls=Polls(
+            store,
+            runs=runs,
+            matcher=parts.matcher,
+            workers=workers,
+            now=clock.now,
+        ),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
             store,
@@ -197,19 +227,34 @@ def _services(
         workflows=Workflows(
             store,
             runs=runs,
-            waiters=waiters.history,
+            waiters=parts.waiters.history,
             recheck_seconds=plane.poll_interval_ms / 1000,
         ),
         commands=OperatorCommands(
             store,
             runs=runs,
             contracts=contracts,
-            waiters=waiters.updates,
+            waiters=parts.waiters.updates,
         ),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
+        queries=build_queries(
+            settings,
+            store,
+            parts.query_exchange,
+            workers=workers,
+            clock=clock,
+            ids=parts.ids,
+            metrics=parts.metrics,
+        ),
+        query_tasks=build_query_tasks(
+            parts.query_exchange,
+            workers=workers,
+            matcher=parts.matcher,
+            clock=clock,
+        ),
         limits=_request_limits(settings),
         now=clock.now,
-        next_id=ids.next,
+        next_id=parts.ids.next,
     )
 
 
@@ -244,6 +289,7 @@ def _request_limits(settings: Settings) -> RequestLimits:
     published = settings.published_limits
     return RequestLimits(
         poll_timeout_seconds=settings.worker_plane.poll_timeout_seconds,
+        query_poll_timeout_seconds=settings.query_tasks.poll_timeout_seconds,
         history_page_default=settings.history.page_size_default,
         history_page_max=settings.history.page_size_max,
         payload_bytes=published.max_payload_bytes,
@@ -251,8 +297,8 @@ def _request_limits(settings: Settings) -> RequestLimits:
         search_attributes=published.max_search_attributes,
         search_attribute_key_length=published.max_search_attribute_key_length,
         search_attribute_value_bytes=published.max_search_attribute_value_bytes,
-        operation_name_bytes=published.max_operation_name_length,
         update_wait_seconds=settings.engine.update_wait_timeout_seconds,
+        operation_name_bytes=settings.engine_limits.operation_name_length,
         retention_days=settings.history.retention_days,
         default_task_queue="default",
         worker_heartbeat_interval_seconds=HEARTBEAT_INTERVAL_SECONDS,

@@ -11,6 +11,8 @@ from dwserver.services.deliveries import Deliveries
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
+from dwserver.services.queries import Queries
+from dwserver.services.query_tasks import QueryTasks
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
@@ -26,6 +28,7 @@ class RequestLimits:
     """
 
     poll_timeout_seconds: int
+    query_poll_timeout_seconds: int
     history_page_default: int
     history_page_max: int
     payload_bytes: int
@@ -56,6 +59,8 @@ class Services:
     workflows: Workflows
     commands: OperatorCommands
     signal_with_start: SignalWithStart
+    queries: Queries
+    query_tasks: QueryTasks
     limits: RequestLimits
     now: Callable[[], int]
     next_id: Callable[[], str]

@@ -29,12 +29,8 @@ from dwserver.services.runs import RunNotFound, Runs
 from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.store.api import Store
 
-INSTANCE_NOT_FOUND: Final = Rejection("instance_not_found", "Workflow not found.")
-HISTORICAL_RUN: Final = Rejection(
-    "historical_run_command_rejected",
-    "Commands go to the current run of a workflow id, and this run is not the current "
-    "one. Leave out the run id, or name the current run.",
-)
+INSTANCE_NOT_FOUND: Final = Rejection("instance_not_found")
+HISTORICAL_RUN: Final = Rejection("historical_run_command_rejected")
 
 Reply = TypeVar("Reply")
 

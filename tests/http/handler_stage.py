@@ -30,6 +30,7 @@ MICROS = 1_000_000
 
 LIMITS = RequestLimits(
     poll_timeout_seconds=30,
+    query_poll_timeout_seconds=5,
     history_page_default=500,
     history_page_max=1000,
     payload_bytes=2_097_152,
@@ -114,6 +115,8 @@ class Stage:
             "workflows",
             "commands",
             "signal_with_start",
+            "queries",
+            "query_tasks",
         )
         return Services(
             **{name: cast(Any, _Service(name, self)) for name in names},

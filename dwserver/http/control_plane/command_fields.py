@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from dwserver.engine.model import Payload
@@ -31,22 +30,6 @@ CLOSE_FIELDS: Final = (
     Field("reason", TEXT, max_length=MAX_REASON_LENGTH),
     REQUEST_ID,
 )
-
-_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def check_name(kind: str, name: str, *, longest: int) -> None:
-    """Raise the refusal 422 for a bad name of a signal, query or update in the path.
-    ``longest`` in bytes."""
-    text = None
-    if not name.strip():
-        text = f"The {kind} name must not be empty."
-    elif len(name.encode()) > longest:
-        text = f"The {kind} name exceeds the maximum length of {longest} bytes."
-    elif _CONTROL_CHARACTER.search(name):
-        text = f"The {kind} name must not contain control characters."
-    if text is not None:
-        raise invalid_fields({f"{kind}_name": [text]})
 
 
 def checked_update(body: JsonValue) -> JsonObject:

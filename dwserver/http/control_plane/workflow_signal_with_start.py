@@ -9,9 +9,10 @@ answers like a signal, with ``start_outcome`` beside it.
 from __future__ import annotations
 
 from dwserver.http.call import Call, Reply
-from dwserver.http.control_plane.command_fields import check_name, message_arguments
+from dwserver.http.control_plane.command_fields import message_arguments
 from dwserver.http.control_plane.command_targets import recorded
 from dwserver.http.control_plane.command_views import command_body, command_status
+from dwserver.http.control_plane.operation_names import check_operation_name
 from dwserver.http.control_plane.start_fields import (
     SIGNAL_WITH_START_FIELDS,
     checked_start,
@@ -22,7 +23,6 @@ from dwserver.http.control_plane.workflow_start import (
     started_body,
 )
 from dwserver.http.route import Method, workflow_route
-from dwserver.protocol.command_contracts import MessageKind
 from dwserver.protocol.control_plane import Operation
 from dwserver.services.catalog import Services
 from dwserver.services.messages import Message
@@ -33,7 +33,8 @@ COMMAND = "signal_with_start"
 async def signal_with_start(services: Services, call: Call) -> Reply:
     """One transition: a new run with its signal, or a signal to the active run."""
     workflow_id, name = call.params["workflow_id"], call.params["signal_name"]
-    check_name(MessageKind.SIGNAL, name, longest=services.limits.operation_name_bytes)
+    longest = services.limits.operation_name_bytes
+    check_operation_name(Operation.SIGNAL, name, max_bytes=longest)
     body = call.body if isinstance(call.body, dict) else {}
     values = checked_start(
         {**body, "workflow_id": workflow_id}, SIGNAL_WITH_START_FIELDS

@@ -14,7 +14,6 @@ from dwserver.http.control_plane.command_targets import (
 from dwserver.http.control_plane.command_views import command_body, command_status
 from dwserver.http.request_fields import checked
 from dwserver.http.route import command_routes
-from dwserver.protocol.command_contracts import MessageKind
 from dwserver.protocol.control_plane import Operation
 from dwserver.services.catalog import Services
 from dwserver.services.messages import Message
@@ -22,7 +21,7 @@ from dwserver.services.messages import Message
 
 async def signal(services: Services, call: Call) -> Reply:
     """Record a signal, which the workflow sees in its next task."""
-    target, name = await find_message_target(services, call, MessageKind.SIGNAL)
+    target, name = await find_message_target(services, call, Operation.SIGNAL)
     values = checked(call.body, SIGNAL_FIELDS)
     request_id = values["request_id"]
     message = Message(

@@ -13,7 +13,6 @@ from dwserver.http.control_plane.command_targets import (
 )
 from dwserver.http.control_plane.update_views import update_body, update_status
 from dwserver.http.route import command_routes
-from dwserver.protocol.command_contracts import MessageKind
 from dwserver.protocol.control_plane import Operation, WaitStage
 from dwserver.services.catalog import Services
 from dwserver.services.messages import Message
@@ -21,7 +20,7 @@ from dwserver.services.messages import Message
 
 async def update(services: Services, call: Call) -> Reply:
     """Accept an update, and wait for what it comes to if the caller wants that."""
-    target, name = await find_message_target(services, call, MessageKind.UPDATE)
+    target, name = await find_message_target(services, call, Operation.UPDATE)
     values = checked_update(call.body)
     request_id, stage = values["request_id"], WaitStage(values["wait_for"])
     message = Message(

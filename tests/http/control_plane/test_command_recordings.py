@@ -189,6 +189,9 @@ def _differences(
         elif key in {"errors", "validation_errors"} and expected:
             if set(ours[key]) != set(expected):
                 found.append(f"{key} is {ours[key]!r}")
+        elif expected == "<text>":
+            if not ours[key]:
+                found.append(f"{key} is empty")
         elif ours[key] != expected:
             found.append(f"{key} is {ours[key]!r}, not {expected!r}")
     return found
@@ -206,13 +209,11 @@ def empty_maps_as_objects(value: Any) -> Any:
     return value
 
 
-def masked(value: Any, key: str = "") -> Any:
+def masked(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: masked(item, name) for name, item in value.items()}
+        return {name: masked(item) for name, item in value.items()}
     if not isinstance(value, str):
         return value
-    if key in {"message", "failure_message"} and " " in value:
-        return "<text>"
     if len(value) == 26 and value.isalnum():
         return "<id>"
     if len(value) == 27 and value.endswith("Z") and value.startswith("20"):

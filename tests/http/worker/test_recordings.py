@@ -14,7 +14,13 @@ from dwserver.engine.lifecycle.heartbeat import HeartbeatState
 from dwserver.engine.lifecycle.task_failure import TaskFailed
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import ClosedReason, RunStatus, TaskStatus
-from dwserver.http.worker import activity_tasks, polls, registration, workflow_tasks
+from dwserver.http.worker import (
+    activity_tasks,
+    polls,
+    query_tasks,
+    registration,
+    workflow_tasks,
+)
 from dwserver.services.activity_tasks import Beat
 from dwserver.services.workflow_tasks import Renewed
 from tests.http.handler_stage import (
@@ -28,9 +34,13 @@ from tests.http.handler_stage import (
 from tests.http.runs import RUN_ID, a_run, a_task, a_worker
 
 HANDLERS = Handlers(
-    registration.ROUTES, polls.ROUTES, workflow_tasks.ROUTES, activity_tasks.ROUTES
+    registration.ROUTES,
+    polls.ROUTES,
+    workflow_tasks.ROUTES,
+    activity_tasks.ROUTES,
+    query_tasks.ROUTES,
 )
-FAMILIES = ("workers", "workflow_tasks", "activity_tasks")
+FAMILIES = ("workers", "workflow_tasks", "activity_tasks", "query_tasks")
 RECORDED = {
     f"{family}/{recording.name}": recording
     for family in FAMILIES
@@ -148,6 +158,8 @@ def answers_for(recording: Recording) -> dict[str, Any]:
             "activity_tasks.complete",
             "activity_tasks.fail",
             "activity_tasks.heartbeat",
+            "query_tasks.poll",
+            "query_tasks.settle",
         )
         return {**dict.fromkeys(refusing, rejection), "workers.heartbeat": None}
     created = tuple(answer.get("created_task_ids", ()))
@@ -156,6 +168,8 @@ def answers_for(recording: Recording) -> dict[str, Any]:
     )
     prepared = {
         "polls.poll": None,
+        "query_tasks.poll": None,
+        "query_tasks.settle": None,
         "workers.register": lambda worker: worker,
         "workers.heartbeat": a_worker(),
         "workflow_tasks.history": page,
@@ -179,6 +193,11 @@ SKIPPED = {
     "workflow_tasks/poll_task": "body by the deliveries service",
     "activity_tasks/poll_ok_with_all_options": "body by the deliveries service",
     "workers/heartbeat_extra_fields": "same as heartbeat",
+    **{
+        name: "body by the deliveries service"
+        for name, recording in RECORDED.items()
+        if name.startswith("query_tasks/poll") and recording.answer.get("task")
+    },
 }
 
 # Members that an answer has there and not here, with the rule that allows it.
