@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 from dwserver.http.control_plane import workflow_query
-from dwserver.http.control_plane.start_fields import START_FIELDS
+from dwserver.http.control_plane.command_fields import (
+    CLOSE_FIELDS,
+    SIGNAL_FIELDS,
+    UPDATE_FIELDS,
+)
+from dwserver.http.control_plane.start_fields import (
+    SIGNAL_WITH_START_FIELDS,
+    START_FIELDS,
+)
 from dwserver.http.worker import activity_tasks, polls, query_tasks, workflow_tasks
 from dwserver.http.worker.registration_fields import REGISTER_FIELDS
 from dwserver.protocol.control_plane import UNSUPPORTED_START_FIELDS
@@ -347,6 +355,10 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
     ("fields", "table"),
     [
         (START_FIELDS, START_TABLE),
+        (SIGNAL_WITH_START_FIELDS, (*WITH_START_TABLE, text("workflow_id"))),
+        (SIGNAL_FIELDS, OPERATOR_COMMANDS[0][3]),
+        (UPDATE_FIELDS, OPERATOR_COMMANDS[1][3]),
+        (CLOSE_FIELDS, CLOSE_TABLE),
         (REGISTER_FIELDS, REGISTER_TABLE),
         (polls.WORKFLOW_POLL_FIELDS, WORKFLOW_POLL_TABLE),
         (workflow_tasks.LEASE_FIELDS, LEASE_TABLE),
@@ -360,6 +372,10 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
     ],
     ids=[
         "start",
+        "signal with start",
+        "signal",
+        "update",
+        "close",
         "register",
         "poll",
         "lease",

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.http.handler_stage import Recording, recordings
-from tests.support.json_http import WORKER_HEADER, JsonHttp, operator
+from tests.support.json_http import (
+    WORKER_HEADER,
+    JsonHttp,
+    operator,
+    read_history,
+)
 from tests.support.processes import TEST_TOKEN, StartServer
 
 DECLARED = "tests.interactive-command-workflow"
@@ -24,6 +31,12 @@ RECORDED = {
     f"{family}/{recording.name}": recording
     for family in ("signals", "updates", "commands")
     for recording in recordings("control_plane", family)
+}
+AFTERWARDS: dict[str, dict[str, Any]] = {
+    row["name"]: row
+    for row in orjson.loads(
+        (Path(__file__).parent / "fixtures" / "after_commands.json").read_bytes()
+    )
 }
 EMPTY_RESULT = {"codec": "avro", "blob": "AAIxAg=="}
 WAIT = {"type": "open_condition_wait", "condition_key": "k"}
@@ -82,6 +95,59 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "rejected_at": None,
         "closed_at": None,
     },
+}
+# engine.md §16: streams of messages are a later feature.
+NOT_WRITTEN = {"MessageCursorAdvanced"}
+# Members that ours do without: contracts are known from workers; the command of an
+# update stands in the event of its acceptance.
+UNTOLD: dict[str, set[str]] = {
+    "WorkflowStarted": {
+        "workflow_definition_fingerprint",
+        "declared_entry_declaring_class",
+        "declared_entry_method",
+        "declared_entry_mode",
+        "declared_queries",
+        "declared_query_contracts",
+        "declared_signals",
+        "declared_signal_contracts",
+        "declared_updates",
+        "declared_update_contracts",
+    },
+    "UpdateApplied": {"command"},
+    "UpdateCompleted": {"command"},
+}
+# Events of ours that the reference lacks.
+ALSO_WRITTEN = {
+    # engine.md §9.3: who goes on does not wait any more.
+    "updates/history_d": ["ConditionWaitSatisfied"],
+    # golden/README: a pending update is closed with its run.
+    "updates/history_e": ["ConditionWaitSatisfied", "UpdateCompleted"],
+    "updates/history_terminated_with_pending_update": ["UpdateCompleted"],
+}
+# engine.md §16: streams of messages are a later feature.
+NOT_WRITTEN = {"MessageCursorAdvanced"}
+# Members that ours do without: contracts are known from workers; the command of an
+# update stands in the event of its acceptance.
+UNTOLD: dict[str, set[str]] = {
+    "WorkflowStarted": {
+        "workflow_definition_fingerprint",
+        "declared_entry_declaring_class",
+        "declared_entry_method",
+        "declared_entry_mode",
+        "declared_queries",
+        "declared_query_contracts",
+        "declared_signals",
+        "declared_signal_contracts",
+        "declared_updates",
+        "declared_update_contracts",
+    },
+    "UpdateApplied": {"command"},
+    "UpdateCompleted": {"command"},
+}
+# golden/README: a pending update is closed with its run.
+CLOSES_UPDATE = {
+    "updates/history_e": "UpdateCompleted",
+    "updates/history_terminated_with_pending_update": "UpdateCompleted",
 }
 # Numbers that count what happened before, which is not all the same here.
 COUNTED = {"command_sequence", "workflow_sequence"}
@@ -157,6 +223,44 @@ class Stand:
             problems.append(f"{name}: status {answer.status}, not {status}")
         differences = compared(recording, masked(answer.body), otherwise)
         return problems + [f"{name}: {line}" for line in differences]
+
+    def look_at(self, name: str) -> list[str]:
+        """What describe and history show otherwise than the reference did."""
+        expected = AFTERWARDS[name]
+        workflow_id = expected["workflow_id"]
+        path = f"/api/workflows/{workflow_id}"
+        if "described" in expected:
+            described = self.control.request("GET", path).expect(200)
+            described["actions"].pop("can_query")
+            return [
+                f"{name}: {key} is {described[key]!r}, not {value!r}"
+                for key, value in expected["described"].items()
+                if described[key] != value
+            ]
+        ours = read_history(self.control, workflow_id, self.runs[workflow_id])
+        return [f"{name}: {line}" for line in events_otherwise(name, ours)]
+
+
+def events_otherwise(name: str, ours: list[dict[str, Any]]) -> list[str]:
+    """Events in another order, or without a recorded member."""
+    theirs = [
+        (event_type, set(members) - UNTOLD.get(event_type, set()))
+        for event_type, members in AFTERWARDS[name]["events"]
+        if event_type not in NOT_WRITTEN
+    ]
+    for added in ALSO_WRITTEN.get(name, ()):
+        first = next((e for e in ours if e["event_type"] == added), None)
+        if first is None:
+            return [f"no {added}"]
+        ours = [event for event in ours if event is not first]
+    types = [event["event_type"] for event in ours]
+    if types != [event_type for event_type, _ in theirs]:
+        return [f"events {types}"]
+    return [
+        f"{event_type} has no {sorted(missing)}"
+        for event, (event_type, members) in zip(ours, theirs, strict=True)
+        if (missing := members - event["payload"].keys())
+    ]
 
 
 def compared(
@@ -234,7 +338,8 @@ def stand(start_server: StartServer, store_url: str) -> Stand:
 
 def test_signals(stand: Stand) -> None:
     stand.start("sg-34933")
-    problems = stand.replay("signals/signal_before_first_task")
+    problems = stand.look_at("signals/describe")
+    problems += stand.replay("signals/signal_before_first_task")
     problems += stand.replay("signals/signal_same_request_id")
     stand.complete(WAIT)
     for name in (
@@ -292,6 +397,8 @@ def test_updates(stand: Stand) -> None:
     stand.complete(WAIT)
     problems += answered("up-d-35538", in_same_task, one, closed)
     problems += answered("up-e-35538", without_answer, closed)
+    for name in ("history_b", "history_c", "history_d", "history_e"):
+        problems += stand.look_at(f"updates/{name}")
     problems += stand.replay("updates/update_after_close")
     for workflow_id in ("up-f-35538", "up-g-35538", "up-a-35538"):
         stand.waiting(workflow_id)
@@ -313,6 +420,9 @@ def test_updates(stand: Stand) -> None:
         "update_run_unknown",
     ):
         problems += stand.replay(f"updates/{name}")
+    problems += stand.look_at("updates/describe_with_pending_updates")
+    stand.control.request("POST", "/api/workflows/up-f-35538/terminate").expect(200)
+    problems += stand.look_at("updates/history_terminated_with_pending_update")
     stand.start("ub-35538")
     problems += stand.replay("updates/update_before_first_task")
     stand.start("upx-35538", UNDECLARED)
@@ -327,19 +437,27 @@ def test_cancel_and_terminate(stand: Stand) -> None:
         for name in names:
             problems.extend(stand.replay(f"commands/{name}"))
 
+    def look_at(*names: str) -> None:
+        for name in names:
+            problems.extend(stand.look_at(f"commands/{name}"))
+
     stand.start("cc-34933", UNDECLARED)
     replay("cancel_pending", "cancel_again")
+    look_at("describe_after_cancel", "history_after_cancel")
     stand.start("cl-34933", UNDECLARED)
     stand.poll()
     replay("cancel_while_leased")
+    look_at("describe_cancelled_leased", "history_cancelled_leased")
     stand.start("ca-34933", UNDECLARED)
     stand.complete(
         {"type": "schedule_activity", "activity_type": "c.act", "queue": QUEUE}
     )
     stand.poll("activity")
     replay("cancel_with_running_activity")
+    look_at("describe_after_cancel_with_activity", "history_after_cancel_with_activity")
     stand.start("ct-34933", UNDECLARED)
     replay("terminate", "terminate_again", "cancel_after_terminate")
+    look_at("describe_after_terminate", "history_after_terminate")
     stand.start("cr-34933", UNDECLARED)
     replay("cancel_run_targeted")
     stand.start("cu-34933", UNDECLARED)
@@ -363,4 +481,5 @@ def test_every_recorded_command_is_replayed() -> None:
     """The names above are all there are."""
     with open(__file__, encoding="utf-8") as source:
         text = source.read()
-    assert [n for n in RECORDED if f'{n.split("/")[1]}"' not in text] == []
+    names = [*RECORDED, *AFTERWARDS]
+    assert [name for name in names if f'{name.split("/")[1]}"' not in text] == []
