@@ -21,7 +21,8 @@ order by c.sequence
 limit 1
 
 -- name: find_update
--- An update of a run in whatever status; found by its id alone.
+-- An update of a run in whatever status; found by its id, which only runs of one
+-- workflow share.
 select {update}
 from updates u
 where u.id = $2
