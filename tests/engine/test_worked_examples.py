@@ -150,9 +150,7 @@ def test_e_an_update_is_applied() -> None:
                 **names,
                 "arguments": "ARGS",
                 "payload_codec": "avro",
-                "command": command_document(
-                    update.command_id, "update", "set", outcome=None
-                ),
+                "command": command_document(update.command_id, "update", "set"),
             },
         ),
         (
