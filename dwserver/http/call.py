@@ -65,7 +65,7 @@ class Refusal(Exception):
     """
 
     def __init__(
-        self, status: int, reason: str, message: str, **fields: JsonValue
+        self, status: int, reason: str, message: str, /, **fields: JsonValue
     ) -> None:
         super().__init__(message)
         self.status = status

@@ -13,18 +13,26 @@ from dwserver.http.control_plane import (
     namespaces,
     workers,
     workflow_list,
+    workflow_query,
     workflow_reads,
     workflow_start,
 )
 from dwserver.http.discovery.handlers import Discovery
 from dwserver.http.route import Route
-from dwserver.http.worker import activity_tasks, polls, registration, workflow_tasks
+from dwserver.http.worker import (
+    activity_tasks,
+    polls,
+    query_tasks,
+    registration,
+    workflow_tasks,
+)
 
 CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *namespaces.ROUTES,
     *workflow_list.ROUTES,
     *workflow_start.ROUTES,
     *workflow_reads.ROUTES,
+    *workflow_query.ROUTES,
     *history.ROUTES,
     *workers.ROUTES,
 )
@@ -33,6 +41,7 @@ WORKER_ROUTES: Final[tuple[Route, ...]] = (
     *polls.ROUTES,
     *workflow_tasks.ROUTES,
     *activity_tasks.ROUTES,
+    *query_tasks.ROUTES,
 )
 
 

@@ -5,19 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
+from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.engine.context import Limits, Policy
+from dwserver.loops.deadlines import Deadlines
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
+from dwserver.roles.queries import (
+    build_queries,
+    build_query_exchange,
+    build_query_tasks,
+)
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.catalog import RequestLimits, Services
+from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.commits import CommitObserver
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
@@ -50,6 +58,31 @@ class Core:
     waiters: HistoryWaiters
     timers: DueTimers
     leases: ExpiredLeases
+    deadlines: Deadlines
+    close_policies: ClosePolicies
+    query_exchange: QueryExchange
+
+    def release_waits(self) -> None:
+        """Answer every long poll, every wait for history and every query now; take no
+        more of them (shutdown)."""
+        self.matcher.drain()
+        self.waiters.release_all()
+        self.query_exchange.drain()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the services of a process share."""
+
+    store: Store
+    runs: Runs
+    matcher: Matcher
+    waiters: HistoryWaiters
+    query_exchange: QueryExchange
+    clock: Clock
+    ids: IdSource
+    metrics: Metrics
+    supervisor: Supervisor
 
 
 def build_core(
@@ -90,45 +123,44 @@ def build_core(
         now=clock.now,
         observe_lag=lambda seconds: metrics.timer_lag_seconds.observe(value=seconds),
     )
-    observers.append(timers)
+    close_policies = ClosePolicies(store, runs, now=clock.now, spawn=supervisor.spawn)
+    observers += (timers, close_policies)
     leases = ExpiredLeases(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
+    )
+    deadlines = Deadlines(store, runs, now=clock.now, observe=metrics.timeouts.inc)
+    query_exchange = build_query_exchange(settings, clock=clock, metrics=metrics)
+    parts = _Parts(
+        store=store,
+        runs=runs,
+        matcher=matcher,
+        waiters=waiters,
+        query_exchange=query_exchange,
+        clock=clock,
+        ids=ids,
+        metrics=metrics,
+        supervisor=supervisor,
     )
     return Core(
         store=store,
         matcher=matcher,
         runs=runs,
-        services=_services(
-            settings,
-            store,
-            runs,
-            matcher=matcher,
-            waiters=waiters,
-            clock=clock,
-            supervisor=supervisor,
-            ids=ids,
-        ),
+        services=_services(settings, parts),
         waiters=waiters,
         timers=timers,
         leases=leases,
+        deadlines=deadlines,
+        close_policies=close_policies,
+        query_exchange=query_exchange,
     )
 
 
-def _services(
-    settings: Settings,
-    store: Store,
-    runs: Runs,
-    *,
-    matcher: Matcher,
-    waiters: HistoryWaiters,
-    clock: Clock,
-    supervisor: Supervisor,
-    ids: IdSource,
-) -> Services:
+def _services(settings: Settings, parts: _Parts) -> Services:
+    store, runs, clock = parts.store, parts.runs, parts.clock
     plane = settings.worker_plane
     tasks = Tasks(store, runs.hot)
     deliveries = Deliveries(store, runs.hot)
-    renewals = Renewals(store, spawn=supervisor.spawn)
+    renewals = Renewals(store, spawn=parts.supervisor.spawn)
     workers = Workers(
         store,
         now=clock.now,
@@ -140,7 +172,13 @@ def _services(
             store, now=clock.now, cache_ttl=NAMESPACE_TTL_SECONDS * MICROS
         ),
         workers=workers,
-        polls=Polls(store, runs=runs, matcher=matcher, workers=workers, now=clock.now),
+        polls=Polls(
+            store,
+            runs=runs,
+            matcher=parts.matcher,
+            workers=workers,
+            now=clock.now,
+        ),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
             store,
@@ -157,18 +195,31 @@ def _services(
             runs=runs,
             tasks=tasks,
             renewals=renewals,
-            now=clock.now,
-            lease_duration=plane.activity_task_lease_seconds * MICROS,
         ),
         workflows=Workflows(
             store,
             runs=runs,
-            waiters=waiters,
+            waiters=parts.waiters,
             recheck_seconds=plane.poll_interval_ms / 1000,
+        ),
+        queries=build_queries(
+            settings,
+            store,
+            parts.query_exchange,
+            workers=workers,
+            clock=clock,
+            ids=parts.ids,
+            metrics=parts.metrics,
+        ),
+        query_tasks=build_query_tasks(
+            parts.query_exchange,
+            workers=workers,
+            matcher=parts.matcher,
+            clock=clock,
         ),
         limits=_request_limits(settings),
         now=clock.now,
-        next_id=ids.next,
+        next_id=parts.ids.next,
     )
 
 
@@ -203,6 +254,7 @@ def _request_limits(settings: Settings) -> RequestLimits:
     published = settings.published_limits
     return RequestLimits(
         poll_timeout_seconds=settings.worker_plane.poll_timeout_seconds,
+        query_poll_timeout_seconds=settings.query_tasks.poll_timeout_seconds,
         history_page_default=settings.history.page_size_default,
         history_page_max=settings.history.page_size_max,
         payload_bytes=published.max_payload_bytes,
@@ -210,6 +262,7 @@ def _request_limits(settings: Settings) -> RequestLimits:
         search_attributes=published.max_search_attributes,
         search_attribute_key_length=published.max_search_attribute_key_length,
         search_attribute_value_bytes=published.max_search_attribute_value_bytes,
+        operation_name_bytes=settings.engine_limits.operation_name_length,
         retention_days=settings.history.retention_days,
         default_task_queue="default",
         worker_heartbeat_interval_seconds=HEARTBEAT_INTERVAL_SECONDS,

@@ -28,6 +28,7 @@ WORKER_CAPABILITIES = frozenset(
     {
         Capability.POLL_REQUEST_IDEMPOTENCY,
         Capability.POLL_STATUS,
+        Capability.QUERY_TASKS,
         Capability.ACTIVITY_RETRY_POLICY,
         Capability.CHILD_WORKFLOW_RETRY_POLICY,
         Capability.CHILD_WORKFLOW_TIMEOUTS,
@@ -39,6 +40,7 @@ SERVER_FEATURES = frozenset(
     {
         ServerFeature.WORKFLOW_TASKS,
         ServerFeature.ACTIVITY_TASKS,
+        ServerFeature.QUERIES,
         ServerFeature.CONTINUE_AS_NEW,
         ServerFeature.CHILD_WORKFLOWS,
         ServerFeature.ACTIVITY_RETRY_POLICY,

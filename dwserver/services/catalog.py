@@ -10,6 +10,8 @@ from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.polls import Polls
+from dwserver.services.queries import Queries
+from dwserver.services.query_tasks import QueryTasks
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
@@ -24,6 +26,7 @@ class RequestLimits:
     """
 
     poll_timeout_seconds: int
+    query_poll_timeout_seconds: int
     history_page_default: int
     history_page_max: int
     payload_bytes: int
@@ -31,6 +34,7 @@ class RequestLimits:
     search_attributes: int
     search_attribute_key_length: int
     search_attribute_value_bytes: int
+    operation_name_bytes: int
     retention_days: int
     default_task_queue: str
     worker_heartbeat_interval_seconds: int
@@ -50,6 +54,8 @@ class Services:
     workflow_tasks: WorkflowTasks
     activity_tasks: ActivityTasks
     workflows: Workflows
+    queries: Queries
+    query_tasks: QueryTasks
     limits: RequestLimits
     now: Callable[[], int]
     next_id: Callable[[], str]

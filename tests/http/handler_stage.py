@@ -30,6 +30,7 @@ MICROS = 1_000_000
 
 LIMITS = RequestLimits(
     poll_timeout_seconds=30,
+    query_poll_timeout_seconds=5,
     history_page_default=500,
     history_page_max=1000,
     payload_bytes=2_097_152,
@@ -37,6 +38,7 @@ LIMITS = RequestLimits(
     search_attributes=100,
     search_attribute_key_length=128,
     search_attribute_value_bytes=2048,
+    operation_name_bytes=256,
     retention_days=30,
     default_task_queue="default",
     worker_heartbeat_interval_seconds=60,
@@ -110,6 +112,8 @@ class Stage:
             "workflow_tasks",
             "activity_tasks",
             "workflows",
+            "queries",
+            "query_tasks",
         )
         return Services(
             **{name: cast(Any, _Service(name, self)) for name in names},

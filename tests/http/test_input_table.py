@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from dwserver.http.control_plane import workflow_query
 from dwserver.http.control_plane.start_fields import START_FIELDS
-from dwserver.http.worker import activity_tasks, polls, workflow_tasks
+from dwserver.http.worker import activity_tasks, polls, query_tasks, workflow_tasks
 from dwserver.http.worker.registration_fields import REGISTER_FIELDS
 from dwserver.protocol.control_plane import UNSUPPORTED_START_FIELDS
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
@@ -73,6 +74,7 @@ START_TABLE = (
     *(Wrong(name, (None, 1, "value")) for name in sorted(UNSUPPORTED_START_FIELDS)),
 )
 
+ENVELOPE: Body = {"codec": "avro", "blob": "AAI3Ag=="}
 REGISTER: Body = {"worker_id": "worker-1", "task_queue": "orders", "runtime": "python"}
 STATE_TABLE = (
     Wrong("task_slots", NO_OBJECT),
@@ -269,6 +271,28 @@ FAIL_WORKFLOW_TABLE = (
     text("failure.type"),
     text("failure.stack_trace"),
 )
+QUERY_TABLE = (
+    Wrong("input", NO_ARRAY),
+    Wrong("input", ({"codec": "zip", "blob": "AAAA"},), path="input.codec"),
+    Wrong("input", ({"codec": "avro", "blob": 7},), path="input.blob"),
+)
+QUERY_LEASE_TABLE = (
+    text("lease_owner", required=True),
+    integer("query_task_attempt", least=1, required=True),
+)
+COMPLETE_QUERY_TABLE = (
+    *QUERY_LEASE_TABLE,
+    Wrong("result_envelope", NO_OBJECT),
+    text("result_envelope.codec", longest=64, required=True),
+    text("result_envelope.blob", required=True),
+)
+FAIL_QUERY_TABLE = (
+    *QUERY_LEASE_TABLE,
+    *FAILURE,
+    text("failure.reason", longest=255),
+    text("failure.type"),
+    text("failure.stack_trace"),
+)
 HEARTBEAT_ACTIVITY_TABLE = (
     *ATTEMPT_TABLE,
     text("message", longest=280),
@@ -293,8 +317,23 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         (activity_tasks.COMPLETE_FIELDS, COMPLETE_ACTIVITY_TABLE),
         (activity_tasks.FAIL_FIELDS, FAIL_ACTIVITY_TABLE),
         (activity_tasks.HEARTBEAT_FIELDS, HEARTBEAT_ACTIVITY_TABLE),
+        (workflow_query.QUERY_FIELDS, QUERY_TABLE),
+        (query_tasks.COMPLETE_FIELDS, COMPLETE_QUERY_TABLE),
+        (query_tasks.FAIL_FIELDS, FAIL_QUERY_TABLE),
     ],
-    ids=["start", "register", "poll", "lease", "fail", "done", "failed", "beat"],
+    ids=[
+        "start",
+        "register",
+        "poll",
+        "lease",
+        "fail",
+        "done",
+        "failed",
+        "beat",
+        "query",
+        "answered",
+        "unanswered",
+    ],
 )
 def test_the_tables_name_every_field(
     fields: tuple[Field, ...], table: tuple[Wrong, ...]
@@ -365,8 +404,11 @@ class Planes:
         return shown
 
 
-def refused_in_envelope(answer: Answer, case: Case, *, is_worker: bool) -> list[str]:
-    """What is wrong with the refusal of one field."""
+def refused_in_envelope(
+    answer: Answer, case: Case, *, operation: str | None
+) -> list[str]:
+    """What is wrong with the refusal of one field; ``operation`` is None on the worker
+    plane."""
     body, problems = answer.body, []
     if answer.status != 422:
         return [f"status {answer.status}: {str(body)[:200]}"]
@@ -382,13 +424,13 @@ def refused_in_envelope(answer: Answer, case: Case, *, is_worker: bool) -> list[
         problems.append(f"texts {errors[case.path]}")
     if not body.get("message"):
         problems.append("no message")
-    if is_worker:
+    if operation is None:
         if body.get("protocol_version") != VERSION or "server_capabilities" not in body:
             problems.append("no worker envelope")
         if answer.headers.get(WORKER_HEADER.lower()) != VERSION:
             problems.append("no worker header")
     else:
-        if body.get("control_plane", {}).get("operation") != "start":
+        if body.get("control_plane", {}).get("operation") != operation:
             problems.append("no control-plane envelope")
         if answer.headers.get(CONTROL_PLANE_HEADER.lower()) != "2":
             problems.append("no control-plane header")
@@ -409,12 +451,12 @@ def check(
     wrong: Iterable[Case],
     send: Callable[[Body], Answer],
     *,
-    is_worker: bool = True,
+    operation: str | None = None,
 ) -> list[str]:
     return [
         f"{name}: {case.label}: {problem}"
         for case in wrong
-        for problem in refused_in_envelope(send(case.body), case, is_worker=is_worker)
+        for problem in refused_in_envelope(send(case.body), case, operation=operation)
     ]
 
 
@@ -426,12 +468,24 @@ def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
         "start",
         cases(START, START_TABLE),
         lambda body: planes.control.request("POST", "/api/workflows", body),
-        is_worker=False,
+        operation="start",
+    )
+    problems += check(
+        "query",
+        cases({}, QUERY_TABLE),
+        lambda body: planes.control.request(
+            "POST", "/api/workflows/order-1/query/state", body
+        ),
+        operation="query",
     )
     problems += check(
         "register", cases(REGISTER, REGISTER_TABLE), lambda b: post("register", b)
     )
-    for kind, table in (("workflow", WORKFLOW_POLL_TABLE), ("activity", POLL_TABLE)):
+    for kind, table in (
+        ("workflow", WORKFLOW_POLL_TABLE),
+        ("activity", POLL_TABLE),
+        ("query", POLL_TABLE),
+    ):
         path = f"{kind}-tasks/poll"
         problems += check(path, cases(POLL, table), lambda b, p=path: post(p, b))
     complete = f"{leases.workflow_path}/complete"
@@ -457,6 +511,16 @@ def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
         problems += check(
             f"activity {verb}",
             cases({**leases.activity, **extra}, table),
+            lambda b, p=path: post(p, b),
+        )
+    for verb, table, extra in (
+        ("complete", COMPLETE_QUERY_TABLE, {"result_envelope": ENVELOPE}),
+        ("fail", FAIL_QUERY_TABLE, {"failure": {"message": "no answer"}}),
+    ):
+        path = f"query-tasks/unknown/{verb}"
+        problems += check(
+            f"query {verb}",
+            cases({"lease_owner": "w", "query_task_attempt": 1, **extra}, table),
             lambda b, p=path: post(p, b),
         )
     assert not problems, "\n".join(problems)

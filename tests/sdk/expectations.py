@@ -10,6 +10,7 @@ from tests.sdk.programs.scenario_values import (
     CHAIN_LENGTH,
     CHAIN_START,
     FAN_WIDTH,
+    TALLY_NUMBERS,
     large_text,
 )
 
@@ -101,6 +102,10 @@ EXPECTED = {
         _history(STARTED, _activities(1), FAILED),
         message="wrong turn",
         ends_with="FailWorkflow",
+    ),
+    "tally": Expected(
+        _history(STARTED, _activities(len(TALLY_NUMBERS)), COMPLETED),
+        result=sum(TALLY_NUMBERS),
     ),
     "large": Expected(
         _history(STARTED, _activities(1), COMPLETED),

@@ -57,6 +57,16 @@ class SdkPrograms:
         assert isinstance(answer, dict)
         return answer
 
+    def query(
+        self, workflow_id: str, name: str, arguments: Sequence[object] = ()
+    ) -> dict[str, Any]:
+        """What the client got: the members of the answer, or ``error``."""
+        answer = self._run(
+            "run_query.py", [workflow_id, name, orjson.dumps(list(arguments)).decode()]
+        )
+        assert isinstance(answer, dict)
+        return answer
+
     def replay(self, scenario: str, run_id: str, events: Sequence[object]) -> list[str]:
         """Names of the commands with which the replayed code ends."""
         commands = self._run(

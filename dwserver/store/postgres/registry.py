@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dwserver.store.api import Namespace, WorkerRegistration
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import ConnectionPool
+from dwserver.store.postgres.fields import encode_json, encode_optional
 from dwserver.store.postgres.records import decode_namespace, decode_worker
-from dwserver.store.postgres.rows import encode_json, encode_optional
 
 _LIST_NAMESPACES = block("list_namespaces")
 _FIND_NAMESPACE = block("find_namespace")

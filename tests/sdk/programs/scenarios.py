@@ -18,6 +18,7 @@ from scenario_values import (
     FAN_WIDTH,
     NAP_SECONDS,
     ORDER,
+    TALLY_NUMBERS,
     large_text,
 )
 
@@ -117,6 +118,29 @@ class Large:
         return answer
 
 
+@workflow.defn(name="sdk.tally")
+class Tally:
+    """Tells how far it has come, running, resting or finished."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def run(self, ctx: WorkflowContext, numbers: list[int], rest_seconds: int) -> Steps:
+        for number in numbers:
+            self.total = yield ctx.schedule_activity("sdk.add", [self.total, number])
+        if rest_seconds:
+            yield ctx.start_timer(rest_seconds)
+        return self.total
+
+    @workflow.query("total")
+    def tell(self, factor: int = 1) -> dict[str, int]:
+        return {"total": self.total * factor}
+
+    @workflow.query("fault")
+    def fail(self) -> None:
+        raise ValueError("the tally cannot say")
+
+
 ACTIVITIES = (greet, add, square, refuse, enlarge, *ORDER_ACTIVITIES)
 
 # Scenario: workflow class and its arguments.
@@ -130,5 +154,6 @@ SCENARIOS: dict[str, tuple[Any, list[Any]]] = {
     "countdown": (Countdown, [CONTINUATIONS]),
     "broken": (Broken, ["wrong turn"]),
     "large": (Large, [large_text("input")]),
+    "tally": (Tally, [TALLY_NUMBERS, 0]),
 }
 WORKFLOWS = tuple(workflow_class for workflow_class, _ in SCENARIOS.values())
