@@ -145,7 +145,7 @@ def _fail_update(draft: Draft, update: Update, reason: ClosedReason) -> None:
     )
     draft.append(
         EventType.UPDATE_COMPLETED,
-        closing_events.update_closed(draft.run, update, failure, reason),
+        closing_events.update_closed(draft.run, update, failure, reason=reason),
         command_id=update.command_id,
     )
     draft.record_failure(failure)

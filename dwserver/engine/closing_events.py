@@ -121,7 +121,7 @@ def _closed_attempt(attempt: ClosedAttempt) -> dict[str, object]:
 
 
 def update_closed(
-    run: Run, update: Update, failure: Failure, reason: ClosedReason
+    run: Run, update: Update, failure: Failure, *, reason: ClosedReason
 ) -> dict[str, object]:
     """``UpdateCompleted`` of an update that the run did not live to apply."""
     return {

@@ -123,6 +123,16 @@ async def test_a_completion_between_deadline_and_sweep(
     assert timeouts(server, "run_timeout") == 0
 
 
+async def test_a_poll_between_deadline_and_sweep(
+    server: SmallServer, other: SmallServer
+) -> None:
+    """Nobody begins to work for a run whose time is over."""
+    started = await server.start(run_timeout_seconds=30)
+    server.clock.advance(seconds=30)
+    assert await other.poll() is None
+    assert (await server.event_types(started.run.id))[-1] == "WorkflowTimedOut"
+
+
 async def test_a_run_takes_its_activities_along(server: SmallServer) -> None:
     """What is due at the same moment is cancelled, not timed out."""
     await server.start(run_timeout_seconds=30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dwserver.engine import events
-from dwserver.engine.commands.activities import new_activity_task
+from dwserver.engine.activity_tasks import new_activity_task
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
 from dwserver.engine.model import Activity, JsonMap, RetryPolicy, Task
