@@ -11,18 +11,17 @@ from __future__ import annotations
 from dwserver.engine import closing_events, events
 from dwserver.engine.arrivals import release_messages
 from dwserver.engine.draft import Draft
+from dwserver.engine.family import tell_family
 from dwserver.engine.leases import close_attempt
 from dwserver.engine.model import (
     Activity,
     AppliedCommand,
     Command,
     Failure,
-    OutboxEntry,
     Task,
     Update,
 )
 from dwserver.engine.records import replace
-from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import (
     ActivityStatus,
     AttemptStatus,
@@ -30,8 +29,6 @@ from dwserver.engine.words import (
     CommandOutcome,
     EventType,
     FailureCategory,
-    OutboxKind,
-    ParentClosePolicy,
     RunStatus,
     TaskStatus,
     TimerStatus,
@@ -39,21 +36,14 @@ from dwserver.engine.words import (
     WaitStatus,
 )
 
-# The process that commits an entry works it off at once; others leave it that time.
-OUTBOX_GRACE = 5 * MICROS
-
 
 def close_run(draft: Draft, status: RunStatus, reason: ClosedReason) -> None:
     """Close the run; its ready tasks, pending timers and waits go with it without
     events. Accepted updates fail, each with an event; a run that is continued leaves
-    them to its successor (``engine/carry_over.py``). Its parent hears of it in this
-    transition, its children when it is committed.
-    """
+    them to its successor (``engine/carry_over.py``)."""
     now = draft.context.now
     draft.set_run(status=status, closed_reason=reason, closed_at=now, wakes=())
-    draft.for_parent = draft.run.parent_run_id
-    if reason is not ClosedReason.CONTINUED and leaves_children(draft):
-        draft.leave(_parent_close(draft, reason))
+    tell_family(draft, reason)
     for task in draft.open_tasks():
         if task.status is TaskStatus.READY:
             draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
@@ -72,28 +62,6 @@ def close_run(draft: Draft, status: RunStatus, reason: ClosedReason) -> None:
     for update in list(draft.updates.values()):
         if update.is_open:
             _fail_update(draft, update, reason)
-
-
-def leaves_children(draft: Draft) -> bool:
-    """The run, or one before it in its chain, may have open children that do not
-    outlive it (§8)."""
-    return draft.run.inherits_children or any(
-        child.is_open and child.parent_close_policy is not ParentClosePolicy.ABANDON
-        for child in draft.children.values()
-    )
-
-
-def _parent_close(draft: Draft, reason: ClosedReason) -> OutboxEntry:
-    run, context = draft.run, draft.context
-    return OutboxEntry(
-        id=context.next_id(),
-        kind=OutboxKind.PARENT_CLOSE,
-        namespace=run.namespace,
-        run_id=run.id,
-        payload={"workflow_id": run.workflow_id, "closed_reason": reason},
-        available_at=context.now + OUTBOX_GRACE,
-        created_at=context.now,
-    )
 
 
 def cancel_what_is_open(draft: Draft, *, command: Command | None = None) -> None:
@@ -177,7 +145,7 @@ def _fail_update(draft: Draft, update: Update, reason: ClosedReason) -> None:
     )
     draft.append(
         EventType.UPDATE_COMPLETED,
-        closing_events.update_closed(draft.run, update, failure, reason),
+        closing_events.update_closed(draft.run, update, failure, reason=reason),
         command_id=update.command_id,
     )
     draft.record_failure(failure)

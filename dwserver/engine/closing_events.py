@@ -18,7 +18,7 @@ from dwserver.engine.model import (
     Update,
 )
 from dwserver.engine.wire_time import iso_or_none, micro, micro_or_none
-from dwserver.engine.words import ClosedReason
+from dwserver.engine.words import ClosedReason, RunTimeoutKind
 
 
 def close_requested(
@@ -62,11 +62,13 @@ def closed_on_request(
     )
 
 
-def run_timed_out(run: Run, failure: Failure, timeout_kind: str) -> dict[str, object]:
+def run_timed_out(
+    run: Run, failure: Failure, kind: RunTimeoutKind
+) -> dict[str, object]:
     """``WorkflowTimedOut``."""
     return {
         "failure_id": failure.id,
-        "timeout_kind": timeout_kind,
+        "timeout_kind": kind,
         "failure_category": failure.category,
         "message": failure.message,
         "exception_class": failure.exception_class,
@@ -119,7 +121,7 @@ def _closed_attempt(attempt: ClosedAttempt) -> dict[str, object]:
 
 
 def update_closed(
-    run: Run, update: Update, failure: Failure, reason: ClosedReason
+    run: Run, update: Update, failure: Failure, *, reason: ClosedReason
 ) -> dict[str, object]:
     """``UpdateCompleted`` of an update that the run did not live to apply."""
     return {

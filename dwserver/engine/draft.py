@@ -260,7 +260,10 @@ class Draft:
         ]
 
     def guard_lease(self, task: Task) -> None:
-        if task.lease_expires_at is not None and task.id not in self.tasks.new:
+        """Whoever renews the lease meanwhile prevents this change, unless the draft
+        itself has moved it: then the expiry is none that the database knows."""
+        is_written = task.id in self.tasks.new or task.id in self.tasks.changed
+        if task.lease_expires_at is not None and not is_written:
             self._lease_guards.append(LeaseGuard(task.id, task.lease_expires_at))
 
     # messages -------------------------------------------------------------------

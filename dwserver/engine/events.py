@@ -52,8 +52,9 @@ def command_snapshot(command: Command) -> dict[str, object]:
         "target_scope": "instance",
         "source": "control_plane",
         "status": command.status,
-        "outcome": command.outcome,
     }
+    if command.outcome:
+        fields["outcome"] = command.outcome
     if command.target_name is not None:
         fields["target_name"] = command.target_name
     return fields
@@ -175,21 +176,23 @@ def activity_scheduled(
     }
 
 
-def _of_attempt(activity: Activity, task: Task) -> dict[str, object]:
+def of_attempt(activity: Activity, task: Task | None) -> dict[str, object]:
+    """The newest attempt; ``task``: the one that it was, or would have been, given
+    out with."""
     return {
         "activity_execution_id": activity.id,
-        "activity_attempt_id": task.attempt_id,
+        "activity_attempt_id": task.attempt_id if task else None,
         "activity_class": activity.activity_type,
         "activity_type": activity.activity_type,
         "sequence": activity.step,
-        "attempt_number": task.attempt,
+        "attempt_number": activity.attempt_count,
         **(activity.parallel or {}),
     }
 
 
 def activity_started(activity: Activity, task: Task) -> dict[str, object]:
     return {
-        **_of_attempt(activity, task),
+        **of_attempt(activity, task),
         "activity": activity_snapshot(activity, attempt_id=task.attempt_id),
         "task": task_snapshot(task),
     }
@@ -201,7 +204,7 @@ def activity_completed(
     """``result`` and ``output`` name the same value (decision 20c)."""
     blob = embed(result)
     return {
-        **_of_attempt(activity, task),
+        **of_attempt(activity, task),
         "result": blob,
         "output": blob,
         "payload_codec": WIRE_CODEC,
@@ -215,7 +218,7 @@ def activity_failed(
 ) -> dict[str, object]:
     """``failure``: id, category and the exception keys, already in wire names."""
     return {
-        **_of_attempt(activity, task),
+        **of_attempt(activity, task),
         **failure,
         "activity": activity_snapshot(activity, attempt_id=task.attempt_id),
         "task": task_snapshot(task),
@@ -228,13 +231,13 @@ def activity_retry_scheduled(
     policy = activity.retry_policy or RetryPolicy()
     delay = retry_task.available_at - retry_task.created_at
     fields = {
-        **_of_attempt(activity, task),
+        **of_attempt(activity, task),
         "retry_task_id": retry_task.id,
         "retry_of_task_id": task.id,
         "retry_available_at": micro(retry_task.available_at),
         "retry_backoff_seconds": delay // 1_000_000,
         "retry_after_attempt_id": task.attempt_id,
-        "retry_after_attempt": task.attempt,
+        "retry_after_attempt": activity.attempt_count,
         "max_attempts": policy.max_attempts,
         "retry_policy": retry_policy_snapshot(policy),
         **failure,

@@ -91,6 +91,7 @@ def _lease_activity_task(draft: Draft, task: Task, owner: str) -> Leased | None:
         started_at=now,
         close_deadline_at=after(now, policy.start_to_close_timeout),
         heartbeat_deadline_at=after(now, policy.heartbeat_timeout),
+        last_heartbeat_at=None,
     )
     draft.tasks.put(leased)
     draft.activities.put(started)

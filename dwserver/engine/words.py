@@ -93,6 +93,22 @@ class AttemptStatus(StrEnum):
     EXPIRED = "expired"
 
 
+class TimeoutKind(StrEnum):
+    """Which deadline of an activity passed."""
+
+    SCHEDULE_TO_CLOSE = "schedule_to_close"
+    SCHEDULE_TO_START = "schedule_to_start"
+    HEARTBEAT = "heartbeat"
+    START_TO_CLOSE = "start_to_close"
+
+
+class RunTimeoutKind(StrEnum):
+    """Which deadline of a run passed."""
+
+    EXECUTION = "execution_timeout"
+    RUN = "run_timeout"
+
+
 class TimerStatus(StrEnum):
     PENDING = "pending"
     FIRED = "fired"

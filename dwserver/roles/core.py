@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dwserver.config.settings import Settings
 from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.engine.context import Limits, Policy
+from dwserver.loops.deadlines import Deadlines
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
@@ -24,6 +25,7 @@ from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.catalog import RequestLimits, Services
+from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.commits import CommitObserver
 from dwserver.services.deliveries import Deliveries
@@ -75,6 +77,8 @@ class Core:
     waiters: Waiters
     timers: DueTimers
     leases: ExpiredLeases
+    deadlines: Deadlines
+    close_policies: ClosePolicies
     query_exchange: QueryExchange
 
     def release_waits(self) -> None:
@@ -146,10 +150,12 @@ def build_core(
         now=clock.now,
         observe_lag=lambda seconds: metrics.timer_lag_seconds.observe(value=seconds),
     )
-    observers.append(timers)
+    close_policies = ClosePolicies(store, runs, now=clock.now, spawn=supervisor.spawn)
+    observers += (timers, close_policies)
     leases = ExpiredLeases(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
     )
+    deadlines = Deadlines(store, runs, now=clock.now, observe=metrics.timeouts.inc)
     query_exchange = build_query_exchange(settings, clock=clock, metrics=metrics)
     parts = _Parts(
         store=store,
@@ -170,6 +176,8 @@ def build_core(
         waiters=waiters,
         timers=timers,
         leases=leases,
+        deadlines=deadlines,
+        close_policies=close_policies,
         query_exchange=query_exchange,
     )
 
@@ -186,13 +194,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
         stale_after=plane.stale_after_seconds * MICROS,
     )
-    contracts = CommandContracts(
-        store,
-        workers=workers,
-        hot=runs.hot,
-        now=clock.now,
-        cache_ttl=CONTRACT_TTL_SECONDS * MICROS,
-    )
+    contracts = _contracts(parts, workers)
     return Services(
         namespaces=Namespaces(
             store, now=clock.now, cache_ttl=NAMESPACE_TTL_SECONDS * MICROS
@@ -221,8 +223,6 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             runs=runs,
             tasks=tasks,
             renewals=renewals,
-            now=clock.now,
-            lease_duration=plane.activity_task_lease_seconds * MICROS,
         ),
         workflows=Workflows(
             store,
@@ -231,10 +231,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             recheck_seconds=plane.poll_interval_ms / 1000,
         ),
         commands=OperatorCommands(
-            store,
-            runs=runs,
-            contracts=contracts,
-            waiters=parts.waiters.updates,
+            store, runs=runs, contracts=contracts, waiters=parts.waiters.updates
         ),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=build_queries(
@@ -255,6 +252,16 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
+    return CommandContracts(
+        parts.store,
+        workers=workers,
+        hot=parts.runs.hot,
+        now=parts.clock.now,
+        cache_ttl=CONTRACT_TTL_SECONDS * MICROS,
     )
 
 

@@ -109,6 +109,13 @@ METRICS: tuple[MetricDefinition, ...] = (
         labels=(_TASK_KIND,),
     ),
     MetricDefinition(
+        attribute="timeouts",
+        name="dw_timeouts",
+        kind=MetricKind.COUNTER,
+        help="Activity attempts and runs ended by a sweep because a deadline passed.",
+        labels=(Label("kind", 8),),
+    ),
+    MetricDefinition(
         attribute="queries",
         name="dw_queries",
         kind=MetricKind.COUNTER,

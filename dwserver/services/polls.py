@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import Leased, current, lease, requeue
+from dwserver.engine.lifecycle.run_timeout import time_out_run
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import quick_init
 from dwserver.engine.words import TaskKind, TaskStatus
@@ -118,6 +119,8 @@ class Polls:
 
     async def _claim(self, candidate: ReadyTask, poller: Poller) -> Delivery | None:
         def claim(draft: Draft) -> Delivery | None:
+            if time_out_run(draft):
+                return None
             task = draft.tasks.get(candidate.task_id)
             leased = task and lease(draft, task, poller.worker_id)
             return self._delivery(leased) if leased else None

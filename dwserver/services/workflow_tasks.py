@@ -15,6 +15,7 @@ from dwserver.engine.commands.batch import (
 )
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
+from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.lifecycle.task_failure import (
     TaskFailed,
     TaskFailure,
@@ -79,7 +80,7 @@ class WorkflowTasks:
 
     async def complete(
         self, ref: TaskRef, commands: Sequence[WorkflowCommand]
-    ) -> Completed | Rejection:
+    ) -> Completed | RunTimedOut | Rejection:
         """Apply the commands of a completion, all or none."""
         task = await self._find(ref)
         if task is None:

@@ -18,6 +18,7 @@ from tests.engine.builders import Rows
 RESOLUTION: dict[EventType, object] = {
     EventType.ACTIVITY_COMPLETED: ActivityStatus.COMPLETED,
     EventType.ACTIVITY_FAILED: ActivityStatus.FAILED,
+    EventType.ACTIVITY_TIMED_OUT: ActivityStatus.FAILED,
     EventType.ACTIVITY_CANCELLED: ActivityStatus.CANCELLED,
     EventType.TIMER_FIRED: TimerStatus.FIRED,
     EventType.TIMER_CANCELLED: TimerStatus.CANCELLED,
@@ -27,6 +28,16 @@ CLOSING: dict[EventType, RunStatus] = {
     EventType.WORKFLOW_COMPLETED: RunStatus.COMPLETED,
     EventType.WORKFLOW_FAILED: RunStatus.FAILED,
     EventType.WORKFLOW_CONTINUED_AS_NEW: RunStatus.COMPLETED,
+    EventType.WORKFLOW_CANCELLED: RunStatus.CANCELLED,
+    EventType.WORKFLOW_TERMINATED: RunStatus.TERMINATED,
+    EventType.WORKFLOW_TIMED_OUT: RunStatus.FAILED,
+}
+# Ends at which every open step was cancelled with an event.
+CANCELLING = {
+    EventType.WORKFLOW_CONTINUED_AS_NEW,
+    EventType.WORKFLOW_CANCELLED,
+    EventType.WORKFLOW_TERMINATED,
+    EventType.WORKFLOW_TIMED_OUT,
 }
 AFTER_THE_END = {EventType.START_REJECTED}
 
@@ -85,7 +96,7 @@ def check_end(rows: Rows) -> None:
         assert task.kind is TaskKind.ACTIVITY
         assert task.status is TaskStatus.LEASED
     assert not any(timer.is_open for timer in rows.timers.values())
-    if types[end] is EventType.WORKFLOW_CONTINUED_AS_NEW:
+    if types[end] in CANCELLING:
         assert not rows.state.tasks
         assert not any(activity.is_open for activity in rows.activities.values())
 
@@ -117,7 +128,8 @@ def check_steps(rows: Rows) -> None:
         assert resolved[step] <= 1
         assert number > 0 or number == -step
     assert set(scheduled) == set(steps)
-    if continued or not rows.run.status.is_terminal:
+    types = {event.event_type for event in rows.events.values()}
+    if types & CANCELLING or not rows.run.status.is_terminal:
         closed = {number for number, step in steps.items() if not step.is_open}
         assert closed == set(resolved)
     assert {number for number, step in steps.items() if step.is_held} == {
@@ -164,7 +176,8 @@ def check_tasks(rows: Rows) -> None:
 
 
 def check_attempts(rows: Rows) -> None:
-    """Every attempt began once, in rising order, and ended at most once."""
+    """Every attempt began once, in rising order, and ended at most once; or a deadline
+    passed before it could begin."""
     begun: dict[str, list[int]] = {}
     ids: dict[str, str] = {}
     for number in placed(rows):
@@ -175,14 +188,15 @@ def check_attempts(rows: Rows) -> None:
             ids[payload["activity_attempt_id"]] = activity_id
     for activity in rows.activities.values():
         numbers = begun.get(activity.id, [])
-        assert numbers == list(range(1, activity.attempt_count + 1))
+        assert numbers == sorted(set(numbers))
+        in_vain = _in_vain(activity, rows) - set(numbers)
+        spent = sorted([*numbers, *in_vain])
+        assert spent == list(range(1, activity.attempt_count + 1))
         closed = [
             a.number for a in rows.attempts.values() if a.activity_id == activity.id
         ]
         assert closed == sorted(set(closed))
-        current = (
-            [activity.attempt_count] if _is_held_by_a_worker(activity, rows) else []
-        )
+        current = numbers[-1:] if _is_held_by_a_worker(activity, rows) else []
         if rows.run.status.is_terminal:
             assert set(closed) <= set(numbers)
         else:
@@ -190,6 +204,21 @@ def check_attempts(rows: Rows) -> None:
         _check_tasks_of(activity, rows)
     for attempt in rows.attempts.values():
         assert ids[attempt.id] == attempt.activity_id
+
+
+def _in_vain(activity: Activity, rows: Rows) -> set[int]:
+    """Numbers of attempts that timed out without an attempt."""
+    found = set()
+    for number, event in rows.events.items():
+        payload = rows.payloads[number]
+        if (
+            payload.get("activity_execution_id") == activity.id
+            and "timeout_kind" in payload
+            and payload.get("activity_attempt_id") is None
+        ):
+            is_final = event.event_type is EventType.ACTIVITY_TIMED_OUT
+            found.add(payload["attempt_number" if is_final else "retry_after_attempt"])
+    return found
 
 
 def _is_held_by_a_worker(activity: Activity, rows: Rows) -> bool:

@@ -765,7 +765,11 @@ def test_a_parent_leaves_word_for_its_children(
             play.run_id,
             "default",
         )
-        assert entry.payload == {"workflow_id": "wf", "closed_reason": reason}
+        assert entry.payload == {
+            "workflow_id": "wf",
+            "closed_reason": reason,
+            "inherits_children": False,
+        }
         assert entry.available_at > entry.created_at == NOON
 
 
@@ -790,6 +794,7 @@ def test_children_of_a_continued_parent() -> None:
     play.completed(play.poll(), DONE)
     [entry] = play.here.outbox
     assert entry.run_id == play.run_id
+    assert entry.payload["inherits_children"] is True
     play.run_id = first
     assert play.here.children[1].is_open
     finish(play, 1)
@@ -840,8 +845,13 @@ def test_a_policy_that_cannot_be_carried_out_is_on_record_once() -> None:
     call = play.here.children[1]
 
     def decide(draft: Draft) -> bool:
-        return give_up_on_child(draft, 1, applied, error="gone")
+        return give_up_on_child(draft, call, applied, error="gone")
 
+    def too_late(draft: Draft) -> bool:
+        earlier = replace(call, child_run_id="the one before")
+        return give_up_on_child(draft, earlier, applied, error="gone")
+
+    assert not play.decide(too_late)
     assert play.decide(decide)
     assert not play.decide(decide)
     assert play.here.children[1].status is ChildStatus.ABANDONED

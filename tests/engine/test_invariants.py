@@ -48,6 +48,8 @@ RETRIES: list[dict[str, Any]] = [
     {"max_attempts": 2},
     {"max_attempts": 3, "backoff_seconds": (1, 5)},
     {"max_attempts": 9, "schedule_to_close_timeout": 5},
+    {"max_attempts": 2, "schedule_to_start_timeout": 5},
+    {"start_to_close_timeout": 5, "heartbeat_timeout": 2},
 ]
 BLOCKING: st.SearchStrategy[BlockingCommand] = st.one_of(
     st.builds(

@@ -94,6 +94,16 @@ class FaultyStore:
 
         self._rules[method].append(race)
 
+    def after_next(self, method: str, action: Call) -> None:
+        """Something happens in the database just after the next call."""
+
+        async def follow(call: Call) -> Any:
+            answer = await call()
+            await action()
+            return answer
+
+        self._rules[method].append(follow)
+
     @asynccontextmanager
     async def holding(self, method: str) -> AsyncIterator[Hold]:
         """Calls that begin in this block wait until its end, or for ``release``."""

@@ -41,6 +41,7 @@ from dwserver.engine.commands.updates import CloseUpdate, CompleteUpdate, FailUp
 from dwserver.engine.commands.waits import OpenConditionWait, OpenSignalWait
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
+from dwserver.engine.lifecycle.run_timeout import RunTimedOut, time_out_instead
 from dwserver.engine.model import Activity, Child, Step, Task, Timer, Wait
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.parallel import rebase
@@ -105,8 +106,9 @@ class Completed:
 
 def complete_workflow_task(
     draft: Draft, completion: Completion
-) -> Completed | Rejection:
-    """Apply a completion entirely or refuse it without a trace."""
+) -> Completed | RunTimedOut | Rejection:
+    """Apply a completion entirely or refuse it without a trace; one that comes after
+    the deadline of its run ends the run instead."""
     run = draft.run
     task = current(draft, completion.task)
     refused = check_workflow_task(
@@ -118,6 +120,9 @@ def complete_workflow_task(
     ) or _check_list(draft, completion, task)
     if refused:
         return refused
+    late = time_out_instead(draft, task)
+    if late:
+        return late
     sent = _verdict_on_blind_worker(draft, completion) or completion.commands
     commands = _without_resent(draft, task, sent)
     refused = _check_limits(draft, sent, new=commands, background=completion.background)

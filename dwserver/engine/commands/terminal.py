@@ -8,8 +8,9 @@ from dwserver.engine import events
 from dwserver.engine.background import Background
 from dwserver.engine.carry_over import carry_messages
 from dwserver.engine.chain import open_successor
-from dwserver.engine.closing import cancel_what_is_open, close_run, leaves_children
+from dwserver.engine.closing import cancel_what_is_open, close_run
 from dwserver.engine.draft import Draft
+from dwserver.engine.family import leaves_children
 from dwserver.engine.model import Failure, JsonMap, Payload, Task
 from dwserver.engine.payloads import WIRE_CODEC, embed
 from dwserver.engine.records import replace

@@ -75,11 +75,12 @@ def hear_of_child(
 
 
 def give_up_on_child(
-    parent: Draft, step: int, applied: AppliedPolicy, *, error: str
+    parent: Draft, found: Child, applied: AppliedPolicy, *, error: str
 ) -> bool:
-    """The close policy cannot be carried out: the call ends, its child goes on."""
-    call = parent.children.get(step)
-    if call is None or not call.is_open:
+    """The close policy cannot be carried out on the run that the call stood for when it
+    was ``found``: the call ends. False when it stands for that run no more."""
+    call = parent.children.get(found.step)
+    if call is None or not call.is_open or call.child_run_id != found.child_run_id:
         return False
     parent.children.put(
         replace(call, status=ChildStatus.ABANDONED, closed_at=parent.context.now)

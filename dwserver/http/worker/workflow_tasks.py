@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.wire_time import micro
 from dwserver.engine.words import TaskStatus
@@ -63,7 +64,6 @@ NOT_RECORDED: Final = frozenset(
         Reason.INVALID_COMMANDS,
         Reason.RUN_NOT_FOUND,
         Reason.RUN_ALREADY_CLOSED,
-        Reason.RUN_TIMED_OUT,
         Reason.TASK_NOT_WORKFLOW,
     }
 )
@@ -133,6 +133,13 @@ async def complete_workflow_task(services: Services, call: Call) -> Reply:
         raise invalid_fields(errors)
     ref = _task_ref(call, values)
     done = await or_run_gone(services.workflow_tasks.complete(ref, commands))
+    if isinstance(done, RunTimedOut):
+        late = Rejection(
+            Reason.RUN_TIMED_OUT,
+            "A deadline of the run has passed.",
+            {"run_id": done.run.id, "run_status": done.run.status},
+        )
+        return _not_recorded(late, ref)
     if isinstance(done, Rejection):
         if done.reason in NOT_RECORDED:
             return _not_recorded(done, ref)

@@ -21,7 +21,6 @@ from dwserver.http.worker import (
     registration,
     workflow_tasks,
 )
-from dwserver.services.activity_tasks import Beat
 from dwserver.services.workflow_tasks import Renewed
 from tests.http.handler_stage import (
     NOW,
@@ -136,12 +135,16 @@ def rejection_of(recording: Recording) -> Rejection:
     return Rejection(answer["reason"], "a sentence of ours", fields)
 
 
-def heartbeat_of(recording: Recording) -> Beat:
+def heartbeat_of(recording: Recording) -> HeartbeatState:
     answer = recording.answer
-    run = CLOSED_RUN if answer["run_closed_reason"] else a_run()
-    state = HeartbeatState(run, answer["reason"], answer["cancel_requested"])
-    last = NOW if answer["last_heartbeat_at"] else None
-    return Beat(state, NOW if answer["lease_expires_at"] else None, last)
+    is_leased = answer["lease_expires_at"] is not None
+    return HeartbeatState(
+        run=CLOSED_RUN if answer["run_closed_reason"] else a_run(),
+        task=a_task(status=TaskStatus.LEASED if is_leased else TaskStatus.CANCELLED),
+        reason=answer["reason"],
+        cancel_requested=answer["cancel_requested"],
+        heartbeat_at=NOW if answer["last_heartbeat_at"] else None,
+    )
 
 
 def answers_for(recording: Recording) -> dict[str, Any]:

@@ -114,7 +114,8 @@ create table updates (
     closed_at bigint,
     result_codec text,
     result bytea,
-    constraint updates_pkey primary key (run_id, sequence)
+    constraint updates_pkey primary key (run_id, sequence),
+    constraint updates_id unique (id, run_id)
 ) with (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.05,
@@ -123,9 +124,6 @@ create table updates (
 
 -- load_runs: the updates of a run that are not closed yet
 create index updates_open on updates (run_id, sequence) where status = 'accepted';
-
--- find_update: a carried update has a row in each of its runs
-create index updates_by_id on updates (id);
 
 create table search_attribute_definitions (
     namespace text collate "C" not null,

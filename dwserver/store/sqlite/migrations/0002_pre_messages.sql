@@ -97,6 +97,7 @@ create table updates (
     result_codec text,
     result blob,
     constraint updates_pkey primary key (run_id, sequence),
+    constraint updates_id unique (id, run_id),
     constraint updates_status check (
         status in ('accepted', 'rejected', 'completed', 'failed')
     )
@@ -104,9 +105,6 @@ create table updates (
 
 -- load_runs: the updates of a run that are not closed yet
 create index updates_open on updates (run_id, sequence) where status = 'accepted';
-
--- find_update: a carried update has a row in each of its runs
-create index updates_by_id on updates (id);
 
 create table search_attribute_definitions (
     namespace text not null,
