@@ -52,8 +52,9 @@ def command_snapshot(command: Command) -> dict[str, object]:
         "target_scope": "instance",
         "source": "control_plane",
         "status": command.status,
-        "outcome": command.outcome,
     }
+    if command.outcome:
+        fields["outcome"] = command.outcome
     if command.target_name is not None:
         fields["target_name"] = command.target_name
     return fields

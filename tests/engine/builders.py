@@ -26,6 +26,7 @@ from dwserver.engine.commands.batch import (
     complete_workflow_task,
 )
 from dwserver.engine.commands.timers import StartTimer
+from dwserver.engine.commands.waits import OpenConditionWait, OpenSignalWait
 from dwserver.engine.context import Context, Policy
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import Leased
@@ -36,6 +37,12 @@ from dwserver.engine.lifecycle.activity_outcome import (
     record_outcome,
 )
 from dwserver.engine.lifecycle.child_outcome import hear_of_child
+from dwserver.engine.lifecycle.close import (
+    ClosedOnRequest,
+    CloseRequest,
+    close_on_request,
+)
+from dwserver.engine.lifecycle.signal import Received, SignalRequest, receive_signal
 from dwserver.engine.lifecycle.start import Start, Started, start_again, start_new
 from dwserver.engine.lifecycle.task_failure import (
     TaskFailed,
@@ -43,6 +50,11 @@ from dwserver.engine.lifecycle.task_failure import (
     fail_workflow_task,
 )
 from dwserver.engine.lifecycle.timer_due import fire
+from dwserver.engine.lifecycle.update import (
+    AcceptedUpdate,
+    UpdateRequest,
+    accept_update,
+)
 from dwserver.engine.model import (
     Activity,
     Child,
@@ -58,16 +70,22 @@ from dwserver.engine.model import (
     Run,
     RunInput,
     RunState,
+    Signal,
     Task,
     Timer,
+    Update,
+    Wait,
 )
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.transition import RunChange, apply
 from dwserver.engine.wire_time import MICROS
-from dwserver.engine.words import TaskKind, TaskStatus
+from dwserver.engine.words import CommandStatus, CommandType, TaskKind, TaskStatus
 
 NOON = int(datetime(2026, 4, 13, 12, tzinfo=UTC).timestamp()) * MICROS
 """When every play begins."""
+
+MESSAGES = 1 << 39
+"""Events held below the negative of this are arrivals of messages."""
 
 _Reply = TypeVar("_Reply")
 
@@ -103,6 +121,22 @@ def timer(seconds: int, parallel: JsonMap | None = None) -> StartTimer:
     return StartTimer(delay_seconds=seconds, parallel=parallel)
 
 
+def condition(
+    key: str | None = "k", timeout: int | None = None, parallel: JsonMap | None = None
+) -> OpenConditionWait:
+    """A wait as the Python SDK opens it: the fingerprint belongs to the key."""
+    return OpenConditionWait(
+        condition_key=key,
+        fingerprint=None if key is None else f"sha256:{key}",
+        timeout_seconds=timeout,
+        parallel=parallel,
+    )
+
+
+def signal_wait(name: str, timeout: int | None = None) -> OpenSignalWait:
+    return OpenSignalWait(name=name, timeout_seconds=timeout)
+
+
 def group(*, base: int, size: int, index: int, prefix: str = "activities") -> JsonMap:
     """The metadata that an SDK sends with one member of a flat parallel group."""
     entry = {
@@ -134,6 +168,9 @@ class Rows:
     arguments: dict[str, Payload | None] = field(default_factory=dict)
     timers: dict[int, Timer] = field(default_factory=dict)
     children: dict[int, Child] = field(default_factory=dict)
+    waits: dict[int, Wait] = field(default_factory=dict)
+    signals: dict[int, Signal] = field(default_factory=dict)
+    updates: dict[int, Update] = field(default_factory=dict)
     attempts: dict[str, ClosedAttempt] = field(default_factory=dict)
     outbox: list[OutboxEntry] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
@@ -177,11 +214,34 @@ class Rows:
         for child in change.children:
             update(self.children, child.step, child)
         self.outbox += change.outbox
+        self._keep_messages(change)
         self._keep_tasks(change)
         for attempt in change.attempts:
             insert(self.attempts, attempt.id, attempt)
-        self.commands += change.commands
         self.failures += change.failures
+
+    def _keep_messages(self, change: RunChange) -> None:
+        for wait in change.new_waits:
+            insert(self.waits, wait.step, wait)
+        for wait in change.waits:
+            update(self.waits, wait.step, wait)
+        for signal in change.new_signals:
+            insert(self.signals, signal.sequence, signal)
+        for signal in change.signals:
+            update(self.signals, signal.sequence, signal)
+        for new in change.new_updates:
+            insert(self.updates, new.sequence, new)
+        for changed in change.updates:
+            update(self.updates, changed.sequence, changed)
+        self.commands += change.commands
+        for applied in change.applied_commands:
+            index = applied.sequence - 1
+            known = self.commands[index]
+            assert known.sequence == applied.sequence
+            assert known.applied_at is None, "a command takes effect once"
+            self.commands[index] = replace(
+                known, outcome=applied.outcome, applied_at=applied.applied_at
+            )
 
     def _keep_tasks(self, change: RunChange) -> None:
         for guard in change.lease_guards:
@@ -292,7 +352,12 @@ class Play:
     def background(self, run: Run) -> Background:
         run_input = self.rows[run.id].input
         assert run_input is not None
-        return Background(input=run_input, instance=self.instances[run.workflow_id])
+        payloads = {c.sequence: c.payload for c in self.rows[run.id].commands}
+        return Background(
+            input=run_input,
+            instance=self.instances[run.workflow_id],
+            payloads=payloads,
+        )
 
     def _write(self, change: RunChange) -> None:
         run_id = change.run.id
@@ -419,6 +484,48 @@ class Play:
             task.run_id,
         )
 
+    def signal(
+        self, name: str, arguments: str | None = None, **fields: Any
+    ) -> Received:
+        """A signal for the run, accepted or not."""
+        request = SignalRequest(
+            namespace="default",
+            name=name,
+            arguments=None if arguments is None else avro(arguments),
+            **fields,
+        )
+        return self.decide(lambda draft: receive_signal(draft, request))
+
+    def signalled(self, name: str, arguments: str | None = None) -> Signal:
+        """:meth:`signal` that must be accepted."""
+        signal = self.signal(name, arguments).signal
+        assert signal is not None
+        return signal
+
+    def update(
+        self, name: str, arguments: str | None = None, **fields: Any
+    ) -> AcceptedUpdate:
+        """An update for the run, accepted or not."""
+        request = UpdateRequest(
+            namespace="default",
+            name=name,
+            arguments=None if arguments is None else avro(arguments),
+            **fields,
+        )
+        return self.decide(lambda draft: accept_update(draft, request))
+
+    def updated(self, name: str, arguments: str | None = None) -> Update:
+        """:meth:`update` that must be accepted."""
+        reply = self.update(name, arguments)
+        assert reply.command.status is CommandStatus.ACCEPTED
+        return reply.update
+
+    def cancel(self, reason: str | None = None) -> ClosedOnRequest:
+        request = CloseRequest(
+            namespace="default", command_type=CommandType.CANCEL, reason=reason
+        )
+        return self.decide(lambda draft: close_on_request(draft, request))
+
     def wake(self, resume: JsonMap) -> str | None:
         return self.decide(lambda draft: wakes.wake(draft, resume))
 
@@ -462,7 +569,7 @@ class Play:
 
     def held(self) -> list[int]:
         """Steps whose resolution event is stored but not yet part of history."""
-        return sorted(-number for number in self.here.events if number < 0)
+        return sorted(-number for number in self.here.events if -MESSAGES < number < 0)
 
 
 def a_start(**fields: Any) -> Start:

@@ -115,7 +115,7 @@ create table updates (
     result_codec text,
     result bytea,
     constraint updates_pkey primary key (run_id, sequence),
-    constraint updates_id unique (id)
+    constraint updates_id unique (id, run_id)
 ) with (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.05,

@@ -97,7 +97,7 @@ create table updates (
     result_codec text,
     result blob,
     constraint updates_pkey primary key (run_id, sequence),
-    constraint updates_id unique (id),
+    constraint updates_id unique (id, run_id),
     constraint updates_status check (
         status in ('accepted', 'rejected', 'completed', 'failed')
     )
