@@ -142,7 +142,8 @@ def check_steps(rows: Rows) -> None:
     types = {event.event_type for event in rows.events.values()}
     if types & CANCELLING or not rows.run.status.is_terminal:
         closed = {number for number, step in steps.items() if not step.is_open}
-        if rows.run.status.is_terminal:  # children that outlive the run have no outcome in its history
+        if rows.run.status.is_terminal:
+            # Children that outlive the run have no outcome in its history.
             closed -= rows.children.keys() - set(resolved)
         assert closed == set(resolved)
     assert {number for number, step in steps.items() if step.is_held} == {
