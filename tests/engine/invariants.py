@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
-from dwserver.engine.model import Activity, RunState, Task, Timer
+from dwserver.engine.model import Activity, Child, RunState, Task, Timer
 from dwserver.engine.words import (
     ActivityStatus,
+    ChildStatus,
     EventType,
     RunStatus,
     TaskKind,
@@ -22,8 +24,14 @@ RESOLUTION: dict[EventType, object] = {
     EventType.ACTIVITY_CANCELLED: ActivityStatus.CANCELLED,
     EventType.TIMER_FIRED: TimerStatus.FIRED,
     EventType.TIMER_CANCELLED: TimerStatus.CANCELLED,
+    EventType.CHILD_RUN_COMPLETED: ChildStatus.COMPLETED,
+    EventType.CHILD_RUN_FAILED: ChildStatus.FAILED,
 }
-SCHEDULING = (EventType.ACTIVITY_SCHEDULED, EventType.TIMER_SCHEDULED)
+SCHEDULING = (
+    EventType.ACTIVITY_SCHEDULED,
+    EventType.TIMER_SCHEDULED,
+    EventType.CHILD_WORKFLOW_SCHEDULED,
+)
 CLOSING: dict[EventType, RunStatus] = {
     EventType.WORKFLOW_COMPLETED: RunStatus.COMPLETED,
     EventType.WORKFLOW_FAILED: RunStatus.FAILED,
@@ -41,7 +49,7 @@ CANCELLING = {
 }
 AFTER_THE_END = {EventType.START_REJECTED}
 
-Step = Activity | Timer
+Step = Activity | Timer | Child
 
 
 def check(rows: Rows) -> None:
@@ -60,7 +68,7 @@ def check(rows: Rows) -> None:
 
 
 def steps_of(rows: Rows) -> dict[int, Step]:
-    return {**rows.activities, **rows.timers}
+    return {**rows.activities, **rows.timers, **rows.children}
 
 
 def placed(rows: Rows) -> list[int]:
@@ -104,7 +112,8 @@ def check_end(rows: Rows) -> None:
 def check_steps(rows: Rows) -> None:
     """Dense numbers, one scheduling event first, then at most one resolution."""
     steps = steps_of(rows)
-    assert len(steps) == len(rows.activities) + len(rows.timers)
+    kinds = (rows.activities, rows.timers, rows.children)
+    assert len(steps) == sum(map(len, kinds))
     continued = any(
         event.event_type is EventType.WORKFLOW_CONTINUED_AS_NEW
         for event in rows.events.values()
@@ -120,7 +129,7 @@ def check_steps(rows: Rows) -> None:
         elif event.event_type in RESOLUTION:
             resolved[step] += 1
             assert steps[step].status is RESOLUTION[EventType(event.event_type)]
-        elif event.event_type.startswith("Activity"):
+        elif event.event_type.startswith(("Activity", "ChildRun")):
             assert resolved[step] == 0, "nothing about a step after its outcome"
         else:
             continue
@@ -131,6 +140,8 @@ def check_steps(rows: Rows) -> None:
     types = {event.event_type for event in rows.events.values()}
     if types & CANCELLING or not rows.run.status.is_terminal:
         closed = {number for number, step in steps.items() if not step.is_open}
+        if continued:  # children that outlive the run have no outcome in its history
+            closed -= rows.children.keys() - set(resolved)
         assert closed == set(resolved)
     assert {number for number, step in steps.items() if step.is_held} == {
         -number for number in rows.events if number < 0
@@ -264,8 +275,13 @@ def check_state(rows: Rows) -> None:
         {i: task for i, task in rows.tasks.items() if task.status.is_open},
         {n: step for n, step in rows.activities.items() if is_needed(step)},
         {n: step for n, step in rows.timers.items() if is_needed(step)},
+        {n: step for n, step in rows.children.items() if is_needed(step)},
     )
-    for rows_by_step in (rows.state.activities, rows.state.timers):
+    for rows_by_step in (
+        rows.state.activities,
+        rows.state.timers,
+        rows.state.children,
+    ):
         assert list(rows_by_step) == sorted(rows_by_step)
 
 
@@ -307,6 +323,16 @@ def check_no_outcome_is_lost(rows: Rows) -> None:
 def _workflow_task(rows: Rows) -> Task | None:
     tasks = rows.state.tasks.values()
     return next((task for task in tasks if task.kind is TaskKind.WORKFLOW), None)
+
+
+def check_family(rows: Rows, everyone: Mapping[str, Rows]) -> None:
+    """A call is open as long as the run that it stands for is."""
+    for call in rows.children.values():
+        run = everyone[call.child_run_id].run
+        assert call.is_open is not run.status.is_terminal
+        assert (run.parent_run_id, run.parent_step) == (rows.run.id, call.step)
+        assert run.workflow_id == call.child_workflow_id
+        assert run.run_number == call.child_run_number
 
 
 def check_is_final(before: Rows, after: Rows) -> None:
