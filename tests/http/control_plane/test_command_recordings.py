@@ -471,3 +471,42 @@ def test_every_recorded_command_is_replayed() -> None:
         text = source.read()
     names = [*RECORDED, *AFTERWARDS]
     assert [name for name in names if f'{name.split("/")[1]}"' not in text] == []
+
+
+def test_three_identical_requests_count_once(stand: Stand) -> None:
+    """Every command with a request id, and start with signal, over HTTP."""
+    path = "/api/workflows/three"
+    start = {
+        "workflow_type": UNDECLARED,
+        "task_queue": QUEUE,
+        "signal_input": ["Ada"],
+        "request_id": "s",
+    }
+    requests = (
+        ("signal-with-start/hello", start, 202),
+        ("signal/go", {"input": [1], "request_id": "r"}, 202),
+        ("update/set", {"input": [1], "request_id": "r"}, 202),
+        ("terminate", {"reason": "enough", "request_id": "r"}, 200),
+    )
+    for sequence, (command, body, status) in enumerate(requests, start=2):
+        answers = [
+            stand.control.request("POST", f"{path}/{command}", body).expect(status)
+            for _ in range(3)
+        ]
+        assert answers[0] == answers[1] == answers[2]
+        assert answers[0]["command_sequence"] == sequence
+        if command.startswith("signal-with-start"):
+            assert answers[0]["start_outcome"] == "started_new"
+            assert answers[0]["control_plane"]["operation_name"] == "hello"
+    run_id = answers[0]["run_id"]
+    events = read_history(stand.control, "three", run_id)
+    assert [event["event_type"] for event in events] == [
+        "StartAccepted",
+        "WorkflowStarted",
+        "SignalReceived",
+        "SignalReceived",
+        "UpdateAccepted",
+        "TerminateRequested",
+        "WorkflowTerminated",
+        "UpdateCompleted",
+    ]
