@@ -273,6 +273,12 @@ def _of_timed_wait(wait: Wait) -> dict[str, object]:
     }
 
 
+def timer_scheduled(
+    timer: Timer, task: Task, wait: Wait | None = None
+) -> dict[str, object]:
+    return {**timer_fields(timer, wait), "task": task_snapshot(task)}
+
+
 def timer_fired(
     timer: Timer, wait: Wait | None = None, *, fired_at: int
 ) -> dict[str, object]:
