@@ -20,6 +20,8 @@ from tests.sdk.matrix import Site, Sites
 from tests.support.databases import ENGINES, sqlite_url_of
 from tests.support.postgres_databases import PostgresDatabases
 
+pytest.register_assert_rewrite("tests.sdk.verdict")
+
 
 @pytest.fixture(scope="session")
 def new_database(

@@ -15,7 +15,8 @@ UNCOUNTED = "ActivityHeartbeatRecorded"
 def check(outcome: Outcome, expected: Expected | None) -> None:
     """AssertionError when the outcome is not the expected one."""
     assert expected is not None, "not for this release"
-    assert "broken" not in outcome.seen, outcome.seen["broken"]
+    broken = outcome.seen.get("broken")
+    assert broken is None, f"{broken}\n{_event_types(outcome.runs)}"
     first = outcome.runs[0]
     last = [r for r in outcome.runs if r.workflow_id == first.workflow_id][-1]
     seen = {key: outcome.seen[key] for key in outcome.seen if key != "run_id"}
@@ -32,6 +33,11 @@ def check(outcome: Outcome, expected: Expected | None) -> None:
         assert replay["problems"] == [], run.workflow_id
     if expected.ends_with is not None:
         assert outcome.replays[0]["commands"][-1] == expected.ends_with
+
+
+def _event_types(runs: list[Run]) -> str:
+    types = ([event["event_type"] for event in run.events] for run in runs)
+    return "\n".join(map(str, types))
 
 
 def _counted(run: Run) -> Counter[str]:

@@ -1,8 +1,8 @@
 """``run_client.py QUEUE TIMEOUT < {WORKFLOW_ID: SCENARIO, …}``: runs them all at once.
 
 Prints a JSON object with, for each workflow id, ``run_id``, ``answers`` of the steps,
-and ``result`` or ``error`` and ``message``; or only ``broken``, the traceback of what
-the scenario does not foresee.
+and ``result`` or ``error`` and ``message``; or only ``broken``, what happened that the
+scenario does not foresee.
 """
 
 from __future__ import annotations
@@ -173,7 +173,10 @@ async def run(
     target = Target(client, workflow_id, str(handle.run_id))
     seen: dict[str, Any] = {"run_id": handle.run_id, "answers": []}
     for step in scenario.steps:
-        answers = await asyncio.wait_for(target.perform(step), timeout)
+        try:
+            answers = await asyncio.wait_for(target.perform(step), timeout)
+        except TimeoutError:
+            return {"broken": f"no end of {step}"}
         seen["answers"] += answers
     try:
         seen["result"] = await handle.result(
@@ -188,6 +191,8 @@ async def run(
 async def run_or_explain(*arguments: Any) -> dict[str, Any]:
     try:
         return await run(*arguments)
+    except TimeoutError as error:
+        return {"broken": str(error)}
     except Exception:
         return {"broken": traceback.format_exc()}
 
