@@ -104,10 +104,9 @@ class Ground:
         listed = self.operator.request("GET", path)
         if listed.status == HTTPStatus.NOT_FOUND:
             return
+        numbered = {run["run_number"]: run for run in listed.expect(200)["runs"]}
         children: list[str] = []
-        for entry in sorted(
-            listed.expect(200)["runs"], key=lambda run: run["run_number"]
-        ):
+        for _, entry in sorted(numbered.items()):
             run_path = f"{path}/{entry['run_id']}"
             shown = self.operator.request("GET", run_path).expect(200)
             events = read_history(self.operator, workflow_id, entry["run_id"])

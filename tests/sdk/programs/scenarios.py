@@ -36,7 +36,7 @@ from tests.sdk.programs.steps import (
 )
 
 RUN_TIMEOUT_SECONDS = 600
-STALL_SECONDS = 4
+STALL_SECONDS = 6
 LONG_NAP_SECONDS = 4
 
 
@@ -80,7 +80,7 @@ _BASIC = {
 
 _TIMEOUTS = {
     "start_to_close": _stalled(start_to_close_timeout=1),
-    "schedule_to_close": _stalled(schedule_to_close_timeout=1),
+    "schedule_to_close": _stalled(schedule_to_close_timeout=3),
     "schedule_to_start": _stalled(schedule_to_start_timeout=1, queue="sdk-nobody"),
     "heartbeat": _stalled(heartbeat_timeout=1),
     "heartbeats_in_time": Scenario(
