@@ -73,14 +73,18 @@ class Ground:
     operator: JsonHttp
     folder: Path
 
-    def count(self, workflow_id: str, event_type: str) -> int:
-        """How many events of the type the run has; 0 before it is started."""
-        path = f"/api/workflows/{workflow_id}"
-        shown = self.operator.request("GET", path)
+    def events(self, workflow_id: str) -> list[Any]:
+        """History of the current run; nothing before it is started."""
+        shown = self.operator.request("GET", f"/api/workflows/{workflow_id}")
         if shown.status == HTTPStatus.NOT_FOUND:
-            return 0
-        events = read_history(self.operator, workflow_id, shown.body["run_id"])
-        return sum(event["event_type"] == event_type for event in events)
+            return []
+        run_id = shown.expect(200)["run_id"]
+        return read_history(self.operator, workflow_id, run_id)
+
+    def count(self, workflow_id: str, event_type: str) -> int:
+        """How many events of the type the current run has."""
+        types = [event["event_type"] for event in self.events(workflow_id)]
+        return types.count(event_type)
 
     def mark(self, job: str, mark: str) -> Path:
         """The file with which workflow code, activities and tests signal each other."""

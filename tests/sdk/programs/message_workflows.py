@@ -138,8 +138,12 @@ class Account:
         return "closed"
 
     @workflow.query("total")
-    def read_total(self) -> int:
-        return self.total
+    def read_total(self, factor: int = 1) -> int:
+        return factor * self.total
+
+    @workflow.query("fault")
+    def fail_to_read(self) -> int:
+        raise ValueError("the books are lost")
 
     def run(self, ctx: WorkflowContext) -> Steps:
         yield ctx.wait_condition(lambda: self.is_closed, key="closed")
