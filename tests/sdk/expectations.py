@@ -291,7 +291,9 @@ _FAMILIES = {
     ),
     "relay": Expected(
         events=history(
-            STARTED, times(1, "SideEffectRecorded", "WorkflowContinuedAsNew")
+            STARTED,
+            times(1, "SideEffectRecorded", "WorkflowContinuedAsNew"),
+            times(2, "SignalReceived"),
         ),
         answers=("completed",),
         ends_with="ContinueAsNew",
