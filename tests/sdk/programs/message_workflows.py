@@ -99,10 +99,10 @@ class Beads:
     """Makes no payload before its result, so that each task may go to any release."""
 
     def __init__(self) -> None:
-        self.beads: list[str] = []
+        self.beads: list[int] = []
 
     @workflow.signal("bead")
-    def on_bead(self, bead: str) -> None:
+    def on_bead(self, bead: int) -> None:
         self.beads.append(bead)
 
     def run(self, ctx: WorkflowContext, count: int) -> Steps:
