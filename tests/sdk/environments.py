@@ -43,8 +43,9 @@ class Feature(Enum):
 
 _OLD = frozenset({Feature.VALIDATORS_IN_TASK})
 _PATCHING = _OLD | {Feature.PATCHES}
-_FAILING = _PATCHING | {Feature.ACTIVITY_FAILURES, Feature.CHILD_CANCELLATION}
-_SECOND = _FAILING - {Feature.VALIDATORS_IN_TASK}
+_FAILING = _PATCHING | {Feature.ACTIVITY_FAILURES}
+_LAST_OF_FIRST = _FAILING | {Feature.CHILD_CANCELLATION}
+_SECOND = _LAST_OF_FIRST - {Feature.VALIDATORS_IN_TASK}
 _NEWEST = _SECOND | {Feature.RUN_TIMEOUTS}
 
 
@@ -78,7 +79,7 @@ RELEASES = (
     _exactly("0.4.14", _PATCHING, advertised="1.0"),
     _exactly("0.4.22", _PATCHING),
     _exactly("0.4.60", _FAILING),
-    _exactly("0.4.106", _FAILING, in_default_run=True),
+    _exactly("0.4.106", _LAST_OF_FIRST, in_default_run=True),
     _exactly("2.0.0", _SECOND),
     # The newest that installs here; the range of the project's own extra.
     SdkRelease("2.x", f"{PACKAGE}>=2.5.7,<3", _NEWEST, in_default_run=True),

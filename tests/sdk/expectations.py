@@ -75,23 +75,43 @@ def _failed(*parts: Mapping[str, int], message: str) -> Expected:
     )
 
 
-def _seen_by_workflow(expected: Expected, *, unseen_message: str) -> Expected:
-    """Releases whose replay skips an activity's failure can only repeat the step; then
-    the server ends the run (decision 20e)."""
+def _seen_by_workflow(
+    expected: Expected, *, feature: Feature, category: str, unseen: str
+) -> Expected:
+    """Releases whose replay skips the failure of a step can only repeat it; then the
+    server ends the run with the message ``unseen`` (decision 20e)."""
     events = expected.events - Counter(COMPLETED) - Counter(FAILED)
-    unseen = replace(
+    failed = replace(
         expected,
         events=history(events, FAILED),
         status="failed",
         error="WorkflowFailed",
-        message=unseen_message,
+        message=unseen,
         ends_with=None,
         details={
             **expected.details,
-            "WorkflowFailed": {"failure_category": "activity"},
+            "WorkflowFailed": {"failure_category": category},
         },
     )
-    return replace(expected, needs=Feature.ACTIVITY_FAILURES, otherwise=unseen)
+    return replace(expected, needs=feature, otherwise=failed)
+
+
+def _failed_activity(expected: Expected, activity_type: str) -> Expected:
+    return _seen_by_workflow(
+        expected,
+        feature=Feature.ACTIVITY_FAILURES,
+        category="activity",
+        unseen=f"The activity [{activity_type}] failed.",
+    )
+
+
+def _ended_child(event_type: str, *, how: str) -> Expected:
+    return _seen_by_workflow(
+        Expected(events=_completed(CHILD, times(1, event_type)), result="child failed"),
+        feature=Feature.CHILD_CANCELLATION,
+        category="child_workflow",
+        unseen=f"The child workflow [sdk.approval] was {how}.",
+    )
 
 
 _BASIC = {
@@ -127,12 +147,12 @@ _BASIC = {
         events=_completed(_activities(FAN_WIDTH)),
         result=[number * number for number in range(FAN_WIDTH)],
     ),
-    "refused": _seen_by_workflow(
+    "refused": _failed_activity(
         _failed(
             times(1, "ActivityScheduled", "ActivityStarted", "ActivityFailed"),
             message="out of stock",
         ),
-        unseen_message="The activity [sdk.refuse] failed.",
+        "sdk.refuse",
     ),
     "nap": Expected(events=_completed(TIMER), result="rested"),
     "long_nap": Expected(events=_completed(TIMER), result="rested"),
@@ -164,13 +184,13 @@ _BASIC = {
 def _timed_out(kind: str, *, was_started: bool = True) -> Expected:
     events = times(1, "ActivityScheduled", "ActivityTimedOut")
     started = times(int(was_started), "ActivityStarted")
-    return _seen_by_workflow(
+    return _failed_activity(
         Expected(
             events=+_completed(events, started),
             result="timed out",
             details={"ActivityTimedOut": {"timeout_kind": kind}},
         ),
-        unseen_message="The activity [sdk.stall] timed out.",
+        "sdk.stall",
     )
 
 
@@ -329,16 +349,8 @@ _FAMILIES = {
         events=_completed(CHILD, times(1, "ChildRunStarted", "ChildRunCompleted")),
         result="at last",
     ),
-    "cancelled_child": Expected(
-        events=_completed(CHILD, times(1, "ChildRunCancelled")),
-        result="child failed",
-        needs=Feature.CHILD_CANCELLATION,
-    ),
-    "terminated_child": Expected(
-        events=_completed(CHILD, times(1, "ChildRunTerminated")),
-        result="child failed",
-        needs=Feature.CHILD_CANCELLATION,
-    ),
+    "cancelled_child": _ended_child("ChildRunCancelled", how="cancelled"),
+    "terminated_child": _ended_child("ChildRunTerminated", how="terminated"),
     "close_policies": _cancelled(
         times(len(CLOSE_POLICIES), "ChildWorkflowScheduled", "ChildRunStarted"),
         times(2, "ParentClosePolicyApplied"),
