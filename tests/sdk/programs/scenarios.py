@@ -90,7 +90,7 @@ _TIMEOUTS = {
         "sdk.timed",
         ("sdk.stall_once", [JOB, STALL_SECONDS], 2, {"start_to_close_timeout": 2}),
     ),
-    "run_timeout": Scenario("sdk.approval", (1, None), run_timeout_seconds=3),
+    "run_timeout": Scenario("sdk.approval", (1, None), run_timeout_seconds=8),
 }
 
 _MESSAGES = {
