@@ -48,6 +48,20 @@ BOUNDS = (
         is_ratio=True,
     ),
     Bound(
+        text="W4: due to TimerFired, p99 ms",
+        workload="w4",
+        concurrency=32,
+        figure="p99_ms",
+        most=400.0,
+    ),
+    Bound(
+        text="W8: appending a turn at 10,000 events ÷ at none",
+        workload="w8",
+        concurrency=1,
+        figure="growth",
+        most=1.5,
+    ),
+    Bound(
         text="W6: CPU of server and PostgreSQL, % of a core",
         workload="w6",
         concurrency=2_000,

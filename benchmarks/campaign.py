@@ -22,7 +22,7 @@ from benchmarks.workloads import Kind, Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """``concurrencies`` replaces those of the workloads, except of idle polls."""
+    """``concurrencies`` replaces those of the workloads that leave the choice."""
 
     workloads: Sequence[Workload]
     targets: Sequence[Target]
@@ -37,8 +37,12 @@ class Plan:
             for concurrency in self._concurrencies(workload)
         ]
 
+    def targets_of(self, workload: Workload) -> list[Target]:
+        """Without the floor where it has nothing to compare with."""
+        return [t for t in self.targets if workload.has_floor or t is not Target.FLOOR]
+
     def _concurrencies(self, workload: Workload) -> Sequence[int]:
-        if self.concurrencies is None or workload.kind is Kind.IDLE_POLLS:
+        if self.concurrencies is None or workload.is_single:
             return workload.concurrencies
         return self.concurrencies
 
@@ -59,9 +63,10 @@ class Campaign:
         """Targets alternate, so that they see the same mood of the machine."""
         points = []
         for workload, concurrency in plan.places():
-            repeated: dict[Target, list[Point]] = {t: [] for t in plan.targets}
+            targets = plan.targets_of(workload)
+            repeated: dict[Target, list[Point]] = {t: [] for t in targets}
             for _ in range(plan.repetitions):
-                for target in plan.targets:
+                for target in targets:
                     try:
                         point = await self._measure(
                             target,

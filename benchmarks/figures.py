@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
+from benchmarks.load.growth import PAGE_SIZES, appending_at, page_of
 from benchmarks.load.latency import Latency
 from benchmarks.measure import DATABASE, GENERATOR, SERVER, Point
 from benchmarks.workloads import WORKLOADS, Kind
@@ -14,6 +15,9 @@ LATENCY_OF = {
     Kind.CLOSED_LOOP: "start to completed",
     Kind.STARTS: "start request",
     Kind.IDLE_POLLS: "poll held",
+    Kind.TIMERS: "due to TimerFired",
+    Kind.SIGNALS: "signal to acknowledged",
+    Kind.GROWTH: "turn to next turn",
 }
 
 
@@ -55,13 +59,31 @@ class IdleFigures:
     polls_returned_per_second: float
 
 
-Figures: TypeAlias = LoopFigures | IdleFigures
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthFigures:
+    """Medians in milliseconds: appending a turn to the short and to the long history
+    (``growth``: the latter ÷ the former), a turn with its activity, reading a page."""
+
+    first_append_ms: float | None
+    last_append_ms: float | None
+    growth: float | None
+    turn_ms: float | None
+    small_page_ms: float | None
+    large_page_ms: float | None
+    cpu_ms_each: float | None
+
+
+Figures: TypeAlias = LoopFigures | IdleFigures | GrowthFigures
 
 
 def figures_of(point: Point) -> Figures:
-    if WORKLOADS[point.workload].kind is Kind.IDLE_POLLS:
-        return idle_figures(point)
-    return loop_figures(point)
+    match WORKLOADS[point.workload].kind:
+        case Kind.IDLE_POLLS:
+            return idle_figures(point)
+        case Kind.GROWTH:
+            return growth_figures(point)
+        case _:
+            return loop_figures(point)
 
 
 def loop_figures(point: Point) -> LoopFigures:
@@ -114,6 +136,25 @@ def idle_figures(point: Point) -> IdleFigures:
         if workers
         else None,
         polls_returned_per_second=point.load.operations / point.seconds,
+    )
+
+
+def growth_figures(point: Point) -> GrowthFigures:
+    def median(name: str) -> float | None:
+        found = point.load.latencies.get(name)
+        return found.p50_ms if found else None
+
+    last_thousand = (WORKLOADS[point.workload].amount - 1) // 1_000
+    first, last = median(appending_at(0)), median(appending_at(last_thousand))
+    small, large = (median(page_of(size)) for size in PAGE_SIZES)
+    return GrowthFigures(
+        first_append_ms=first,
+        last_append_ms=last,
+        growth=ratio(last, first),
+        turn_ms=median(LATENCY_OF[Kind.GROWTH]),
+        small_page_ms=small,
+        large_page_ms=large,
+        cpu_ms_each=loop_figures(point).cpu_ms_each,
     )
 
 

@@ -33,6 +33,15 @@ IDLE_COLUMNS: Columns = (
     ("kB per poll", "kb_per_poll"),
     ("kB per registration", "kb_per_registration"),
 )
+GROWTH_COLUMNS: Columns = (
+    ("append at 0k ms", "first_append_ms"),
+    ("append at 9k ms", "last_append_ms"),
+    ("growth", "growth"),
+    ("turn ms", "turn_ms"),
+    ("page of 100 ms", "small_page_ms"),
+    ("page of 1,000 ms", "large_page_ms"),
+    ("CPU ms each", "cpu_ms_each"),
+)
 # Columns of the table with what each target did.
 LOOP_DETAILS: Columns = (
     ("server CPU ms", "server_cpu_ms_each"),
@@ -47,6 +56,12 @@ IDLE_DETAILS: Columns = (
     ("PostgreSQL CPU %", "database_cpu_percent"),
     ("polls returned/s", "polls_returned_per_second"),
 )
+
+
+COLUMNS_OF: dict[Kind, tuple[Columns, Columns]] = {
+    Kind.IDLE_POLLS: (IDLE_COLUMNS, IDLE_DETAILS),
+    Kind.GROWTH: (GROWTH_COLUMNS, ()),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +130,7 @@ def _circumstances(run: Run) -> Iterator[str]:
 
 def _workload_lines(run: Run, workload: Workload) -> Iterator[str]:
     compared = [item for item in run.comparisons if item.workload == workload.name]
-    columns, details = LOOP_COLUMNS, LOOP_DETAILS
-    if workload.kind is Kind.IDLE_POLLS:
-        columns, details = IDLE_COLUMNS, IDLE_DETAILS
+    columns, details = COLUMNS_OF.get(workload.kind, (LOOP_COLUMNS, LOOP_DETAILS))
     yield f"## {workload.label}: {workload.title}"
     yield ""
     yield "dwserver / floor (dwserver ÷ floor)"
@@ -134,6 +147,18 @@ def _workload_lines(run: Run, workload: Workload) -> Iterator[str]:
                 yield _detail_row(point, [figure for _, figure in details])
     for item in compared:
         yield from _statement_lines(item.ours)
+        if not workload.has_floor:
+            yield from _latency_lines(item.ours)
+
+
+def _latency_lines(point: Point | None) -> Iterator[str]:
+    if point is None or not point.load.latencies:
+        return
+    yield ""
+    yield from _heading([f"C={point.concurrency}", "times", "p50 ms", "p99 ms", "max"])
+    for name, found in point.load.latencies.items():
+        values = (found.p50_ms, found.p99_ms, found.max_ms)
+        yield _row([name, number(found.count), *map(number, values)])
 
 
 def _statement_lines(point: Point | None) -> Iterator[str]:

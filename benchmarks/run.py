@@ -17,7 +17,7 @@ import orjson
 from benchmarks import metering
 from benchmarks.campaign import Campaign, Plan
 from benchmarks.comparison import compare
-from benchmarks.figures import LoopFigures, figures_of
+from benchmarks.figures import GrowthFigures, IdleFigures, LoopFigures, figures_of
 from benchmarks.hardware import describe_hardware
 from benchmarks.load.process import allow_open_files
 from benchmarks.measure import LoadFailed, Point, Windows
@@ -104,17 +104,19 @@ def windows_of(arguments: argparse.Namespace) -> Windows:
 
 def say_point(point: Point) -> None:
     """One line of progress on standard error."""
-    figures = figures_of(point)
-    if isinstance(figures, LoopFigures):
-        text = (
-            f"{number(figures.per_second)}/s, p50 {number(figures.p50_ms)} ms,"
-            f" CPU {number(figures.cpu_ms_each)} ms each"
-        )
-    else:
-        text = (
-            f"CPU {number(figures.cpu_percent)} % of a core,"
-            f" {number(figures.kb_per_poll)} kB per poll"
-        )
+    match figures_of(point):
+        case LoopFigures() as loop:
+            text = (
+                f"{number(loop.per_second)}/s, p50 {number(loop.p50_ms)} ms,"
+                f" CPU {number(loop.cpu_ms_each)} ms each"
+            )
+        case IdleFigures() as idle:
+            text = (
+                f"CPU {number(idle.cpu_percent)} % of a core,"
+                f" {number(idle.kb_per_poll)} kB per poll"
+            )
+        case GrowthFigures() as growth:
+            text = f"append at the end ÷ at the start {number(growth.growth)}"
     errors = sum(point.load.errors.values())
     tail = f", {errors} ERRORS" if errors else ""
     place = f"{point.workload} C={point.concurrency} {point.target}"

@@ -12,6 +12,9 @@ class Kind(StrEnum):
     CLOSED_LOOP = "closed_loop"
     STARTS = "starts"
     IDLE_POLLS = "idle_polls"
+    TIMERS = "timers"
+    SIGNALS = "signals"
+    GROWTH = "growth"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,9 @@ class Workload:
     """``steps`` batches of ``fan_out`` parallel activities each, then completion.
 
     ``unit`` is the word for one counted operation; ``concurrencies`` are the clients
-    (for idle polls: the open polls) of its points when the caller asks for no others.
+    (for idle polls: the open polls) of its points when the caller asks for no others;
+    of a ``is_single`` workload they cannot be chosen. ``amount``: timers of W4, signals
+    per run of W5, events of W8. ``has_floor``: the floor server can do it.
     """
 
     name: str
@@ -29,6 +34,9 @@ class Workload:
     concurrencies: tuple[int, ...]
     steps: int = 0
     fan_out: int = 1
+    amount: int = 0
+    is_single: bool = False
+    has_floor: bool = True
 
     @property
     def label(self) -> str:
@@ -68,12 +76,42 @@ W3 = Workload(
     steps=1,
     fan_out=100,
 )
+W4 = Workload(
+    name="w4",
+    title="5,000 timers due within one second",
+    kind=Kind.TIMERS,
+    unit="timer",
+    concurrencies=(32,),
+    amount=5_000,
+    is_single=True,
+    has_floor=False,
+)
+W5 = Workload(
+    name="w5",
+    title="10 signals to each waiting run",
+    kind=Kind.SIGNALS,
+    unit="signal",
+    concurrencies=(1, 8),
+    amount=10,
+    has_floor=False,
+)
 W6 = Workload(
     name="w6",
     title="idle long polls",
     kind=Kind.IDLE_POLLS,
     unit="poll",
     concurrencies=(2_000,),
+    is_single=True,
+)
+W8 = Workload(
+    name="w8",
+    title="one run that grows to 10,000 events",
+    kind=Kind.GROWTH,
+    unit="event",
+    concurrencies=(1,),
+    amount=10_000,
+    is_single=True,
+    has_floor=False,
 )
 W9A = Workload(
     name="w9a",
@@ -83,4 +121,4 @@ W9A = Workload(
     concurrencies=(64,),
 )
 
-WORKLOADS = {workload.name: workload for workload in (W1, W2, W3, W6, W9A)}
+WORKLOADS = {workload.name: workload for workload in (W1, W2, W3, W4, W5, W6, W8, W9A)}

@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable
 
 from benchmarks.load.order import Phase
-from benchmarks.load.session import Session, now
-from benchmarks.load.worker import Worker
+from benchmarks.load.session import Document, Session, now
+from benchmarks.load.worker import Command, Worker, count_events
 from benchmarks.workloads import Workload
 
 LEAST_POLLERS = 2
@@ -17,12 +17,41 @@ GIVE_UP_SECONDS = 60.0
 VERIFIED_WORKFLOWS = 50
 
 
+class Activities:
+    """``steps`` batches of ``fan_out`` activities one after the other, then the end."""
+
+    is_long = False
+
+    def __init__(self, session: Session, workload: Workload) -> None:
+        self._session = session
+        self._activities = workload.steps * workload.fan_out
+        self._fan_out = workload.fan_out
+
+    def decide(self, task: Document) -> list[Command]:
+        events = task["history_events"]
+        done = count_events(events, "ActivityCompleted")
+        if done >= self._activities:
+            return [self._session.complete_workflow()]
+        scheduled = count_events(events, "ActivityScheduled")
+        if scheduled > self._activities:
+            self._session.errors["server: re-sent commands scheduled again"] += 1
+        if done % self._fan_out:
+            # As a replaying SDK does: the whole pending list once more.
+            self._session.counts["partial wake-ups"] += 1
+        return [self._session.schedule_activity()] * self._fan_out
+
+    def acknowledged(
+        self, task: Document, commands: list[Command], *, sent_at: float
+    ) -> None:
+        """Only completions count, and those the worker announces."""
+
+
 async def run_closed_loop(
     session: Session, workload: Workload, announce: Callable[[Phase], None]
 ) -> None:
     """Load until the window is over and every client's last workflow is closed."""
     concurrency = session.order.concurrency
-    worker = Worker(session, steps=workload.steps, fan_out=workload.fan_out)
+    worker = Worker(session, Activities(session, workload))
     await worker.start(min(max(concurrency, LEAST_POLLERS), MOST_POLLERS))
     announce(Phase.REGISTERED)
     clients = [
@@ -38,7 +67,7 @@ async def run_closed_loop(
     finally:
         for client in clients:
             client.cancel()
-    await _verify(session, worker)
+    await verify(session, worker)
 
 
 async def _client(session: Session, worker: Worker) -> None:
@@ -64,7 +93,7 @@ async def _client(session: Session, worker: Worker) -> None:
             session.sample("start request", accepted_at - started_at)
 
 
-async def _verify(session: Session, worker: Worker) -> None:
+async def verify(session: Session, worker: Worker) -> None:
     """No completion twice; what a sample of closed workflows is for the server."""
     twice = sum(times - 1 for times in worker.closed.values())
     session.counts["duplicate completions"] = twice

@@ -9,10 +9,13 @@ import orjson
 import uvloop
 
 from benchmarks.load.closed_loop import run_closed_loop
+from benchmarks.load.growth import run_growth
 from benchmarks.load.idle_polls import run_idle_polls
 from benchmarks.load.order import LoadResult, Order, Phase
 from benchmarks.load.session import Session
+from benchmarks.load.signals import run_signals
 from benchmarks.load.starts import run_starts
+from benchmarks.load.timers import run_timers
 from benchmarks.workloads import WORKLOADS, Kind
 
 OPEN_FILES = 65_536
@@ -45,6 +48,12 @@ async def run_order(order: Order) -> LoadResult:
                 await run_starts(session, _announce)
             case Kind.IDLE_POLLS:
                 await run_idle_polls(session, _announce)
+            case Kind.TIMERS:
+                await run_timers(session, workload, _announce)
+            case Kind.SIGNALS:
+                await run_signals(session, workload, _announce)
+            case Kind.GROWTH:
+                await run_growth(session, workload, _announce)
     finally:
         await session.close()
     return session.load_result()

@@ -55,6 +55,10 @@ class Session:
         opened_at = now()
         self._window = (opened_at, opened_at + self.order.window_seconds)
 
+    def open_endless_window(self) -> None:
+        """Count from now on, until the work is done."""
+        self._window = (now(), math.inf)
+
     @property
     def is_over(self) -> bool:
         return now() >= self._window[1]
@@ -141,6 +145,19 @@ class Session:
         }
         return await self.post(connection, "/api/workflows", body) is not None
 
+    # --- commands ---------------------------------------------------------------------
+
+    def complete_workflow(self) -> Document:
+        return {"type": "complete_workflow", "result": self.result}
+
+    def schedule_activity(self) -> Document:
+        return {
+            "type": "schedule_activity",
+            "activity_type": ACTIVITY_TYPE,
+            "arguments": self.arguments,
+            "queue": self.queue,
+        }
+
     # --- life -------------------------------------------------------------------------
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -172,7 +189,7 @@ def _route(path: str) -> str:
     """The path without ids, so that equal failures are counted together."""
     words = path.split("?")[0].split("/")
     is_worker = len(words) > 2 and words[2] == "worker"
-    kept = {"api", "worker", "poll", "complete", "register", "workflows"}
+    kept = {"api", "worker", "poll", "complete", "register", "workflows", "signal"}
     kept |= {"workflow-tasks", "activity-tasks"} if is_worker else set()
     return "/".join(word if word in kept or not word else "*" for word in words)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.load.http_client import Connection
 from benchmarks.load.session import (
@@ -50,18 +50,33 @@ async def register(
     return answer is not None
 
 
+class Workflow(Protocol):
+    """What the workflow code of a load does with a task.
+
+    ``is_long``: its history may be longer than a page, which it does not need.
+    """
+
+    is_long: bool
+
+    def decide(self, task: Document) -> list[Command]: ...
+
+    def acknowledged(
+        self, task: Document, commands: list[Command], *, sent_at: float
+    ) -> None:
+        """The server has taken the commands that were sent at ``sent_at``."""
+
+
 class Worker:
-    """Runs ``steps`` batches of ``fan_out`` activities per workflow, then completes it.
+    """Polls for tasks of both kinds; workflow tasks are answered by ``workflow``.
 
     ``closed`` counts the acknowledged completions of each workflow id.
     """
 
-    def __init__(self, session: Session, *, steps: int, fan_out: int) -> None:
+    def __init__(self, session: Session, workflow: Workflow) -> None:
         self.closed: Counter[str] = Counter()
         self.worker_id = f"bench-{session.order.tag}"
         self._session = session
-        self._activities = steps * fan_out
-        self._fan_out = fan_out
+        self._workflow = workflow
         self._waiting: dict[str, asyncio.Future[float]] = {}
 
     async def start(self, pollers: int) -> None:
@@ -100,44 +115,27 @@ class Worker:
     async def _answer_workflow_task(
         self, connection: Connection, path: str, task: Document
     ) -> None:
-        commands = self._decide(task)
+        commands = self._workflow.decide(task)
+        self._session.counts["workflow tasks"] += 1
         body = {
             "lease_owner": task["lease_owner"],
             "workflow_task_attempt": task["workflow_task_attempt"],
             "commands": commands,
         }
+        sent_at = now()
         answer = await self._session.post(
             connection, f"{path}/{task['task_id']}/complete", body
         )
-        if answer is None or commands[-1]["type"] != "complete_workflow":
+        if answer is None:
+            return
+        self._workflow.acknowledged(task, commands, sent_at=sent_at)
+        if commands[-1]["type"] != "complete_workflow":
             return
         workflow_id = task["workflow_id"]
         self.closed[workflow_id] += 1
         waiting = self._waiting.pop(workflow_id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(now())
-
-    def _decide(self, task: Document) -> list[Command]:
-        events = task["history_events"]
-        done = count_events(events, "ActivityCompleted")
-        self._session.counts["workflow tasks"] += 1
-        if done >= self._activities:
-            return [{"type": "complete_workflow", "result": self._session.result}]
-        scheduled = count_events(events, "ActivityScheduled")
-        if scheduled > self._activities:
-            self._session.errors["server: re-sent commands scheduled again"] += 1
-        if done % self._fan_out:
-            # As a replaying SDK does: the whole pending list once more.
-            self._session.counts["partial wake-ups"] += 1
-        return [self._schedule_activity()] * self._fan_out
-
-    def _schedule_activity(self) -> Command:
-        return {
-            "type": "schedule_activity",
-            "activity_type": ACTIVITY_TYPE,
-            "arguments": self._session.arguments,
-            "queue": self._session.queue,
-        }
 
     async def _poll_activity_tasks(self, number: int) -> None:
         connection = self._session.worker_connection()
@@ -175,6 +173,6 @@ class Worker:
             self._session.counts["empty polls"] += 1
             if now() - asked_at < HELD_SECONDS:
                 await asyncio.sleep(AFTER_EMPTY_POLL_SECONDS)
-        elif task.get("next_history_page_token"):
+        elif task.get("next_history_page_token") and not self._workflow.is_long:
             self._session.errors["generator: history of more than one page"] += 1
         return task

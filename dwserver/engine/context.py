@@ -15,16 +15,27 @@ class Limits:
     """Structural limits (``spec/engine.md §12``); 0 switches a limit off."""
 
     pending_activities: int = 2000
+    pending_children: int = 1000
     pending_timers: int = 2000
+    pending_signals: int = 5000
+    pending_updates: int = 500
     command_batch_size: int = 1000
     history_transaction_size: int = 5000
     history_events: int = 50_000
     payload_bytes: int = 2_097_152
+    search_attributes: int = 100
+    search_attribute_bytes: int = 40_960
+    search_attribute_key_length: int = 128
+    search_attribute_value_bytes: int = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Durations and switches that decisions follow; instants are microseconds."""
+    """Durations in microseconds and switches that decisions follow.
+
+    ``holds_messages``: while a workflow task is leased, what arrives waits for its
+    place in history until the task closes (§9.4).
+    """
 
     limits: Limits = Limits()
     workflow_task_lease: int = 60 * MICROS
@@ -32,6 +43,7 @@ class Policy:
     redispatch_after: int = 3 * MICROS
     failure_backoff_max: int = 60 * MICROS
     recognises_resent_commands: bool = True
+    holds_messages: bool = True
 
     def task_failure_backoff(self, failures: int) -> int:
         """0 s after the first failure in a row, then 3, 6, 12, … up to the cap (§6)."""

@@ -7,6 +7,8 @@ which rejects has not touched the draft (``touched`` counts, callers check).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dwserver.engine.context import Context
@@ -41,9 +43,22 @@ from dwserver.engine.transition import (
     RunChange,
     keeps_step,
 )
-from dwserver.engine.words import EventType, TaskKind, TaskStatus
+from dwserver.engine.words import (
+    EventType,
+    ParentClosePolicy,
+    TaskKind,
+    TaskStatus,
+)
 
 _PLAIN_MARK = PLAIN_KEY.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedPolicy:
+    """A parent-close policy that closed a run, and the reason that it gave."""
+
+    policy: ParentClosePolicy
+    reason: str
 
 
 def _is_closed(row: Task | Signal | Update) -> bool:
@@ -56,7 +71,12 @@ class Draft:
     Rows are written with ``add`` and ``put`` of their collection. What else the
     transition is to carry is set directly: ``input`` and ``output`` of the run,
     ``new_instance`` (its workflow id is reserved), ``instance`` (points elsewhere from
-    now on), ``created`` (drafts of the runs that this one creates).
+    now on), ``created`` (drafts of the runs that this one starts), ``successor`` (draft
+    of the next run of its workflow id).
+
+    ``for_parent``: the run that has to hear, in the same transition, how this one
+    closed (``lifecycle/child_outcome.py``). For it: ``exception``, what the worker told
+    of the failure, and ``policy``, the close policy that closed the run.
     """
 
     __slots__ = (
@@ -79,13 +99,17 @@ class Draft:
         "context",
         "created",
         "events",
+        "exception",
+        "for_parent",
         "input",
         "instance",
         "last_sequence",
         "last_step",
         "new_instance",
         "output",
+        "policy",
         "signals",
+        "successor",
         "tasks",
         "timers",
         "updates",
@@ -117,10 +141,14 @@ class Draft:
         self.new_instance: Instance | None = None
         self.instance: Instance | None = None
         self.created: list[Draft] = []
+        self.successor: Draft | None = None
+        self.for_parent: str | None = None
+        self.exception: JsonMap | None = None
+        self.policy: AppliedPolicy | None = None
         self._released: list[ReleasedEvent] = []
         self._attempts: list[ClosedAttempt] = []
         self._commands: list[Command] = []
-        self._applied_commands: list[AppliedCommand] = []
+        self._applied_commands: dict[int, AppliedCommand] = {}
         self._failures: list[Failure] = []
         self._lease_guards: list[LeaseGuard] = []
         self._outbox: list[OutboxEntry] = []
@@ -232,8 +260,19 @@ class Draft:
         ]
 
     def guard_lease(self, task: Task) -> None:
-        if task.lease_expires_at is not None and task.id not in self.tasks.new:
+        """Whoever renews the lease meanwhile prevents this change, unless the draft
+        itself has moved it: then the expiry is none that the database knows."""
+        is_written = task.id in self.tasks.new or task.id in self.tasks.changed
+        if task.lease_expires_at is not None and not is_written:
             self._lease_guards.append(LeaseGuard(task.id, task.lease_expires_at))
+
+    # messages -------------------------------------------------------------------
+    def open_messages(self) -> list[Signal | Update]:
+        """Signals not applied and updates not closed, in order of arrival."""
+        messages: list[Signal | Update] = [*self.signals.values()]
+        messages += self.updates.values()
+        found = [message for message in messages if message.is_open]
+        return sorted(found, key=lambda message: message.sequence)
 
     # what is only ever added ----------------------------------------------------
     def schedule(self, activity: Activity, arguments: Payload | None) -> None:
@@ -245,17 +284,45 @@ class Draft:
         self._attempts.append(attempt)
         self._writes += 1
 
+    @property
+    def commands(self) -> Sequence[Command]:
+        """Operator commands recorded so far."""
+        return self._commands
+
     def record_command(self, command: Command) -> None:
         self._commands.append(command)
         self._writes += 1
 
+    def payload_of(
+        self, sequence: int, known: Mapping[int, Payload | None]
+    ) -> Payload | None:
+        """The payload of the command of this sequence: recorded here, or ``known``."""
+        for command in self._commands:
+            if command.sequence == sequence:
+                return command.payload
+        return known[sequence]
+
     def apply_command(self, applied: AppliedCommand) -> None:
-        self._applied_commands.append(applied)
+        """The command took effect. One that this draft recorded is written as it then
+        is: a transition does not change what it inserts."""
         self._writes += 1
+        for index, command in enumerate(self._commands):
+            if command.sequence == applied.sequence:
+                self._commands[index] = replace(
+                    command, outcome=applied.outcome, applied_at=applied.applied_at
+                )
+                return
+        self._applied_commands[applied.sequence] = applied
 
     def record_failure(self, failure: Failure) -> None:
         self._failures.append(failure)
         self._writes += 1
+
+    @property
+    def own_failure(self) -> Failure | None:
+        """The failure that closed the run, if one of this draft did."""
+        own = (f for f in reversed(self._failures) if f.source_id == f.run_id)
+        return next(own, None)
 
     def leave(self, entry: OutboxEntry) -> None:
         """Leave work for after the commit."""
@@ -263,6 +330,15 @@ class Draft:
         self._writes += 1
 
     # outcome --------------------------------------------------------------------
+    def family(self) -> list[Draft]:
+        """This draft and those of the runs that it makes."""
+        if not self.created and self.successor is None:
+            return [self]
+        made = [each for draft in self.created for each in draft.family()]
+        if self.successor is not None:
+            made += self.successor.family()
+        return [self, *made]
+
     def settled(self) -> RunState:
         """The hot state once the frozen draft is committed, as ``transition.apply``
         gives it. Only rows that changed are looked at, unless a new batch began."""
@@ -320,7 +396,7 @@ class Draft:
             new_updates=tuple(self.updates.new.values()),
             updates=tuple(self.updates.changed.values()),
             commands=tuple(self._commands),
-            applied_commands=tuple(self._applied_commands),
+            applied_commands=tuple(self._applied_commands.values()),
             failures=tuple(self._failures),
             lease_guards=tuple(self._lease_guards),
             outbox=tuple(self._outbox),

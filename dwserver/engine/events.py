@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dwserver.engine.model import (
     Activity,
     Command,
+    Failure,
     JsonMap,
     Payload,
     RetryPolicy,
@@ -19,10 +20,11 @@ from dwserver.engine.model import (
     RunInput,
     Task,
     Timer,
+    Wait,
 )
 from dwserver.engine.payloads import WIRE_CODEC, embed
 from dwserver.engine.wire_time import iso_or_none, micro, micro_or_none
-from dwserver.engine.words import TimerKind
+from dwserver.engine.words import TimerKind, WaitFor
 
 
 def present(fields: Mapping[str, object]) -> dict[str, object]:
@@ -50,8 +52,9 @@ def command_snapshot(command: Command) -> dict[str, object]:
         "target_scope": "instance",
         "source": "control_plane",
         "status": command.status,
-        "outcome": command.outcome,
     }
+    if command.outcome:
+        fields["outcome"] = command.outcome
     if command.target_name is not None:
         fields["target_name"] = command.target_name
     return fields
@@ -95,7 +98,21 @@ def workflow_started(
             "execution_deadline_at": iso_or_none(run.execution_deadline_at),
             "run_deadline_at": iso_or_none(run.run_deadline_at),
             "continued_from_run_id": run.continued_from_run_id,
+            "parent_workflow_run_id": run.parent_run_id,
+            "parent_sequence": run.parent_step,
             "command": command_snapshot(command) if command else None,
+        }
+    )
+
+
+def exception_of(failure: Failure, told: JsonMap | None) -> dict[str, object]:
+    """The ``exception`` of a failed run; what its worker told wins."""
+    return present(
+        {
+            "class": failure.exception_class,
+            "type": failure.exception_type,
+            "message": failure.message,
+            **(told or {}),
         }
     )
 
@@ -159,21 +176,23 @@ def activity_scheduled(
     }
 
 
-def _of_attempt(activity: Activity, task: Task) -> dict[str, object]:
+def of_attempt(activity: Activity, task: Task | None) -> dict[str, object]:
+    """The newest attempt; ``task``: the one that it was, or would have been, given
+    out with."""
     return {
         "activity_execution_id": activity.id,
-        "activity_attempt_id": task.attempt_id,
+        "activity_attempt_id": task.attempt_id if task else None,
         "activity_class": activity.activity_type,
         "activity_type": activity.activity_type,
         "sequence": activity.step,
-        "attempt_number": task.attempt,
+        "attempt_number": activity.attempt_count,
         **(activity.parallel or {}),
     }
 
 
 def activity_started(activity: Activity, task: Task) -> dict[str, object]:
     return {
-        **_of_attempt(activity, task),
+        **of_attempt(activity, task),
         "activity": activity_snapshot(activity, attempt_id=task.attempt_id),
         "task": task_snapshot(task),
     }
@@ -185,7 +204,7 @@ def activity_completed(
     """``result`` and ``output`` name the same value (decision 20c)."""
     blob = embed(result)
     return {
-        **_of_attempt(activity, task),
+        **of_attempt(activity, task),
         "result": blob,
         "output": blob,
         "payload_codec": WIRE_CODEC,
@@ -199,7 +218,7 @@ def activity_failed(
 ) -> dict[str, object]:
     """``failure``: id, category and the exception keys, already in wire names."""
     return {
-        **_of_attempt(activity, task),
+        **of_attempt(activity, task),
         **failure,
         "activity": activity_snapshot(activity, attempt_id=task.attempt_id),
         "task": task_snapshot(task),
@@ -212,13 +231,13 @@ def activity_retry_scheduled(
     policy = activity.retry_policy or RetryPolicy()
     delay = retry_task.available_at - retry_task.created_at
     fields = {
-        **_of_attempt(activity, task),
+        **of_attempt(activity, task),
         "retry_task_id": retry_task.id,
         "retry_of_task_id": task.id,
         "retry_available_at": micro(retry_task.available_at),
         "retry_backoff_seconds": delay // 1_000_000,
         "retry_after_attempt_id": task.attempt_id,
-        "retry_after_attempt": task.attempt,
+        "retry_after_attempt": activity.attempt_count,
         "max_attempts": policy.max_attempts,
         "retry_policy": retry_policy_snapshot(policy),
         **failure,
@@ -229,39 +248,38 @@ def activity_retry_scheduled(
     return present(fields)
 
 
-def timer_fields(timer: Timer) -> dict[str, object]:
-    return present(
-        {
-            "timer_id": timer.id,
-            "sequence": timer.step,
-            "delay_seconds": timer.delay_seconds,
-            "fire_at": micro(timer.fire_at),
-            "timer_kind": None if timer.kind is TimerKind.PLAIN else timer.kind,
-            **(timer.parallel or {}),
-        }
-    )
-
-
-def timer_fired(timer: Timer, *, fired_at: int) -> dict[str, object]:
-    return {**timer_fields(timer), "fired_at": micro(fired_at)}
-
-
-def timer_cancelled(timer: Timer, *, cancelled_at: int) -> dict[str, object]:
-    return {**timer_fields(timer), "cancelled_at": micro(cancelled_at)}
-
-
-def activity_cancelled(
-    activity: Activity, *, attempt_id: str | None, cancelled_at: int
-) -> dict[str, object]:
-    """``attempt_id``: the attempt that was running, if there was one."""
-    return {
-        "activity_execution_id": activity.id,
-        "activity_attempt_id": attempt_id,
-        "activity_class": activity.activity_type,
-        "activity_type": activity.activity_type,
-        "sequence": activity.step,
-        "attempt_number": activity.attempt_count,
-        "cancelled_at": micro(cancelled_at),
-        **(activity.parallel or {}),
-        "activity": activity_snapshot(activity, attempt_id=attempt_id),
+def timer_fields(timer: Timer, wait: Wait | None = None) -> dict[str, object]:
+    """``TimerScheduled``; ``wait``: the one that the timer is the time-out of."""
+    fields: dict[str, object] = {
+        "timer_id": timer.id,
+        "sequence": timer.step,
+        "delay_seconds": timer.delay_seconds,
+        "fire_at": micro(timer.fire_at),
+        "timer_kind": None if timer.kind is TimerKind.PLAIN else timer.kind,
+        **(timer.parallel or {}),
     }
+    if wait is not None:
+        fields |= _of_timed_wait(wait)
+    return present(fields)
+
+
+def _of_timed_wait(wait: Wait) -> dict[str, object]:
+    if wait.wait_for is WaitFor.SIGNAL:
+        return {"signal_wait_id": wait.id, "signal_name": wait.name}
+    return {
+        "condition_wait_id": wait.id,
+        "condition_key": wait.condition_key,
+        "condition_definition_fingerprint": wait.fingerprint,
+    }
+
+
+def timer_fired(
+    timer: Timer, wait: Wait | None = None, *, fired_at: int
+) -> dict[str, object]:
+    return {**timer_fields(timer, wait), "fired_at": micro(fired_at)}
+
+
+def timer_cancelled(
+    timer: Timer, wait: Wait | None = None, *, cancelled_at: int
+) -> dict[str, object]:
+    return {**timer_fields(timer, wait), "cancelled_at": micro(cancelled_at)}

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwserver.engine import events
+from dwserver.engine.arrivals import release
 from dwserver.engine.context import Context
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Activity, ClosedAttempt, RetryPolicy, Run, Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import replace
-from dwserver.engine.wakes import forget_covered
+from dwserver.engine.wakes import delivered_anew
 from dwserver.engine.wire_time import MICROS, micro_or_none
 from dwserver.engine.words import (
     ActivityStatus,
@@ -90,6 +91,7 @@ def _lease_activity_task(draft: Draft, task: Task, owner: str) -> Leased | None:
         started_at=now,
         close_deadline_at=after(now, policy.start_to_close_timeout),
         heartbeat_deadline_at=after(now, policy.heartbeat_timeout),
+        last_heartbeat_at=None,
     )
     draft.tasks.put(leased)
     draft.activities.put(started)
@@ -198,14 +200,14 @@ def requeue(draft: Draft, task: Task) -> bool:
     if draft.run.status.is_terminal:
         draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
         return True
-    if task.kind is TaskKind.ACTIVITY:
+    is_of_workflow = task.kind is TaskKind.WORKFLOW
+    if not is_of_workflow:
         close_attempt(draft, task, AttemptStatus.EXPIRED)
-    else:
-        forget_covered(draft)
     draft.tasks.put(
         replace(
             task,
             status=TaskStatus.READY,
+            resume=delivered_anew(draft, task) if is_of_workflow else task.resume,
             available_at=now,
             lease_owner=None,
             leased_at=None,
@@ -214,6 +216,8 @@ def requeue(draft: Draft, task: Task) -> bool:
             repair_count=task.repair_count + 1,
         )
     )
+    if is_of_workflow:
+        release(draft)
     return True
 
 
@@ -225,20 +229,22 @@ def expire(draft: Draft, task: Task) -> bool:
     return requeue(draft, task)
 
 
-def close_attempt(draft: Draft, task: Task, status: AttemptStatus) -> None:
-    """Archive the current attempt of an activity task."""
+def close_attempt(
+    draft: Draft, task: Task, status: AttemptStatus
+) -> ClosedAttempt | None:
+    """Archive the current attempt of an activity task, if one is running."""
     if task.attempt_id is None or task.activity_id is None:
-        return
-    draft.close_attempt(
-        ClosedAttempt(
-            id=task.attempt_id,
-            activity_id=task.activity_id,
-            task_id=task.id,
-            run_id=task.run_id,
-            number=task.attempt,
-            status=status,
-            lease_owner=task.lease_owner or "",
-            started_at=task.leased_at or draft.context.now,
-            closed_at=draft.context.now,
-        )
+        return None
+    attempt = ClosedAttempt(
+        id=task.attempt_id,
+        activity_id=task.activity_id,
+        task_id=task.id,
+        run_id=task.run_id,
+        number=task.attempt,
+        status=status,
+        lease_owner=task.lease_owner or "",
+        started_at=task.leased_at or draft.context.now,
+        closed_at=draft.context.now,
     )
+    draft.close_attempt(attempt)
+    return attempt

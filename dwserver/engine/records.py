@@ -24,7 +24,7 @@ def quick_init(record_type: type[Record]) -> type[Record]:
     lines = []
     for field in all_fields:
         name = field.name
-        scope[f"set_{name}"] = vars(record_type)[name].__set__
+        scope[f"set_{name}"] = getattr(record_type, name).__set__
         parameters.append(_parameter(field, scope))
         value = name
         if field.default_factory is not MISSING:
@@ -51,7 +51,7 @@ def _shape(record_type: Any) -> tuple[Callable[[Any, Any], None], dict[str, Sett
     """A function that fills the slots of a new record from an old one, written out
     field by field as ``dataclasses`` writes constructors, and the slots' setters."""
     names = [field.name for field in fields(record_type)]
-    setters = {name: vars(record_type)[name].__set__ for name in names}
+    setters = {name: getattr(record_type, name).__set__ for name in names}
     lines = [f" set_{name}(new, old.{name})" for name in names]
     scope: dict[str, Any] = {f"set_{name}": setters[name] for name in names}
     exec("\n".join(("def fill(new, old):", *lines)), scope)

@@ -1,17 +1,38 @@
 """Who gets a workflow task and when (``spec/engine.md §5``).
 
-At most one workflow task of a run is open. A cause that arrives while it is ready is
-covered by it; one that arrives while it is leased waits on the run (``Run.wakes``)
-until the task closes. A task delivers the whole history up to its lease, so one task
-covers all waiting causes, except that an accepted update needs a task of its own.
+At most one workflow task of a run is open. A task delivers the whole history up to
+its lease, so a cause that arrives while it is ready is covered by it. One that arrives
+while it is leased waits until the task closes: outcomes of steps on the run
+(``Run.wakes``), signals and updates as rows of their own. One follow-up task covers
+all that wait, except that every update has a task to itself, in which workers run its
+handler and do not advance the workflow (protocol §8.8). Hence what else arrives takes
+a ready task of an update over, and the update waits for its next turn.
 """
 
 from __future__ import annotations
 
 from dwserver.engine.draft import Draft
-from dwserver.engine.model import Activity, JsonMap, Run, Task, Timer, Wake
+from dwserver.engine.model import (
+    Activity,
+    Child,
+    JsonMap,
+    Run,
+    Signal,
+    Task,
+    Timer,
+    Update,
+    Wait,
+    Wake,
+)
 from dwserver.engine.records import replace
-from dwserver.engine.words import EventType, TaskKind, TaskStatus, WaitKind
+from dwserver.engine.waits import newest_open_condition, open_waits
+from dwserver.engine.words import (
+    EventType,
+    TaskKind,
+    TaskStatus,
+    TimerKind,
+    WaitKind,
+)
 
 
 def wake(draft: Draft, resume: JsonMap) -> str | None:
@@ -23,28 +44,91 @@ def wake(draft: Draft, resume: JsonMap) -> str | None:
     if task.status is TaskStatus.LEASED:
         draft.set_run(wakes=(*draft.run.wakes, Wake(resume)))
         return None
-    if not task.resume and not _is_update(resume):
+    if update_of(task) is not None:
+        due = min(task.available_at, draft.context.now)
+        draft.tasks.put(replace(task, resume=resume, available_at=due))
+    elif not task.resume:
         draft.tasks.put(replace(task, resume=resume))
     return task.id
 
 
-def follow_up(draft: Draft) -> str | None:
-    """After the leased task closed: create the task that waiting causes ask for."""
-    wakes = draft.run.wakes
-    if not wakes:
-        return None
-    first = wakes[0]
-    rest = tuple(cause for cause in wakes[1:] if _is_update(cause.resume))
-    draft.set_run(wakes=rest)
-    return new_workflow_task(draft, first.resume).id
+def wake_for_signal(draft: Draft, signal: Signal) -> None:
+    """Every signal that meets no open task gets one (§5.4); the others wait for what
+    :func:`follow_up` finds."""
+    task = draft.open_workflow_task()
+    if task is None:
+        new_workflow_task(draft, resume_of_signal(signal))
+    elif task.status is TaskStatus.READY and not task.resume:
+        draft.tasks.put(replace(task, resume=resume_of_signal(signal)))
 
 
-def forget_covered(draft: Draft) -> None:
-    """The open task will be delivered anew: only updates keep waiting behind it."""
+def wake_for_update(draft: Draft, update: Update) -> None:
+    """An update that meets an open task waits for its turn (§5.3 rule 2)."""
+    if draft.open_workflow_task() is None:
+        new_workflow_task(draft, resume_of_update(update))
+
+
+def follow_up(draft: Draft, closed: Task, *, seen: int) -> bool:
+    """After a workflow task closed: make the task that waiting causes ask for.
+
+    ``seen``: the history position up to which the workflow has taken notice; 0 when
+    the task only ran the handler of an update. False when the run has come to nothing:
+    no cause, no step that could bring one, or the same update once more. Then the task
+    is delivered again, ever more slowly; the run must neither be lost nor spin.
+    """
+    if draft.open_workflow_task() is not None:
+        return True
+    done = update_of(closed)
+    resume = _next_cause(draft, closed, seen)
+    if resume is None and is_waiting(draft, draft.run):
+        return True
+    if resume is not None and (done is None or resume != closed.resume):
+        new_workflow_task(draft, resume)
+        return True
+    _deliver_again(draft, (resume or {}) if done else closed.resume)
+    return False
+
+
+def _next_cause(draft: Draft, closed: Task, seen: int) -> JsonMap | None:
+    """Outcomes of steps come first, then signals, then updates, the oldest first."""
     wakes = draft.run.wakes
     if wakes:
-        kept = tuple(cause for cause in wakes if _is_update(cause.resume))
-        draft.set_run(wakes=kept)
+        draft.set_run(wakes=())
+        return wakes[0].resume
+    for signal in draft.signals.values():
+        if signal.is_open and _matters(draft, signal, seen):
+            return resume_of_signal(signal)
+    updates = [update for update in draft.updates.values() if update.is_open]
+    done, condition = update_of(closed), newest_open_condition(draft)
+    if (
+        done is not None
+        and condition is not None
+        and not seen
+        and all(update.id != done for update in updates)
+    ):
+        return resume_of_condition(condition, update_id=done)
+    return resume_of_update(updates[0]) if updates else None
+
+
+def _matters(draft: Draft, signal: Signal, seen: int) -> bool:
+    """The signal can move the workflow on (§5.4): a signal wait is open for it, or the
+    workflow has not seen it and waits for a condition, or for nothing at all."""
+    if any(wait.id == signal.wait_id for wait in open_waits(draft)):
+        return True
+    if signal.event_sequence <= seen:
+        return False
+    return newest_open_condition(draft) is not None or not is_waiting(draft, draft.run)
+
+
+def delivered_anew(draft: Draft, task: Task) -> JsonMap:
+    """The context of a task that is given to a worker once more. It shows what waited
+    behind it; an update gives way to an outcome."""
+    wakes = draft.run.wakes
+    if not wakes:
+        return task.resume
+    draft.set_run(wakes=())
+    is_replaced = not task.resume or update_of(task) is not None
+    return wakes[0].resume if is_replaced else task.resume
 
 
 def new_workflow_task(draft: Draft, resume: JsonMap, *, delay: int = 0) -> Task:
@@ -68,20 +152,17 @@ def new_workflow_task(draft: Draft, resume: JsonMap, *, delay: int = 0) -> Task:
     return task
 
 
-def retry_stalled(draft: Draft, task: Task) -> None:
-    """Nothing will wake this open run: deliver its task again, ever more slowly.
-
-    A worker that has nothing to say while nothing is pending is stuck; its run must
-    neither be lost nor spin.
-    """
+def _deliver_again(draft: Draft, resume: JsonMap) -> None:
     failures = draft.run.task_failures + 1
     draft.set_run(task_failures=failures)
     delay = draft.context.policy.task_failure_backoff(failures + 1)
-    new_workflow_task(draft, task.resume, delay=delay)
+    new_workflow_task(draft, resume, delay=delay)
 
 
-def _is_update(resume: JsonMap) -> bool:
-    return resume.get("workflow_wait_kind") == WaitKind.UPDATE
+def update_of(task: Task) -> str | None:
+    """The id of the update whose own task this is."""
+    update_id = task.resume.get("workflow_update_id")
+    return update_id if isinstance(update_id, str) else None
 
 
 def resume_of_activity(
@@ -112,6 +193,76 @@ def resume_of_timer(timer: Timer) -> JsonMap:
     }
 
 
+def resume_of_child(child: Child, event: EventType) -> JsonMap:
+    return {
+        "workflow_wait_kind": WaitKind.CHILD,
+        "open_wait_id": f"child:{child.id}",
+        "resume_source_kind": "child_workflow_run",
+        "resume_source_id": child.child_run_id,
+        "child_call_id": child.id,
+        "child_workflow_run_id": child.child_run_id,
+        "workflow_sequence": child.step,
+        "workflow_event_type": event,
+    }
+
+
+def resume_of_timeout(timer: Timer, wait: Wait) -> JsonMap:
+    """The time-out of a wait fired."""
+    fields: dict[str, object] = {**resume_of_timer(timer), "open_wait_id": wait.id}
+    if timer.kind is TimerKind.SIGNAL_TIMEOUT:
+        return {
+            **fields,
+            "workflow_wait_kind": WaitKind.SIGNAL,
+            "signal_name": wait.name,
+            "signal_wait_id": wait.id,
+        }
+    return {
+        **fields,
+        "workflow_wait_kind": WaitKind.CONDITION,
+        "condition_wait_id": wait.id,
+        "condition_key": wait.condition_key,
+        "condition_definition_fingerprint": wait.fingerprint,
+    }
+
+
+def resume_of_condition(wait: Wait, *, update_id: str) -> JsonMap:
+    """An update may have made the condition true (§5.3 rule 6)."""
+    return {
+        "workflow_wait_kind": WaitKind.CONDITION,
+        "open_wait_id": wait.id,
+        "resume_source_kind": "workflow_update",
+        "resume_source_id": update_id,
+        "workflow_sequence": wait.step,
+        "condition_wait_id": wait.id,
+        "condition_key": wait.condition_key,
+        "condition_definition_fingerprint": wait.fingerprint,
+    }
+
+
+def resume_of_signal(signal: Signal) -> JsonMap:
+    return {
+        "workflow_wait_kind": WaitKind.SIGNAL,
+        "open_wait_id": f"signal-application:{signal.id}",
+        "resume_source_kind": "workflow_signal",
+        "resume_source_id": signal.id,
+        "workflow_signal_id": signal.id,
+        "signal_name": signal.name,
+        "signal_wait_id": signal.wait_id,
+        "workflow_command_id": signal.command_id,
+    }
+
+
+def resume_of_update(update: Update) -> JsonMap:
+    return {
+        "workflow_wait_kind": WaitKind.UPDATE,
+        "open_wait_id": f"update:{update.id}",
+        "resume_source_kind": "workflow_update",
+        "resume_source_id": update.id,
+        "workflow_update_id": update.id,
+        "workflow_command_id": update.command_id,
+    }
+
+
 def is_waiting(draft: Draft, run: Run) -> bool:
     """The open run has something that will wake it: a task or a durable wait (§17)."""
     return (
@@ -119,4 +270,6 @@ def is_waiting(draft: Draft, run: Run) -> bool:
         or any(True for _ in draft.open_tasks())
         or any(timer.is_open for timer in draft.timers.values())
         or any(activity.is_open for activity in draft.activities.values())
+        or any(child.is_open for child in draft.children.values())
+        or any(wait.is_open for wait in draft.waits.values())
     )

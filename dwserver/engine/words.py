@@ -93,6 +93,22 @@ class AttemptStatus(StrEnum):
     EXPIRED = "expired"
 
 
+class TimeoutKind(StrEnum):
+    """Which deadline of an activity passed."""
+
+    SCHEDULE_TO_CLOSE = "schedule_to_close"
+    SCHEDULE_TO_START = "schedule_to_start"
+    HEARTBEAT = "heartbeat"
+    START_TO_CLOSE = "start_to_close"
+
+
+class RunTimeoutKind(StrEnum):
+    """Which deadline of a run passed."""
+
+    EXECUTION = "execution_timeout"
+    RUN = "run_timeout"
+
+
 class TimerStatus(StrEnum):
     PENDING = "pending"
     FIRED = "fired"
@@ -171,6 +187,73 @@ class CommandType(StrEnum):
 class CommandStatus(StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+
+
+class CommandOutcome(StrEnum):
+    """What became of an operator command; ``OPEN`` is null on the wire."""
+
+    OPEN = ""
+    STARTED_NEW = "started_new"
+    RETURNED_EXISTING_ACTIVE = "returned_existing_active"
+    REJECTED_DUPLICATE = "rejected_duplicate"
+    SIGNAL_RECEIVED = "signal_received"
+    UPDATE_COMPLETED = "update_completed"
+    UPDATE_FAILED = "update_failed"
+    CANCELLED = "cancelled"
+    TERMINATED = "terminated"
+    REPAIR_DISPATCHED = "repair_dispatched"
+    REPAIR_NOT_NEEDED = "repair_not_needed"
+    ARCHIVED = "archived"
+    ARCHIVE_NOT_NEEDED = "archive_not_needed"
+    REJECTED_NOT_STARTED = "rejected_not_started"
+    REJECTED_NOT_ACTIVE = "rejected_not_active"
+    REJECTED_NOT_CURRENT = "rejected_not_current"
+    REJECTED_RUN_NOT_CLOSED = "rejected_run_not_closed"
+    REJECTED_UNKNOWN_SIGNAL = "rejected_unknown_signal"
+    REJECTED_UNKNOWN_UPDATE = "rejected_unknown_update"
+    REJECTED_INVALID_ARGUMENTS = "rejected_invalid_arguments"
+    REJECTED_COMPATIBILITY_BLOCKED = "rejected_compatibility_blocked"
+
+
+class CommandRejection(StrEnum):
+    """Why an operator command was rejected."""
+
+    INSTANCE_ALREADY_STARTED = "instance_already_started"
+    INSTANCE_NOT_STARTED = "instance_not_started"
+    RUN_NOT_ACTIVE = "run_not_active"
+    RUN_NOT_CLOSED = "run_not_closed"
+    SELECTED_RUN_NOT_CURRENT = "selected_run_not_current"
+    UNKNOWN_SIGNAL = "unknown_signal"
+    UNKNOWN_UPDATE = "unknown_update"
+    INVALID_SIGNAL_ARGUMENTS = "invalid_signal_arguments"
+    INVALID_UPDATE_ARGUMENTS = "invalid_update_arguments"
+    STRUCTURAL_LIMIT_EXCEEDED = "structural_limit_exceeded"
+    COMPATIBILITY_BLOCKED = "compatibility_blocked"
+
+    @property
+    def outcome(self) -> CommandOutcome:
+        return _REJECTED_AS[self]
+
+
+_REJECTED_AS = {
+    CommandRejection.INSTANCE_ALREADY_STARTED: CommandOutcome.REJECTED_DUPLICATE,
+    CommandRejection.INSTANCE_NOT_STARTED: CommandOutcome.REJECTED_NOT_STARTED,
+    CommandRejection.RUN_NOT_ACTIVE: CommandOutcome.REJECTED_NOT_ACTIVE,
+    CommandRejection.RUN_NOT_CLOSED: CommandOutcome.REJECTED_RUN_NOT_CLOSED,
+    CommandRejection.SELECTED_RUN_NOT_CURRENT: CommandOutcome.REJECTED_NOT_CURRENT,
+    CommandRejection.UNKNOWN_SIGNAL: CommandOutcome.REJECTED_UNKNOWN_SIGNAL,
+    CommandRejection.UNKNOWN_UPDATE: CommandOutcome.REJECTED_UNKNOWN_UPDATE,
+    CommandRejection.INVALID_SIGNAL_ARGUMENTS: (
+        CommandOutcome.REJECTED_INVALID_ARGUMENTS
+    ),
+    CommandRejection.INVALID_UPDATE_ARGUMENTS: (
+        CommandOutcome.REJECTED_INVALID_ARGUMENTS
+    ),
+    CommandRejection.STRUCTURAL_LIMIT_EXCEEDED: CommandOutcome.OPEN,
+    CommandRejection.COMPATIBILITY_BLOCKED: (
+        CommandOutcome.REJECTED_COMPATIBILITY_BLOCKED
+    ),
+}
 
 
 class FailureCategory(StrEnum):

@@ -31,28 +31,33 @@ async def read_body(request: web.BaseRequest, plane: Plane, *, limit: int) -> by
     :class:`ClientGone`.
     """
     content = request.content
-    declared = request.content_length
-    if declared is not None and declared > limit:
-        raise errors.payload_too_large(plane, limit)
-    if content.at_eof():
-        return b""
-    expectation = request.headers.get(hdrs.EXPECT)
     try:
-        if expectation is not None:
-            await _permit_body(request, expectation)
-        chunk = await content.readany()
-        if content.at_eof() and len(chunk) <= limit:
-            return chunk
-        body = bytearray(chunk)
-        while chunk:
+        if content.is_eof():
+            # It came along with the head, or there is none.
+            body = content.read_nowait()
             if len(body) > limit:
                 raise errors.payload_too_large(plane, limit)
-            chunk = await content.readany()
-            body += chunk
+            return body
+        return await _read_rest(request, plane, limit=limit)
     except web.RequestPayloadError as error:
         raise errors.malformed_json(plane, str(error)) from None
     except ConnectionError as error:
         raise ClientGone from error
+
+
+async def _read_rest(request: web.BaseRequest, plane: Plane, *, limit: int) -> bytes:
+    """A body that is still on its way."""
+    declared = request.content_length
+    if declared is not None and declared > limit:
+        raise errors.payload_too_large(plane, limit)
+    expectation = request.headers.get(hdrs.EXPECT)
+    if expectation is not None:
+        await _permit_body(request, expectation)
+    body = bytearray()
+    while chunk := await request.content.readany():
+        body += chunk
+        if len(body) > limit:
+            raise errors.payload_too_large(plane, limit)
     return bytes(body)
 
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import orjson
 from aiohttp import hdrs
-from multidict import CIMultiDict, istr
 
+from dwserver.http.answer import header_lines
 from dwserver.protocol.capabilities import WorkingFeatures, serialize_capabilities
 from dwserver.protocol.control_plane import (
     CONTRACTS,
@@ -29,24 +29,24 @@ from dwserver.protocol.versions import (
     WorkerVersion,
 )
 
-Headers = CIMultiDict[str]
-
-_COMMON_HEADERS: Final = {
-    hdrs.CONTENT_TYPE: "application/json",
+_COMMON_HEADERS: Final[dict[str, str]] = {
     hdrs.CACHE_CONTROL: "no-cache, private",
     hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
     hdrs.SERVER: "dwserver",
 }
 
-DISCOVERY_HEADERS: Final = Headers(_COMMON_HEADERS)
-CONTROL_HEADERS: Final = Headers(
-    {**_COMMON_HEADERS, istr(CONTROL_PLANE_HEADER): CONTROL_PLANE_VERSION}
+JSON_LINE: Final = header_lines({"Content-Type": "application/json"})
+"""Of every answer that has a body."""
+
+DISCOVERY_LINES: Final = header_lines(_COMMON_HEADERS)
+CONTROL_LINES: Final = header_lines(
+    {**_COMMON_HEADERS, CONTROL_PLANE_HEADER: CONTROL_PLANE_VERSION}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Spoken:
-    headers: Headers
+    lines: bytes
     members: bytes
 
 
@@ -62,9 +62,9 @@ class WorkerEnvelope:
         }
         self._spoken[None] = _spoken(features, advertised)
 
-    def headers(self, version: WorkerVersion | None) -> Headers:
-        """Headers of every answer; not to be changed."""
-        return self._spoken[version].headers
+    def lines(self, version: WorkerVersion | None) -> bytes:
+        """The headers of every answer."""
+        return self._spoken[version].lines
 
     def wrap(self, body: JsonObject | bytes, version: WorkerVersion | None) -> bytes:
         """The JSON text of ``body`` with the members of the plane behind its own."""
@@ -72,10 +72,10 @@ class WorkerEnvelope:
 
 
 def _spoken(features: WorkingFeatures, version: WorkerVersion) -> _Spoken:
-    headers = Headers({**_COMMON_HEADERS, istr(WORKER_PROTOCOL_HEADER): str(version)})
+    lines = header_lines({**_COMMON_HEADERS, WORKER_PROTOCOL_HEADER: str(version)})
     capabilities = serialize_capabilities(features, version)
     return _Spoken(
-        headers,
+        lines,
         b'"protocol_version":"%s","server_capabilities":%s'
         % (str(version).encode(), capabilities),
     )

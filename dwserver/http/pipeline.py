@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from multidict import istr
 
 from dwserver.http import errors
+from dwserver.http.answer import Answer
 from dwserver.http.auth.authenticator import (
     Authenticator,
     AuthMisconfigured,
@@ -84,7 +85,7 @@ class Pipeline:
             for route in routes
         )
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> Answer:
         """Answer a request; raises only when its client has gone."""
         started_at = time.perf_counter()
         request_id = self._observer.begin(request.headers)
@@ -93,35 +94,36 @@ class Pipeline:
         exchange = Exchange(
             request, request_id, path, query_string, plane, plane is Plane.WORKER
         )
-        response = await self._respond(exchange)
+        try:
+            endpoint = self._find_endpoint(exchange)
+            if endpoint is None:
+                response = self._options(exchange)
+            else:
+                reply = await self._process(exchange, endpoint)
+                if reply.on_undelivered is None:
+                    response = await self._responder.reply(exchange, reply)
+                else:
+                    response = await self._deliver(
+                        exchange, reply, reply.on_undelivered
+                    )
+        except Refusal as refusal:
+            response = await self._refuse(exchange, refusal)
+        except ClientGone:
+            raise
+        except Exception as error:
+            response = await self._refuse(exchange, self._explained(exchange, error))
         seconds = time.perf_counter() - started_at
         self._observer.finish(
             exchange.label, response.status, seconds, params=exchange.params
         )
         return response
 
-    async def _respond(self, exchange: Exchange) -> web.Response:
-        try:
-            endpoint = self._find_endpoint(exchange)
-            if endpoint is None:
-                return self._options(exchange)
-            reply = await self._process(exchange, endpoint)
-            if reply.on_undelivered is None:
-                return await self._responder.reply(exchange, reply)
-            return await self._deliver(exchange, reply, reply.on_undelivered)
-        except Refusal as refusal:
-            return await self._refuse(exchange, refusal)
-        except ClientGone:
-            raise
-        except Exception as error:
-            return await self._refuse(exchange, self._explained(exchange, error))
-
     async def _deliver(
         self,
         exchange: Exchange,
         reply: Reply,
         on_undelivered: Callable[[], Awaitable[None]],
-    ) -> web.Response:
+    ) -> Answer:
         """Write the response here, so that a client that has gone is noticed."""
         try:
             response = await self._responder.reply(exchange, reply)
@@ -135,7 +137,7 @@ class Pipeline:
             raise
         return response
 
-    async def _refuse(self, exchange: Exchange, refusal: Refusal) -> web.Response:
+    async def _refuse(self, exchange: Exchange, refusal: Refusal) -> Answer:
         try:
             return await self._responder.refusal(exchange, refusal)
         except Exception as error:
@@ -175,6 +177,7 @@ class Pipeline:
             namespace,
             exchange.request_id,
             exchange.version,
+            self._node.attribution,
         )
         return await endpoint.handler(self._services, call)
 
@@ -200,7 +203,7 @@ class Pipeline:
             exchange.params = dict(zip(endpoint.parameters, values, strict=True))
         return endpoint
 
-    def _options(self, exchange: Exchange) -> web.Response:
+    def _options(self, exchange: Exchange) -> Answer:
         match = self._router.find(exchange.path)
         methods = match[0].methods if match else ()
         return self._responder.options(exchange, methods)

@@ -12,19 +12,35 @@ from dwserver.http.control_plane import (
     history,
     namespaces,
     workers,
+    workflow_close,
     workflow_list,
+    workflow_query,
     workflow_reads,
+    workflow_signal_with_start,
+    workflow_signals,
     workflow_start,
+    workflow_updates,
 )
 from dwserver.http.discovery.handlers import Discovery
 from dwserver.http.route import Route
-from dwserver.http.worker import activity_tasks, polls, registration, workflow_tasks
+from dwserver.http.worker import (
+    activity_tasks,
+    polls,
+    query_tasks,
+    registration,
+    workflow_tasks,
+)
 
 CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *namespaces.ROUTES,
     *workflow_list.ROUTES,
     *workflow_start.ROUTES,
     *workflow_reads.ROUTES,
+    *workflow_close.ROUTES,
+    *workflow_signals.ROUTES,
+    *workflow_signal_with_start.ROUTES,
+    *workflow_updates.ROUTES,
+    *workflow_query.ROUTES,
     *history.ROUTES,
     *workers.ROUTES,
 )
@@ -33,6 +49,7 @@ WORKER_ROUTES: Final[tuple[Route, ...]] = (
     *polls.ROUTES,
     *workflow_tasks.ROUTES,
     *activity_tasks.ROUTES,
+    *query_tasks.ROUTES,
 )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from dwserver.http.answer import Answer
 from dwserver.http.pipeline import Pipeline
 
 _BACKLOG: Final = 1024
@@ -132,7 +133,7 @@ class HttpServer:
         if runner is not None:
             await runner.cleanup()
 
-    async def _handle(self, request: web.BaseRequest) -> web.Response:
+    async def _handle(self, request: web.BaseRequest) -> Answer:
         connection = request.protocol
         self._busy.add(connection)
         self._is_idle.clear()

@@ -64,7 +64,10 @@ TERMINAL_COMMANDS: Final = frozenset(
 
 # Commands that only workers of a later protocol may send.
 COMMAND_FEATURES: Final[Mapping[WorkerCommand, Feature]] = MappingProxyType(
-    {WorkerCommand.UPSERT_MEMO: Feature.UPSERT_MEMO}
+    {
+        WorkerCommand.OPEN_SIGNAL_WAIT: Feature.SIGNAL_WAITS,
+        WorkerCommand.UPSERT_MEMO: Feature.UPSERT_MEMO,
+    }
 )
 
 

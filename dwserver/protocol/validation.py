@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,6 +17,8 @@ from typing import Final, TypeAlias
 from dwserver.protocol.json_types import JsonObject, JsonValue
 
 Errors: TypeAlias = dict[str, list[str]]
+
+NULL: Final = "\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +175,20 @@ class Field:
     max_items: int | None = None
     item: Item | None = None
     path: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    plain: bool = field(init=False, repr=False, compare=False)
+    is_nested: bool = field(init=False, repr=False, compare=False)
     is_demanded: bool = field(init=False, repr=False, compare=False)
+    # The length of an identifier that no other rule concerns; -1 for other fields.
+    plain_length: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", tuple(self.name.split(".")))
-        object.__setattr__(self, "is_demanded", self.required or self.must_appear)
-        # A plain field is fully checked by its kind and length.
+        path = tuple(self.name.split("."))
         rules = (self.minimum, self.maximum, self.pattern, self.choices)
-        extra = (*rules, self.max_items, self.item)
-        object.__setattr__(self, "plain", all(rule is None for rule in extra))
+        is_plain = self.kind is Kind.STRING and all(rule is None for rule in rules)
+        longest = sys.maxsize if self.max_length is None else self.max_length
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "is_nested", len(path) > 1)
+        object.__setattr__(self, "is_demanded", self.required or self.must_appear)
+        object.__setattr__(self, "plain_length", longest if is_plain else -1)
 
 
 def check(body: JsonValue, fields: Sequence[Field]) -> tuple[JsonObject, Errors]:
@@ -189,24 +196,27 @@ def check(body: JsonValue, fields: Sequence[Field]) -> tuple[JsonObject, Errors]
 
     Every field has an entry in the values, absent ones their default; values of
     fields with errors mean nothing. A body that is no object counts as empty
-    (``spec/control-plane-api.md`` §1.3). Unknown keys are ignored.
+    (``spec/control-plane-api.md`` §1.3). Unknown keys are ignored. No null character
+    comes through, which no database column takes: an identifier with one is wrong, in
+    free text it is replaced.
     """
     values: JsonObject = {}
     errors: Errors = {}
     root = body if isinstance(body, dict) else {}
     for rule in fields:
-        raw = _lookup(root, rule.path) if len(rule.path) > 1 else root.get(rule.name)
+        name = rule.name
+        raw = _lookup(root, rule.path) if rule.is_nested else root.get(name)
         # Absent options and identifiers of plain shape are nearly all fields of the
         # hot requests.
         if raw is None and not rule.is_demanded:
-            values[rule.name] = rule.default
+            values[name] = rule.default
             continue
-        if type(raw) is str and rule.kind is STRING and rule.plain:
+        if type(raw) is str and rule.plain_length >= 0 and NULL not in raw:
             text = raw.strip()
-            if text and (rule.max_length is None or len(text) <= rule.max_length):
-                values[rule.name] = text
+            if 0 < len(text) <= rule.plain_length:
+                values[name] = text
                 continue
-        values[rule.name] = _check_field(rule, raw, root, errors)
+        values[name] = _check_field(rule, raw, root, errors)
     return values, errors
 
 
@@ -285,12 +295,19 @@ def _broken_rule(path: str, rule: Field | Item, value: JsonValue) -> str | None:
             return bad_format(path)
         if rule.choices is not None and value not in rule.choices:
             return not_allowed(path)
+        if rule.kind is STRING and NULL in value:
+            return bad_format(path)
     elif isinstance(value, int | float):
         if rule.minimum is not None and value < rule.minimum:
             return at_least(path, rule.minimum)
         if rule.maximum is not None and value > rule.maximum:
             return not_greater(path, rule.maximum)
     return None
+
+
+def storable(text: str) -> str:
+    """Free text without null characters, which no database column takes."""
+    return text.replace(NULL, "\N{REPLACEMENT CHARACTER}") if NULL in text else text
 
 
 _DECIMAL: Final = re.compile(r"[+-]?\d{1,19}", re.ASCII)
@@ -303,7 +320,7 @@ def convert(kind: Kind, raw: JsonValue) -> JsonValue:
         case Kind.STRING:
             return raw.strip() if isinstance(raw, str) else None
         case Kind.TEXT:
-            return raw if isinstance(raw, str) else None
+            return storable(raw) if isinstance(raw, str) else None
         case Kind.INTEGER:
             return as_integer(raw)
         case Kind.NUMBER:

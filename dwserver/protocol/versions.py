@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.reasons import Reason
@@ -34,6 +34,7 @@ class Feature(StrEnum):
     QUERY_CAPABILITY = "query_capability"
     QUERY_POLL_IDEMPOTENCY = "query_poll_idempotency"
     TYPED_SEARCH_ATTRIBUTES = "typed_search_attributes"
+    SIGNAL_WAITS = "signal_waits"
     FAILURE_EXCEPTION = "failure_exception"
     ZERO_SECOND_POLLS = "zero_second_polls"
     UPDATE_VALIDATION = "update_validation"
@@ -54,6 +55,7 @@ FIRST_MINOR: Final[Mapping[Feature, int]] = MappingProxyType(
         Feature.QUERY_CAPABILITY: 6,
         Feature.QUERY_POLL_IDEMPOTENCY: 7,
         Feature.TYPED_SEARCH_ATTRIBUTES: 8,
+        Feature.SIGNAL_WAITS: 9,
         Feature.FAILURE_EXCEPTION: 10,
         Feature.ZERO_SECOND_POLLS: 12,
         Feature.UPDATE_VALIDATION: 13,
@@ -69,8 +71,7 @@ FIRST_MINOR: Final[Mapping[Feature, int]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WorkerVersion:
+class WorkerVersion(NamedTuple):
     """A worker-protocol version ``major.minor``; ordered."""
 
     major: int

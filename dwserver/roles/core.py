@@ -5,27 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
+from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.engine.context import Limits, Policy
+from dwserver.loops.deadlines import Deadlines
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
+from dwserver.roles.queries import (
+    build_queries,
+    build_query_exchange,
+    build_query_tasks,
+)
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.catalog import RequestLimits, Services
+from dwserver.services.close_policies import ClosePolicies
+from dwserver.services.command_contracts import CommandContracts
+from dwserver.services.commits import CommitObserver
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
+from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.renewals import Renewals
-from dwserver.services.runs import CommitObserver, Runs
+from dwserver.services.runs import Runs
+from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.tasks import Tasks
+from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
@@ -36,18 +49,59 @@ MICROS = 1_000_000
 NAMESPACE_TTL_SECONDS = 30
 # Longer than a poll is held: the polls themselves refresh a registration.
 REGISTRATION_TTL_SECONDS = 120
+# How long the declarations of a worker that registered elsewhere may go unnoticed.
+CONTRACT_TTL_SECONDS = 2
 # Published in worker acknowledgements; workers send a heartbeat this often.
 HEARTBEAT_INTERVAL_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiters:
+    """Requests that wait for what a commit brings."""
+
+    history: HistoryWaiters
+    updates: UpdateWaiters
+
+    def release_all(self) -> None:
+        """End every wait (shutdown)."""
+        self.history.release_all()
+        self.updates.release_all()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
     store: Store
     matcher: Matcher
+    runs: Runs
     services: Services
-    waiters: HistoryWaiters
+    waiters: Waiters
     timers: DueTimers
     leases: ExpiredLeases
+    deadlines: Deadlines
+    close_policies: ClosePolicies
+    query_exchange: QueryExchange
+
+    def release_waits(self) -> None:
+        """Answer every long poll, every wait for history and every query now; take no
+        more of them (shutdown)."""
+        self.matcher.drain()
+        self.waiters.release_all()
+        self.query_exchange.drain()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the services of a process share."""
+
+    store: Store
+    runs: Runs
+    matcher: Matcher
+    waiters: Waiters
+    query_exchange: QueryExchange
+    clock: Clock
+    ids: IdSource
+    metrics: Metrics
+    supervisor: Supervisor
 
 
 def build_core(
@@ -70,8 +124,16 @@ def build_core(
         spawn=supervisor.spawn,
         observer=MatchingMetrics(metrics),
     )
-    waiters = HistoryWaiters()
-    observers: list[CommitObserver] = [waiters, CommitMetrics(metrics)]
+    recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
+    waiters = Waiters(
+        history=HistoryWaiters(),
+        updates=UpdateWaiters(store, hot, recheck_seconds=recheck_seconds),
+    )
+    observers: list[CommitObserver] = [
+        waiters.history,
+        waiters.updates,
+        CommitMetrics(metrics),
+    ]
     runs = Runs(
         store,
         hot=hot,
@@ -88,56 +150,63 @@ def build_core(
         now=clock.now,
         observe_lag=lambda seconds: metrics.timer_lag_seconds.observe(value=seconds),
     )
-    observers.append(timers)
+    close_policies = ClosePolicies(store, runs, now=clock.now, spawn=supervisor.spawn)
+    observers += (timers, close_policies)
     leases = ExpiredLeases(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
+    )
+    deadlines = Deadlines(store, runs, now=clock.now, observe=metrics.timeouts.inc)
+    query_exchange = build_query_exchange(settings, clock=clock, metrics=metrics)
+    parts = _Parts(
+        store=store,
+        runs=runs,
+        matcher=matcher,
+        waiters=waiters,
+        query_exchange=query_exchange,
+        clock=clock,
+        ids=ids,
+        metrics=metrics,
+        supervisor=supervisor,
     )
     return Core(
         store=store,
         matcher=matcher,
-        services=_services(
-            settings,
-            store,
-            runs,
-            matcher=matcher,
-            waiters=waiters,
-            clock=clock,
-            supervisor=supervisor,
-            ids=ids,
-        ),
+        runs=runs,
+        services=_services(settings, parts),
         waiters=waiters,
         timers=timers,
         leases=leases,
+        deadlines=deadlines,
+        close_policies=close_policies,
+        query_exchange=query_exchange,
     )
 
 
-def _services(
-    settings: Settings,
-    store: Store,
-    runs: Runs,
-    *,
-    matcher: Matcher,
-    waiters: HistoryWaiters,
-    clock: Clock,
-    supervisor: Supervisor,
-    ids: IdSource,
-) -> Services:
+def _services(settings: Settings, parts: _Parts) -> Services:
+    store, runs, clock = parts.store, parts.runs, parts.clock
     plane = settings.worker_plane
     tasks = Tasks(store, runs.hot)
     deliveries = Deliveries(store, runs.hot)
-    renewals = Renewals(store, spawn=supervisor.spawn)
+    renewals = Renewals(store, spawn=parts.supervisor.spawn)
     workers = Workers(
         store,
         now=clock.now,
         cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
         stale_after=plane.stale_after_seconds * MICROS,
     )
+    contracts = _contracts(parts, workers)
     return Services(
         namespaces=Namespaces(
             store, now=clock.now, cache_ttl=NAMESPACE_TTL_SECONDS * MICROS
         ),
         workers=workers,
-        polls=Polls(store, runs=runs, matcher=matcher, workers=workers, now=clock.now),
+        polls=Polls(
+            store,
+            runs=runs,
+            matcher=parts.matcher,
+            workers=workers,
+            now=clock.now,
+        ),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
             store,
@@ -154,18 +223,45 @@ def _services(
             runs=runs,
             tasks=tasks,
             renewals=renewals,
-            now=clock.now,
-            lease_duration=plane.activity_task_lease_seconds * MICROS,
         ),
         workflows=Workflows(
             store,
             runs=runs,
-            waiters=waiters,
+            waiters=parts.waiters.history,
             recheck_seconds=plane.poll_interval_ms / 1000,
+        ),
+        commands=OperatorCommands(
+            store, runs=runs, contracts=contracts, waiters=parts.waiters.updates
+        ),
+        signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
+        queries=build_queries(
+            settings,
+            store,
+            parts.query_exchange,
+            workers=workers,
+            clock=clock,
+            ids=parts.ids,
+            metrics=parts.metrics,
+        ),
+        query_tasks=build_query_tasks(
+            parts.query_exchange,
+            workers=workers,
+            matcher=parts.matcher,
+            clock=clock,
         ),
         limits=_request_limits(settings),
         now=clock.now,
-        next_id=ids.next,
+        next_id=parts.ids.next,
+    )
+
+
+def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
+    return CommandContracts(
+        parts.store,
+        workers=workers,
+        hot=parts.runs.hot,
+        now=parts.clock.now,
+        cache_ttl=CONTRACT_TTL_SECONDS * MICROS,
     )
 
 
@@ -174,17 +270,25 @@ def engine_policy(settings: Settings) -> Policy:
     return Policy(
         limits=Limits(
             pending_activities=limits.pending_activities,
+            pending_children=limits.pending_children,
             pending_timers=limits.pending_timers,
+            pending_signals=limits.pending_signals,
+            pending_updates=limits.pending_updates,
             command_batch_size=limits.command_batch_size,
             history_transaction_size=limits.history_transaction_size,
             history_events=limits.history_events,
             payload_bytes=limits.payload_size_bytes,
+            search_attributes=limits.search_attribute_count,
+            search_attribute_bytes=limits.search_attribute_size_bytes,
+            search_attribute_key_length=limits.search_attribute_key_length,
+            search_attribute_value_bytes=limits.search_attribute_value_bytes,
         ),
         workflow_task_lease=plane.workflow_task_lease_seconds * MICROS,
         activity_task_lease=plane.activity_task_lease_seconds * MICROS,
         redispatch_after=settings.repair.redispatch_after_seconds * MICROS,
         failure_backoff_max=settings.repair.failure_backoff_max_seconds * MICROS,
         recognises_resent_commands=settings.engine.replay_command_dedup,
+        holds_messages=settings.engine.buffer_messages_while_leased,
     )
 
 
@@ -192,6 +296,7 @@ def _request_limits(settings: Settings) -> RequestLimits:
     published = settings.published_limits
     return RequestLimits(
         poll_timeout_seconds=settings.worker_plane.poll_timeout_seconds,
+        query_poll_timeout_seconds=settings.query_tasks.poll_timeout_seconds,
         history_page_default=settings.history.page_size_default,
         history_page_max=settings.history.page_size_max,
         payload_bytes=published.max_payload_bytes,
@@ -199,6 +304,8 @@ def _request_limits(settings: Settings) -> RequestLimits:
         search_attributes=published.max_search_attributes,
         search_attribute_key_length=published.max_search_attribute_key_length,
         search_attribute_value_bytes=published.max_search_attribute_value_bytes,
+        update_wait_seconds=settings.engine.update_wait_timeout_seconds,
+        operation_name_bytes=settings.engine_limits.operation_name_length,
         retention_days=settings.history.retention_days,
         default_task_queue="default",
         worker_heartbeat_interval_seconds=HEARTBEAT_INTERVAL_SECONDS,

@@ -87,10 +87,6 @@ def build_http_server(
         observer=Observer(metrics, ids.next),
     )
 
-    def release_polls() -> None:
-        core.matcher.drain()
-        core.waiters.release_all()
-
     return HttpServer(
         pipeline,
         ListenerSettings(
@@ -100,7 +96,7 @@ def build_http_server(
             shutdown_timeout_seconds=settings.shutdown.timeout_seconds,
         ),
         begin_drain=readiness.begin_drain,
-        release_polls=release_polls,
+        release_polls=core.release_waits,
     )
 
 

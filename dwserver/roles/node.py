@@ -9,8 +9,10 @@ import structlog
 
 from dwserver.config.groups import DatabaseSettings
 from dwserver.config.settings import Settings
+from dwserver.loops.deadlines import deadline_loop
 from dwserver.loops.leases import lease_loop
 from dwserver.loops.matching import sweep_loop, upkeep_loop
+from dwserver.loops.outbox import outbox_loop
 from dwserver.loops.timers import timer_loop
 from dwserver.loops.worker_liveness import liveness_loop
 from dwserver.roles.core import Core, build_core
@@ -90,6 +92,8 @@ def _loops(
     return [
         timer_loop(core.timers, supervisor),
         lease_loop(core.leases, supervisor),
+        deadline_loop(core.deadlines, supervisor),
+        outbox_loop(core.close_policies, supervisor),
         sweep_loop(
             core.matcher,
             supervisor,

@@ -1,4 +1,4 @@
-"""Counters of matching and of commits, as the observers that those parts expect."""
+"""Counters of matching, queries and commits, as the observers that those expect."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ class MatchingMetrics:
 
     def round_finished(self, candidates: int) -> None:
         self._metrics.claim_rounds.inc()
+
+
+class QueryTaskMetrics:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def pending(self, count: int) -> None:
+        self._metrics.query_tasks_pending.set(to=count)
+
+    def lease_expired(self) -> None:
+        self._metrics.leases_expired.inc("query")
 
 
 class CommitMetrics:

@@ -109,6 +109,27 @@ METRICS: tuple[MetricDefinition, ...] = (
         labels=(_TASK_KIND,),
     ),
     MetricDefinition(
+        attribute="timeouts",
+        name="dw_timeouts",
+        kind=MetricKind.COUNTER,
+        help="Activity attempts and runs ended by a sweep because a deadline passed.",
+        labels=(Label("kind", 8),),
+    ),
+    MetricDefinition(
+        attribute="queries",
+        name="dw_queries",
+        kind=MetricKind.COUNTER,
+        help="Queries of workflows by outcome: answered, failed (by the worker), "
+        "timed_out, not_claimed, no_worker, queue_full, caller_gone or unavailable.",
+        labels=(Label("outcome", 8),),
+    ),
+    MetricDefinition(
+        attribute="query_tasks_pending",
+        name="dw_query_tasks_pending",
+        kind=MetricKind.GAUGE,
+        help="Queries of this process's callers that no worker has taken yet.",
+    ),
+    MetricDefinition(
         attribute="timer_lag_seconds",
         name="dw_timer_lag_seconds",
         kind=MetricKind.HISTOGRAM,

@@ -167,6 +167,9 @@ class Metrics:
     tasks_leased: Counter
     claim_rounds: Counter
     leases_expired: Counter
+    timeouts: Counter
+    queries: Counter
+    query_tasks_pending: Gauge
     timer_lag_seconds: Histogram
     loop_failures: Counter
 

@@ -10,16 +10,19 @@ from functools import partial
 
 import orjson
 
+from dwserver.coordination.query_tasks import QueryLease
 from dwserver.engine.events import retry_policy_snapshot
 from dwserver.engine.leases import Leased
 from dwserver.engine.model import Activity, Payload, RunInput
-from dwserver.engine.wire_time import iso, micro_or_none
+from dwserver.engine.wire_time import iso, micro, micro_or_none
 from dwserver.matching.pollers import Delivery
 from dwserver.protocol.history_events import with_blobs, worker_event
+from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.page_tokens import page_token
 from dwserver.protocol.payloads.framing import Framing, encode_for
 from dwserver.services.hot_runs import HotRuns
-from dwserver.store.api import Store, StoredEvent
+from dwserver.services.runs import RunNotFound
+from dwserver.store.api import RunView, Store, StoredEvent
 
 # A page of at least this many events is compressed for workers that ask for it.
 COMPRESSION_THRESHOLD = 50
@@ -110,6 +113,23 @@ class Deliveries:
             arguments = found.get(activity.id)
         return orjson.dumps(_activity_task(leased, activity, arguments, framing))
 
+    async def query_task(self, lease: QueryLease, *, framing: Framing) -> bytes:
+        """The ``task`` object of a query-task poll (protocol §10): the whole history
+        as it is committed now. Raises :class:`RunNotFound`."""
+        task = lease.task
+        view = await self._store.find_run_view(task.namespace, task.run_id)
+        if view is None:
+            raise RunNotFound(task.run_id)
+        last = view.run.last_sequence
+        events = await self._fragments(
+            task.run_id, after=0, upto=last, limit=last, framing=framing
+        )
+        head = _query_task(lease, view, framing)
+        return b'%b,"history_events":[%b]}' % (
+            orjson.dumps(head)[:-1],
+            b",".join(events),
+        )
+
     async def history_page(
         self,
         run_id: str,
@@ -168,6 +188,33 @@ def _rendered(event: StoredEvent, framing: Framing) -> bytes:
     if event.has_plain:
         return worker_event(event, payload=with_blobs(event.payload, framing))
     return worker_event(event)
+
+
+def _query_task(lease: QueryLease, view: RunView, framing: Framing) -> JsonObject:
+    run, task = view.run, lease.task
+    arguments = view.input.arguments
+    return {
+        "query_task_id": task.id,
+        "query_task_attempt": lease.attempt,
+        "namespace": task.namespace,
+        "workflow_id": run.workflow_id,
+        "run_id": run.id,
+        "workflow_type": run.workflow_type,
+        "query_name": task.query_name,
+        "payload_codec": run.payload_codec,
+        "workflow_arguments": encode_for(arguments, framing) if arguments else None,
+        # Newer SDKs refuse an envelope without a codec, even an empty one.
+        "query_arguments": (
+            encode_for(task.arguments, framing)
+            if task.arguments
+            else {"codec": run.payload_codec, "blob": None}
+        ),
+        "run_status": run.status,
+        "last_history_sequence": run.last_sequence,
+        "task_queue": task.queue,
+        "lease_owner": lease.owner,
+        "lease_expires_at": micro(lease.expires_at),
+    }
 
 
 def _activity_task(

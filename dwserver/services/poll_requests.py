@@ -12,52 +12,66 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
-from dwserver.matching.pollers import Delivery
-from dwserver.store.api import QueueKey
+MICROS = 1_000_000
+
+Lease = TypeVar("Lease")
 
 
-@dataclass(frozen=True, slots=True)
-class PollRequestKey:
-    queue: QueueKey
+class PollRequestKey(NamedTuple):
+    """``queue``: namespace, task queue and, where they differ, the kind of task."""
+
+    queue: tuple[str, ...]
     worker_id: str
     build_id: str | None
     request_id: str
 
 
+def seconds_to_keep(
+    lease_expires_at: int | None, *, now: int, wait_seconds: float
+) -> float:
+    """How long an answer is remembered: a lease a little longer than it lasts, an
+    empty answer (None) about as long as its poll may have waited."""
+    if lease_expires_at is None:
+        return max(5.0, min(60.0, wait_seconds + 5.0))
+    seconds = (lease_expires_at - now) / MICROS + 5.0
+    return min(max(seconds, 5.0), 3600.0)
+
+
 @dataclass(slots=True)
-class _Remembered:
-    answer: asyncio.Future[Delivery | None]
+class _Remembered(Generic[Lease]):
+    answer: asyncio.Future[Lease | None]
     forget_at: float
 
 
-class PollRequests:
+class PollRequests(Generic[Lease]):
     """``max_entries`` bounds the memory; seconds are of the event loop's clock."""
 
     def __init__(self, *, max_entries: int = 20_000) -> None:
         self._max_entries = max_entries
-        self._entries: OrderedDict[PollRequestKey, _Remembered] = OrderedDict()
+        self._entries: OrderedDict[PollRequestKey, _Remembered[Lease]] = OrderedDict()
 
     async def once(
         self,
         key: PollRequestKey,
-        poll: Callable[[], Awaitable[Delivery | None]],
+        poll: Callable[[], Awaitable[Lease | None]],
         *,
-        is_deliverable: Callable[[Delivery], Awaitable[bool]],
-        keep_seconds: Callable[[Delivery | None], float],
-    ) -> Delivery | None:
+        is_deliverable: Callable[[Lease], Awaitable[bool]],
+        keep_seconds: Callable[[Lease | None], float],
+    ) -> Lease | None:
         """The remembered answer of ``key`` if it still holds, else that of ``poll``."""
         loop = asyncio.get_running_loop()
         while (entry := self._remembered(key)) is not None:
-            delivery = await asyncio.shield(entry.answer)
-            if delivery is None or await is_deliverable(delivery):
-                return delivery
+            answer = await asyncio.shield(entry.answer)
+            if answer is None or await is_deliverable(answer):
+                return answer
             if self._entries.get(key) is entry:
                 del self._entries[key]
         entry = _Remembered(loop.create_future(), 0.0)
         self._remember(key, entry)
         try:
-            delivery = await poll()
+            answer = await poll()
         except BaseException as error:
             if self._entries.get(key) is entry:
                 del self._entries[key]
@@ -68,11 +82,11 @@ class PollRequests:
                 # Followers may or may not be there to look at it.
                 entry.answer.exception()
             raise
-        entry.forget_at = loop.time() + keep_seconds(delivery)
-        entry.answer.set_result(delivery)
-        return delivery
+        entry.forget_at = loop.time() + keep_seconds(answer)
+        entry.answer.set_result(answer)
+        return answer
 
-    def _remembered(self, key: PollRequestKey) -> _Remembered | None:
+    def _remembered(self, key: PollRequestKey) -> _Remembered[Lease] | None:
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -80,7 +94,7 @@ class PollRequests:
         now = asyncio.get_running_loop().time()
         return entry if is_pending or entry.forget_at > now else None
 
-    def _remember(self, key: PollRequestKey, entry: _Remembered) -> None:
+    def _remember(self, key: PollRequestKey, entry: _Remembered[Lease]) -> None:
         self._entries[key] = entry
         self._entries.move_to_end(key)
         now = asyncio.get_running_loop().time()

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import Leased, current, lease, requeue
+from dwserver.engine.lifecycle.run_timeout import time_out_run
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.records import quick_init
 from dwserver.engine.words import TaskKind, TaskStatus
 from dwserver.matching.matcher import Matcher
 from dwserver.matching.pollers import Delivery, Poller
-from dwserver.services.poll_requests import PollRequestKey, PollRequests
+from dwserver.services.poll_admission import admitted_worker
+from dwserver.services.poll_requests import (
+    PollRequestKey,
+    PollRequests,
+    seconds_to_keep,
+)
 from dwserver.services.runs import RunContended, RunNotFound, Runs
 from dwserver.services.workers import Workers
 from dwserver.store.api import QueueKey, ReadyTask, Store, WorkerRegistration
 
-MICROS = 1_000_000
 
-
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRequest:
     """A validated poll. ``wait_seconds``: how long it may be held."""
@@ -50,19 +56,20 @@ class Polls:
         self._matcher = matcher
         self._workers = workers
         self._now = now
-        self._requests = PollRequests()
+        self._requests: PollRequests[Delivery] = PollRequests()
         matcher.bind(self._claim)
 
     async def poll(self, request: PollRequest) -> Delivery | Rejection | None:
         """A leased task, None for an empty poll, or the refusal of the worker."""
-        worker = await self._workers.find(request.namespace, request.worker_id)
-        refused = _refusal(worker, request)
-        if refused is not None:
-            worker = await self._workers.find_now(request.namespace, request.worker_id)
-            refused = _refusal(worker, request)
-        if worker is None or refused is not None:
-            return refused
-        self._workers.saw(request.namespace, request.worker_id)
+        worker = await admitted_worker(
+            self._workers,
+            namespace=request.namespace,
+            worker_id=request.worker_id,
+            task_queue=request.task_queue,
+            build_id=request.build_id,
+        )
+        if isinstance(worker, Rejection):
+            return worker
         if request.poll_request_id is None:
             return await self._wait(worker, request)
         key = PollRequestKey(
@@ -75,7 +82,11 @@ class Polls:
             key,
             lambda: self._wait(worker, request),
             is_deliverable=self._is_still_leased,
-            keep_seconds=lambda delivery: self._keep_seconds(delivery, request),
+            keep_seconds=lambda delivery: seconds_to_keep(
+                delivery.leased.task.lease_expires_at if delivery else None,
+                now=self._now(),
+                wait_seconds=request.wait_seconds,
+            ),
         )
 
     async def undeliverable(self, delivery: Delivery) -> None:
@@ -108,6 +119,8 @@ class Polls:
 
     async def _claim(self, candidate: ReadyTask, poller: Poller) -> Delivery | None:
         def claim(draft: Draft) -> Delivery | None:
+            if time_out_run(draft):
+                return None
             task = draft.tasks.get(candidate.task_id)
             leased = task and lease(draft, task, poller.worker_id)
             return self._delivery(leased) if leased else None
@@ -134,44 +147,3 @@ class Polls:
             and task.attempt == leased.attempt
             and (task.lease_expires_at or 0) > self._now()
         )
-
-    def _keep_seconds(self, delivery: Delivery | None, request: PollRequest) -> float:
-        if delivery is None:
-            return max(5.0, min(60.0, request.wait_seconds + 5.0))
-        expires_at = delivery.leased.task.lease_expires_at or self._now()
-        seconds = (expires_at - self._now()) / MICROS + 5.0
-        return min(max(seconds, 5.0), 3600.0)
-
-
-def _refusal(
-    worker: WorkerRegistration | None, request: PollRequest
-) -> Rejection | None:
-    if worker is None:
-        return Rejection(
-            "worker_not_registered",
-            "Register the worker before it polls.",
-            {"worker_id": request.worker_id},
-        )
-    if worker.task_queue != request.task_queue:
-        return Rejection(
-            "task_queue_mismatch",
-            f"Worker [{worker.worker_id}] is registered for task queue "
-            f"[{worker.task_queue}], not [{request.task_queue}].",
-            {
-                "worker_id": worker.worker_id,
-                "registered_task_queue": worker.task_queue,
-                "requested_task_queue": request.task_queue,
-            },
-        )
-    if worker.build_id and request.build_id and worker.build_id != request.build_id:
-        return Rejection(
-            "build_id_mismatch",
-            f"Worker [{worker.worker_id}] is registered with build id "
-            f"[{worker.build_id}], not [{request.build_id}].",
-            {
-                "worker_id": worker.worker_id,
-                "registered_build_id": worker.build_id,
-                "requested_build_id": request.build_id,
-            },
-        )
-    return None

@@ -1,7 +1,15 @@
-"""Rows that services take and hand out, for the layers that may not see the store."""
+"""Records that services take and hand out, for the layers that may see neither the
+store nor coordination."""
 
 from __future__ import annotations
 
+from dwserver.coordination.query_tasks import (
+    Answer,
+    Answered,
+    Failed,
+    QueryLease,
+    QueryTaskRef,
+)
 from dwserver.store.api import (
     Namespace,
     RunCursor,
@@ -12,7 +20,12 @@ from dwserver.store.api import (
 )
 
 __all__ = [
+    "Answer",
+    "Answered",
+    "Failed",
     "Namespace",
+    "QueryLease",
+    "QueryTaskRef",
     "RunCursor",
     "RunFilter",
     "RunView",

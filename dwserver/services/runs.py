@@ -4,35 +4,50 @@ Commands for the same run wait in its lane and are decided one after the other o
 draft, which is committed as one transition: a node never conflicts with itself and a
 busy run needs few commits. A decision runs on the hot state first; if that leads to a
 rejection, or the commit meets a newer version, it runs again on fresh state.
+
+A run that closes changes its parent in the same transition (decision 22). Many children
+of one parent that close at the same time share transitions in the parent's lane.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from enum import Enum
+from itertools import repeat
+from typing import Any, Generic, TypeVar
 
 import orjson
 
+from dwserver.engine.background import NO_BACKGROUND
 from dwserver.engine.context import Context, Policy
 from dwserver.engine.draft import Draft
-from dwserver.engine.leases import lease
-from dwserver.engine.model import RunState, Task
+from dwserver.engine.lifecycle.child_outcome import (
+    ChildHeard,
+    hear_of_child,
+    will_retry,
+)
+from dwserver.engine.model import RunState
 from dwserver.engine.outcome import Rejection
-from dwserver.engine.transition import RunChange, Transition
-from dwserver.matching.pollers import Delivery, Poller
+from dwserver.engine.words import RunStatus
+from dwserver.services.backgrounds import read_background
+from dwserver.services.commits import CommitObserver, Commits, HandOff
 from dwserver.services.hot_runs import HotRuns
 from dwserver.store.api import Store
 
 Reply = TypeVar("Reply")
 Decision = Callable[[Draft], Reply]
+Prepare = Callable[[RunState], Awaitable[None] | None]
 
 # Decisions of one lane that share a commit; bounds the size of a transition.
 MAX_DECISIONS = 64
 # Attempts at a commit before the caller is told that the run is contended.
 MAX_ATTEMPTS = 10
+# From then on a closing child has a transition with its parent for itself, so that it
+# does not meet the conflicts of its siblings.
+ALONE_FROM_ATTEMPT = 5
 
 
 class RunNotFound(Exception):
@@ -43,27 +58,25 @@ class RunContended(Exception):
     """Other processes changed the run faster than this one could; try again."""
 
 
-class HandOff(Protocol):
-    """What matching does for a transition (see ``matching.matcher``)."""
+@dataclass(frozen=True, slots=True)
+class _Asked(Generic[Reply]):
+    """A decision, and what it must have read before it can be taken.
 
-    def reserve(self, task: Task) -> Poller | None: ...
-    def deliver(self, poller: Poller, delivery: Delivery) -> None: ...
-    def put_back(self, poller: Poller) -> None: ...
-    def became_ready(self, task: Task) -> None: ...
+    ``companions``: drafts of other runs that are written together with what it
+    changes. ``is_alone``: it shares its transition with no other decision.
+    """
 
-
-class CommitObserver(Protocol):
-    """Told after every commit; must not block."""
-
-    def committed(self, change: RunChange) -> None: ...
-    def conflicted(self) -> None: ...
+    decision: Decision[Reply]
+    prepare: Prepare | None = None
+    companions: tuple[Draft, ...] = ()
+    is_alone: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting(Generic[Reply]):
     """A decision whose turn comes when the lane is free."""
 
-    decision: Decision[Reply]
+    asked: _Asked[Reply]
     answer: asyncio.Future[Reply] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -74,6 +87,12 @@ class _Failed:
     """In place of a reply: this decision, and only this one, raised."""
 
     error: Exception
+
+
+class _Conflict(Enum):
+    """In place of a reply to a decision with companions: decide about them anew."""
+
+    MET = "met"
 
 
 class Runs:
@@ -92,31 +111,51 @@ class Runs:
         observers: Sequence[CommitObserver] = (),
     ) -> None:
         self._store = store
-        self._hand_off = hand_off
+        self._commits = Commits(store, hot=hot, hand_off=hand_off, observers=observers)
         self._now = now
         self._next_id = next_id
         self._policy = policy
         self._spawn = spawn
-        self._observers = observers
         self._lanes: dict[str, deque[_Waiting[Any]]] = {}
         self.hot = hot
 
     def context(self) -> Context:
         return Context(self._now(), self._next_id, orjson.dumps, self._policy)
 
-    async def decide(self, run_id: str, decision: Decision[Reply]) -> Reply:
+    async def decide(
+        self,
+        run_id: str,
+        decision: Decision[Reply],
+        *,
+        prepare: Prepare | None = None,
+    ) -> Reply:
         """Run ``decision`` on the run's draft and commit what it recorded.
+
+        ``prepare`` runs before every attempt with the state that the decision will
+        see, to read what that state does not hold; None when there is nothing to read.
+        What it reads of the run is guarded by the run's version. It must not decide
+        about runs.
 
         Raises :class:`RunNotFound`, :class:`RunContended`, ``StoreError``.
         """
+        return await self._enter(run_id, _Asked(decision, prepare))
+
+    async def create(self, build: Callable[[Context], Draft]) -> Draft | None:
+        """Commit a new run; None when its workflow id is taken."""
+        draft = build(self.context())
+        return draft if await self._commits.commit([draft]) else None
+
+    # lanes ----------------------------------------------------------------------
+    async def _enter(self, run_id: str, asked: _Asked[Reply]) -> Reply:
+        """Decide at once if the lane is free, else when it is its turn."""
         lane = self._lanes.get(run_id)
         if lane is not None:
-            waiting = _Waiting(decision)
+            waiting = _Waiting(asked)
             lane.append(waiting)
             return await waiting.answer
         lane = self._lanes[run_id] = deque()
         try:
-            (reply,) = await self._decide_together(run_id, (decision,))
+            (reply,) = await self._decide_together(run_id, (asked,))
         finally:
             if lane:
                 self._spawn("run-lane", self._drain(run_id, lane))
@@ -127,19 +166,14 @@ class Runs:
         result: Reply = reply
         return result
 
-    async def create(self, build: Callable[[Context], Draft]) -> Draft | None:
-        """Commit a new run; None when its workflow id is taken."""
-        draft = build(self.context())
-        return draft if await self._commit(draft) else None
-
-    # lanes ----------------------------------------------------------------------
     async def _drain(self, run_id: str, lane: deque[_Waiting[Any]]) -> None:
         """Serve those who waited while the lane was taken."""
         batch: list[_Waiting[Any]] = []
         try:
             while lane:
-                batch = [lane.popleft() for _ in range(min(len(lane), MAX_DECISIONS))]
-                await self._answer(run_id, batch)
+                batch = _next_batch(lane)
+                if batch:
+                    await self._answer(run_id, batch)
         except BaseException as error:
             _fail((*batch, *lane), error)
             lane.clear()
@@ -150,7 +184,7 @@ class Runs:
     async def _answer(self, run_id: str, batch: list[_Waiting[Any]]) -> None:
         try:
             replies = await self._decide_together(
-                run_id, [waiting.decision for waiting in batch]
+                run_id, [waiting.asked for waiting in batch]
             )
         except Exception as error:
             _fail(batch, error)
@@ -164,26 +198,47 @@ class Runs:
                 waiting.answer.set_result(reply)
 
     async def _decide_together(
-        self, run_id: str, decisions: Sequence[Decision[Any]]
+        self, run_id: str, asked: Sequence[_Asked[Any]]
     ) -> list[Any]:
         """The replies, in order, once everything they recorded is committed."""
         hot = self.hot.get(run_id)
         state = hot.state if hot else None
         is_fresh = False
-        for _ in range(MAX_ATTEMPTS):
+        for attempt in range(MAX_ATTEMPTS):
             if state is None:
                 state = await self._load(run_id)
                 is_fresh = True
-            draft, replies = self._decide_all(state, decisions)
+            failed = await _prepare_all(state, asked)
+            draft, replies = self._decide_all(state, asked, failed)
             if not is_fresh and any(isinstance(r, Rejection) for r in replies):
                 self.hot.drop(run_id)
                 state = None
                 continue
-            if not draft.touched or await self._commit(draft):
+            drafts = [draft] if draft.touched else []
+            for each, reply in zip(asked, replies, strict=True):
+                if not isinstance(reply, _Failed):
+                    drafts += each.companions
+            is_alone = attempt >= ALONE_FROM_ATTEMPT
+            if not drafts or await self._write(draft, drafts, is_alone=is_alone):
                 return replies
             self.hot.drop(run_id)
             state = None
+            if any(each.companions for each in asked):
+                return await self._decide_without_companions(run_id, asked)
         raise RunContended(run_id)
+
+    async def _decide_without_companions(
+        self, run_id: str, asked: Sequence[_Asked[Any]]
+    ) -> list[Any]:
+        """After a conflict each lane decides anew about the run that it is for."""
+        own = [each for each in asked if not each.companions]
+        replies: Iterator[Any] = iter(())
+        if own:
+            try:
+                replies = iter(await self._decide_together(run_id, own))
+            except Exception as error:
+                replies = repeat(_Failed(error))
+        return [_Conflict.MET if each.companions else next(replies) for each in asked]
 
     async def _load(self, run_id: str) -> RunState:
         state = await self._store.load_run(run_id)
@@ -193,21 +248,23 @@ class Runs:
         return state
 
     def _decide_all(
-        self, state: RunState, decisions: Sequence[Decision[Any]]
+        self,
+        state: RunState,
+        asked: Sequence[_Asked[Any]],
+        failed: dict[int, _Failed],
     ) -> tuple[Draft, list[Any]]:
-        """One draft of all decisions. One that fails is left out of it, and the
-        others are decided anew without it."""
-        failed: dict[int, _Failed] = {}
+        """One draft of all decisions but the ``failed`` ones. One that fails is left
+        out of it as well, and the others are decided anew without it."""
         while True:
             draft = Draft(state, self.context())
             replies: list[Any] = []
-            for position, decision in enumerate(decisions):
+            for position, each in enumerate(asked):
                 if position in failed:
                     replies.append(failed[position])
                     continue
                 touched = draft.touched
                 try:
-                    reply = decision(draft)
+                    reply = each.decision(draft)
                 except Exception as error:
                     failed[position] = _Failed(error)
                     break
@@ -219,71 +276,78 @@ class Runs:
             else:
                 return draft, replies
 
-    # commits --------------------------------------------------------------------
-    async def _commit(self, draft: Draft) -> bool:
-        drafts = (draft, *draft.created)
-        handed: list[tuple[Poller, Delivery]] = []
-        is_applied = False
+    # parents --------------------------------------------------------------------
+    async def _write(
+        self, head: Draft, drafts: Sequence[Draft], *, is_alone: bool
+    ) -> bool:
+        """Commit what was decided in a lane; ``head`` is the draft of the lane's run.
+
+        When that run has closed and has a parent, the parent's lane takes the drafts
+        over: it adds what they mean for the parent and writes all together. Lanes are
+        entered from a child to its parent only.
+        """
+        if head.for_parent is None:
+            return await self._commits.commit(drafts)
+        asked = self._hearing(head, tuple(drafts), is_alone=is_alone)
         try:
-            for each in drafts:
-                self._hand_off_ready_tasks(each, handed)
-            changes = tuple(each.freeze() for each in drafts)
-            is_applied = await self._store.commit(_transition(drafts, changes))
-        finally:
-            if not is_applied:
-                self.hot.drop(draft.run.id)
-                for poller, _ in handed:
-                    self._hand_off.put_back(poller)
-        if not is_applied:
-            for observer in self._observers:
-                observer.conflicted()
-            return False
-        for each, change in zip(drafts, changes, strict=True):
-            self._after_commit(each, change)
-        for poller, delivery in handed:
-            self._hand_off.deliver(poller, delivery)
-        return True
+            return await self._enter(head.for_parent, asked) is not _Conflict.MET
+        except RunNotFound:
+            # There is nobody to tell (any more).
+            return await self._commits.commit(drafts)
 
-    def _hand_off_ready_tasks(
-        self, draft: Draft, handed: list[tuple[Poller, Delivery]]
-    ) -> None:
-        for task in draft.ready_tasks():
-            poller = self._hand_off.reserve(task)
-            if poller is None:
-                continue
-            leased = lease(draft, task, poller.worker_id)
-            if leased is None:
-                self._hand_off.put_back(poller)
-                continue
-            arguments = draft.arguments
-            activity_id = task.activity_id
-            handed.append(
-                (
-                    poller,
-                    Delivery(
-                        leased,
-                        arguments.get(activity_id) if activity_id else None,
-                        activity_id in arguments,
-                    ),
-                )
-            )
+    def _hearing(
+        self, child: Draft, drafts: tuple[Draft, ...], *, is_alone: bool
+    ) -> _Asked[ChildHeard | Rejection | _Conflict]:
+        background = NO_BACKGROUND
 
-    def _after_commit(self, draft: Draft, change: RunChange) -> None:
-        state = draft.settled()
-        self.hot.committed(state, change)
-        for task in (*change.new_tasks, *change.tasks):
-            if task.status == "ready":
-                self._hand_off.became_ready(task)
-        for observer in self._observers:
-            observer.committed(change)
+        async def prepare(parent: RunState) -> None:
+            nonlocal background
+            if will_retry(parent, child):
+                background = await read_background(self._store, child.run)
+
+        return _Asked(
+            lambda parent: hear_of_child(parent, child, background),
+            prepare if child.run.status is RunStatus.FAILED else None,
+            companions=drafts,
+            is_alone=is_alone,
+        )
 
 
-def _transition(drafts: Sequence[Draft], changes: tuple[RunChange, ...]) -> Transition:
-    return Transition(
-        changes=changes,
-        new_instances=tuple(d.new_instance for d in drafts if d.new_instance),
-        instances=tuple(d.instance for d in drafts if d.instance),
+async def _prepare_all(
+    state: RunState, asked: Sequence[_Asked[Any]]
+) -> dict[int, _Failed]:
+    """Run the preparations at the same time; the failures by position."""
+    prepared = [
+        (position, reading)
+        for position, each in enumerate(asked)
+        if each.prepare is not None and (reading := each.prepare(state)) is not None
+    ]
+    if not prepared:
+        return {}
+    outcomes = await asyncio.gather(
+        *(awaitable for _, awaitable in prepared), return_exceptions=True
     )
+    failed = {}
+    for (position, _), outcome in zip(prepared, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            failed[position] = _Failed(outcome)
+        elif outcome is not None:
+            raise outcome
+    return failed
+
+
+def _next_batch(lane: deque[_Waiting[Any]]) -> list[_Waiting[Any]]:
+    """Those at the head of the lane that may share a draft."""
+    batch: list[_Waiting[Any]] = []
+    while lane and len(batch) < MAX_DECISIONS:
+        if lane[0].asked.companions and lane[0].answer.done():
+            # Its own lane has gone on without it.
+            lane.popleft()
+            continue
+        if batch and (lane[0].asked.is_alone or batch[0].asked.is_alone):
+            break
+        batch.append(lane.popleft())
+    return batch
 
 
 def _fail(batch: Sequence[_Waiting[Any]], error: BaseException) -> None:

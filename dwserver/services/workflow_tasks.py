@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dwserver.engine.background import NO_BACKGROUND, Background
 from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.commands.batch import (
     Completed,
@@ -14,10 +13,9 @@ from dwserver.engine.commands.batch import (
     WorkflowCommand,
     complete_workflow_task,
 )
-from dwserver.engine.commands.markers import UpsertSearchAttributes
-from dwserver.engine.commands.terminal import ContinueAsNew
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
+from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.lifecycle.task_failure import (
     TaskFailed,
     TaskFailure,
@@ -25,18 +23,19 @@ from dwserver.engine.lifecycle.task_failure import (
 )
 from dwserver.engine.model import Run, Task
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.records import replace
 from dwserver.engine.words import TaskKind
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.protocol.sdk_releases import replays_failed_activities
+from dwserver.services.backgrounds import CompletionBackground
 from dwserver.services.deliveries import Deliveries, HistoryRequest
 from dwserver.services.renewals import Renewals
-from dwserver.services.runs import RunNotFound, Runs
+from dwserver.services.runs import Runs
 from dwserver.services.tasks import Tasks
 from dwserver.services.workers import Workers
 from dwserver.store.api import LeaseRenewal, Store
 
 Reply = TypeVar("Reply")
-WITH_BACKGROUND = (ContinueAsNew, UpsertSearchAttributes)
 NOT_FOUND = Rejection("task_not_found", "The workflow task was not found.")
 
 
@@ -81,7 +80,7 @@ class WorkflowTasks:
 
     async def complete(
         self, ref: TaskRef, commands: Sequence[WorkflowCommand]
-    ) -> Completed | Rejection:
+    ) -> Completed | RunTimedOut | Rejection:
         """Apply the commands of a completion, all or none."""
         task = await self._find(ref)
         if task is None:
@@ -91,11 +90,15 @@ class WorkflowTasks:
             owner=ref.owner,
             attempt=ref.attempt,
             commands=commands,
-            background=await self._background(ref, task, commands),
             sees_failures=await self._sees_failures(ref, commands),
         )
-        return await self._decide(
-            task, lambda draft: complete_workflow_task(draft, completion)
+        background = CompletionBackground(self._store, commands)
+        return await self._runs.decide(
+            task.run_id,
+            lambda draft: complete_workflow_task(
+                draft, replace(completion, background=background.known)
+            ),
+            prepare=background.prepare,
         )
 
     async def _sees_failures(
@@ -179,16 +182,3 @@ class WorkflowTasks:
 
     async def _decide(self, task: Task, decision: Callable[[Draft], Reply]) -> Reply:
         return await self._runs.decide(task.run_id, decision)
-
-    async def _background(
-        self, ref: TaskRef, task: Task, commands: Sequence[WorkflowCommand]
-    ) -> Background:
-        """What the commands need besides the hot state; most need nothing."""
-        if not any(isinstance(command, WITH_BACKGROUND) for command in commands):
-            return NO_BACKGROUND
-        inputs = await self._store.run_inputs([task.run_id])
-        view = await self._store.find_run_view(ref.namespace, task.run_id)
-        if view is None:
-            raise RunNotFound(task.run_id)
-        instance = await self._store.find_instance(ref.namespace, view.run.workflow_id)
-        return Background(input=inputs[task.run_id], instance=instance)

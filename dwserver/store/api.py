@@ -14,18 +14,22 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from dwserver.engine.model import (
+    Child,
     ClosedAttempt,
+    Command,
     Failure,
     Instance,
     JsonMap,
+    OutboxEntry,
     Payload,
     Run,
     RunInput,
     RunState,
     Task,
+    Update,
 )
 from dwserver.engine.transition import Transition
-from dwserver.engine.words import StatusBucket, TaskKind
+from dwserver.engine.words import CommandType, StatusBucket, TaskKind
 
 
 class StoreError(Exception):
@@ -83,6 +87,22 @@ class DueTimer:
     run_id: str
     step: int
     fire_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueActivity:
+    """An open activity with a deadline that had passed when the activity was written;
+    renewals may have moved the one of its heartbeat since."""
+
+    run_id: str
+    step: int
+    deadline_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueRun:
+    run_id: str
+    deadline_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +244,32 @@ class Store(Protocol):
         """Arguments by activity id; ids that do not exist are absent."""
         ...
 
+    async def message_payloads(
+        self, run_id: str, sequences: Sequence[int]
+    ) -> dict[int, Payload | None]:
+        """Arguments of messages by command sequence; unknown ones are absent."""
+        ...
+
+    async def find_command(
+        self, run_id: str, request_id: str, *, command_type: CommandType | None = None
+    ) -> Command | None:
+        """The first command of the run with this request id, accepted or rejected;
+        ``command_type``: of this type only."""
+        ...
+
+    async def find_update(self, update_id: str) -> Update | None:
+        """An update in whatever status. One that a run left to its successor keeps its
+        id, and is found as it stands there."""
+        ...
+
+    async def find_update_of_command(self, run_id: str, sequence: int) -> Update | None:
+        """The update that the run's command of this sequence brought."""
+        ...
+
+    async def open_children(self, run_ids: Sequence[str]) -> list[Child]:
+        """Open child calls of the runs, by run id and step."""
+        ...
+
     async def history(
         self, run_id: str, *, after: int, upto: int | None, limit: int
     ) -> list[StoredEvent]:
@@ -239,13 +285,36 @@ class Store(Protocol):
         ...
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
-        """Pending timers with ``fire_at <= now``, the earliest first."""
+        """Pending timers that are not held with ``fire_at <= now``, the earliest
+        first."""
+        ...
+
+    async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
+        """Open activities with ``deadline_at <= now``, the earliest first. One that
+        renewals keep alive is listed until it is written again."""
+        ...
+
+    async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
+        """Open runs with ``deadline_at <= now``, the earliest first."""
         ...
 
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]: ...
 
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool]:
         """Renew in one statement; False where the lease is not held so any more."""
+        ...
+
+    # outbox ---------------------------------------------------------------------
+    async def due_outbox(self, *, now: int, limit: int) -> list[OutboxEntry]:
+        """Entries with ``available_at <= now``, the earliest first."""
+        ...
+
+    async def delete_outbox(self, ids: Sequence[str]) -> None:
+        """Forget entries; ids that do not exist are no fault."""
+        ...
+
+    async def postpone_outbox(self, ids: Sequence[str], *, available_at: int) -> None:
+        """Let entries be due at another time; ids that do not exist are no fault."""
         ...
 
     # reads for operators --------------------------------------------------------
@@ -273,6 +342,21 @@ class Store(Protocol):
         ...
 
     async def update_namespace(self, namespace: Namespace) -> bool: ...
+
+    # search attributes ----------------------------------------------------------
+    async def search_attribute_types(self, namespace: str) -> dict[str, str]:
+        """Types of the attributes that the namespace has defined, by rising name."""
+        ...
+
+    async def put_search_attribute(
+        self, namespace: str, name: str, *, value_type: str, created_at: int
+    ) -> bool:
+        """Define one. False when the name exists, of whatever type."""
+        ...
+
+    async def delete_search_attribute(self, namespace: str, name: str) -> bool:
+        """False when there is none of that name."""
+        ...
 
     # workers --------------------------------------------------------------------
     async def find_worker(

@@ -9,61 +9,113 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-
-def _columns(alias: str, names: str) -> str:
-    return ",\n".join(f"{alias}.{name}" for name in names.split())
-
-
-_RUN = _columns(
-    "r",
-    """id namespace workflow_id workflow_type run_number status task_queue payload_codec
-    started_at last_progress_at version last_sequence last_step history_bytes
-    command_sequence closed_reason closed_at compatibility priority
-    execution_timeout_seconds run_timeout_seconds execution_deadline_at run_deadline_at
-    task_failures batch_first batch_size batch_resolved_sequence continued_from_run_id
-    parent_run_id parent_step wakes""",
-)
-_INPUT = _columns("r", "arguments_codec arguments memo search_attributes business_key")
-_VIEW_REST = "r.output_codec,\nr.output,\ni.run_count,\ni.current_run_id"
-
-COLUMNS: Mapping[str, str] = {
-    "run": _RUN,
-    "input": _INPUT,
-    "run_view": f"{_RUN},\n{_INPUT},\n{_VIEW_REST}",
-    "task": _columns(
+# Record → alias of its table in the blocks, columns that are fields as they are, and
+# columns that hold documents or payloads.
+_RECORDS: Mapping[str, tuple[str, str, str]] = {
+    "run": (
+        "r",
+        """id namespace workflow_id workflow_type run_number status task_queue
+        payload_codec started_at last_progress_at version last_sequence last_step
+        history_bytes command_sequence closed_reason closed_at compatibility priority
+        execution_timeout_seconds run_timeout_seconds execution_deadline_at
+        run_deadline_at task_failures batch_first batch_size batch_resolved_sequence
+        continued_from_run_id parent_run_id parent_step inherits_children""",
+        "wakes",
+    ),
+    "input": (
+        "r",
+        "",
+        "arguments_codec arguments memo search_attributes business_key",
+    ),
+    "task": (
         "t",
         """id run_id namespace kind status queue type_name available_at created_at
         compatibility priority attempt repair_count lease_owner leased_at
-        lease_expires_at snapshot_sequence activity_id attempt_id last_error closed_at
-        resume""",
+        lease_expires_at snapshot_sequence activity_id attempt_id last_error
+        closed_at""",
+        "resume",
     ),
-    "activity": _columns(
+    "activity": (
         "a",
         """id run_id step batch activity_type status queue payload_codec digest
         created_at attempt_count schedule_deadline_at close_deadline_at
         schedule_to_close_deadline_at heartbeat_deadline_at last_heartbeat_at started_at
-        closed_at is_held retry_policy parallel""",
+        closed_at is_held""",
+        "retry_policy parallel",
     ),
-    "timer": _columns(
+    "timer": (
         "m",
         """id run_id step batch status delay_seconds fire_at task_id created_at kind
-        closed_at is_held parallel""",
+        closed_at is_held""",
+        "parallel",
     ),
-    "namespace": _columns(
+    "child": (
+        "c",
+        """id run_id step batch workflow_type status digest child_workflow_id
+        child_run_id created_at child_run_number attempt_count parent_close_policy
+        closed_at is_held""",
+        "retry_policy parallel",
+    ),
+    "wait": (
+        "w",
+        """id run_id step batch wait_for status opened_at name condition_key fingerprint
+        timeout_seconds closed_at is_held""",
+        "parallel",
+    ),
+    "signal": (
         "s",
-        """name description retention_days status external_storage created_at
-        updated_at""",
+        """id run_id command_id sequence name wait_id status received_at event_sequence
+        step applied_at""",
+        "",
     ),
-    "worker": _columns(
+    "update": (
+        "u",
+        """id run_id command_id sequence name status accepted_at request_id
+        event_sequence step failure_id failure_message applied_at closed_at""",
+        "result_codec result",
+    ),
+    "command": (
+        "c",
+        """id namespace workflow_id run_id sequence command_type status outcome
+        created_at target_name rejection_reason request_id applied_at""",
+        "payload_codec payload context",
+    ),
+    "outbox": ("o", "id kind namespace run_id available_at created_at", "payload"),
+    "namespace": (
+        "s",
+        "name description retention_days status created_at updated_at",
+        "external_storage",
+    ),
+    "worker": (
         "worker_registrations",
         """namespace worker_id task_queue runtime sdk_version build_id
-        max_workflow_tasks max_activity_tasks status registered_at last_heartbeat_at
-        workflow_types activity_types fingerprints details""",
+        max_workflow_tasks max_activity_tasks status registered_at last_heartbeat_at""",
+        "workflow_types activity_types fingerprints details",
     ),
 }
+
+
+def plain(record: str) -> tuple[str, ...]:
+    """The columns of a record that are its fields as they are; they come first."""
+    return tuple(_RECORDS[record][1].split())
+
+
+def _columns(alias: str, *names: str) -> str:
+    return ",\n".join(f"{alias}.{name}" for name in " ".join(names).split())
+
+
+COLUMNS: dict[str, str] = {name: _columns(*record) for name, record in _RECORDS.items()}
 """What replaces ``{run}``, ``{task}``, … in the blocks of both dialects. Each is
 qualified with the alias that its table has there; workers with the table's name, since
 ``returning`` knows no alias in SQLite."""
+COLUMNS["run_view"] = ",\n".join(
+    (
+        COLUMNS["run"],
+        COLUMNS["input"],
+        _columns("r", "output_codec output"),
+        _columns("i", "run_count current_run_id"),
+    )
+)
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

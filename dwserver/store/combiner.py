@@ -285,15 +285,12 @@ class LoadCombiner(Generic[Key, Value]):
                         future.set_result(values.get(key))
 
 
-def _keys_of(transition: Transition) -> frozenset[Hashable]:
+def _keys_of(transition: Transition) -> set[Hashable]:
     """What it must have for itself: runs by id, instances by namespace and id."""
-    instances = (*transition.new_instances, *transition.instances)
-    return frozenset(
-        [
-            *(change.run.id for change in transition.changes),
-            *((i.namespace, i.workflow_id) for i in instances),
-        ]
-    )
+    keys: set[Hashable] = {change.run.id for change in transition.changes}
+    for instance in (*transition.new_instances, *transition.instances):
+        keys.add((instance.namespace, instance.workflow_id))
+    return keys
 
 
 def _count_rows(change: RunChange) -> int:
@@ -308,8 +305,18 @@ def _count_rows(change: RunChange) -> int:
         + len(change.attempts)
         + len(change.new_timers)
         + len(change.timers)
+        + len(change.new_children)
+        + len(change.children)
+        + len(change.new_waits)
+        + len(change.waits)
+        + len(change.new_signals)
+        + len(change.signals)
+        + len(change.new_updates)
+        + len(change.updates)
         + len(change.commands)
+        + len(change.applied_commands)
         + len(change.failures)
+        + len(change.outbox)
     )
 
 

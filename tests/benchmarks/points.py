@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.database_counters import Counters
+from benchmarks.load.growth import appending_at, page_of
 from benchmarks.load.latency import Latency
 from benchmarks.load.order import LoadResult
 from benchmarks.measure import DATABASE, GENERATOR, SERVER, Memory, Point
@@ -98,3 +101,17 @@ def idle_point(
             window_closed=125 * MB,
         ),
     )
+
+
+def growth_point(*, first_ms: float = 4.0, last_ms: float = 5.0) -> Point:
+    """W8: turns at the start and near the end of the growth, pages of both sizes."""
+    latencies = {
+        appending_at(0): latency(first_ms, 9.0),
+        appending_at(9): latency(last_ms, 9.0),
+        "turn to next turn": latency(12.0, 20.0),
+        page_of(100): latency(2.0, 3.0),
+        page_of(1_000): latency(6.0, 8.0),
+    }
+    point = loop_point(concurrency=1, operations=10_000)
+    load = LoadResult(operations=10_000, latencies=latencies)
+    return replace(point, workload="w8", load=load)

@@ -19,7 +19,7 @@ from benchmarks.figures import (
 from benchmarks.load.latency import percentile, summarise
 from benchmarks.servers import Target
 from benchmarks.workloads import WORKLOADS
-from tests.benchmarks.points import idle_point, loop_point
+from tests.benchmarks.points import growth_point, idle_point, loop_point
 
 
 def test_loop_figures_are_per_operation() -> None:
@@ -112,7 +112,12 @@ def test_judge_is_silent_about_what_was_not_measured() -> None:
 
 
 def test_bounds_name_points_and_figures_that_exist() -> None:
-    examples = {"w1": loop_point(), "w6": idle_point()}
+    examples = {
+        "w1": loop_point(),
+        "w4": loop_point(),
+        "w6": idle_point(),
+        "w8": growth_point(),
+    }
     for bound in BOUNDS:
         assert bound.concurrency in WORKLOADS[bound.workload].concurrencies
         assert hasattr(figures_of(examples[bound.workload]), bound.figure)

@@ -13,7 +13,7 @@ from benchmarks.hardware import Hardware, cpu_model, filesystem_of
 from benchmarks.measure import Point, Windows
 from benchmarks.report import Run, errors_of, number, to_document, to_markdown
 from benchmarks.servers import Target
-from tests.benchmarks.points import idle_point, loop_point
+from tests.benchmarks.points import growth_point, idle_point, loop_point
 
 
 def run_of(*points: Point, failures: Sequence[str] = ()) -> Run:
@@ -68,6 +68,20 @@ def test_markdown_of_idle_polls_has_columns_of_its_own() -> None:
     compared, _ = rows_of(text, "2000")
     assert compared[1:4] == ["2.50 / –", "2.00 / –", "40.0 / –"]
     assert "workflows/s" not in text
+
+
+def test_markdown_of_growth_lists_what_was_sampled() -> None:
+    text = to_markdown(run_of(growth_point()))
+    compared, *_ = rows_of(text, "1")
+    assert compared[1:4] == ["4.00 / –", "5.00 / –", "1.25 / –"]
+    (page,) = rows_of(text, "history page of 1000")
+    assert page[1:] == ["10.0", "6.00", "8.00", "99.0"]
+
+
+def test_growth_is_judged() -> None:
+    name = "W8: appending a turn at 10,000 events ÷ at none"
+    (row,) = rows_of(to_markdown(run_of(growth_point(last_ms=8.0))), name)
+    assert row[1:] == ["1.5", "2.00", "NO"]
 
 
 def test_markdown_tables_have_cells_for_every_heading() -> None:

@@ -8,7 +8,7 @@ from benchmarks.campaign import Plan
 from benchmarks.profiling import top_of_stacks
 from benchmarks.run import FULL, QUICK, parse_arguments, windows_of
 from benchmarks.servers import Target
-from benchmarks.workloads import W1, W6, WORKLOADS
+from benchmarks.workloads import W1, W4, W6, WORKLOADS
 
 
 def test_arguments_default_to_everything_on_both_targets() -> None:
@@ -57,6 +57,12 @@ def test_places_are_those_of_the_workloads() -> None:
 def test_places_with_other_clients_keep_the_idle_polls() -> None:
     places = [(workload.name, clients) for workload, clients in plan([8]).places()]
     assert places == [("w1", 8), ("w6", 2_000)]
+
+
+def test_the_floor_is_left_out_where_it_cannot_do_the_work() -> None:
+    both = Plan(workloads=[W1, W4], targets=list(Target), windows=QUICK)
+    assert both.targets_of(W1) == list(Target)
+    assert both.targets_of(W4) == [Target.DWSERVER]
 
 
 def test_top_of_stacks_counts_recursion_once_in_the_total() -> None:

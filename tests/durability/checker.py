@@ -141,12 +141,28 @@ def _consistency(state: StoredState) -> Iterator[str]:
             yield f"step {step.step} of run {step.run_id} is left {step.status}"
         if step.is_held:
             yield f"step {step.step} of run {step.run_id} is still held back"
+    yield from _left_over(state)
     for run_id, held in state.held.items():
         yield f"run {run_id} holds back {len(held)} events"
     for run_id in state.histories.keys() - runs.keys():
         yield f"events of run {run_id}, which does not exist"
     yield from _instances(state, runs)
     yield from _commands(state, runs)
+
+
+def _left_over(state: StoredState) -> Iterator[str]:
+    """A run that has ended closes its waits and updates, and its outbox is emptied."""
+    for wait in state.waits:
+        if wait.status == "open" or wait.closed_at is None:
+            yield f"wait {wait.step} of run {wait.run_id} is left {wait.status}"
+    for step in (*state.waits, *state.children):
+        if step.is_held:
+            yield f"step {step.step} of run {step.run_id} is still held back"
+    for message in state.messages:
+        if message.status == "accepted":
+            yield f"update {message.id} of run {message.run_id} is left accepted"
+    for work in state.outbox:
+        yield f"{work.kind} of run {work.run_id} is left in the outbox"
 
 
 def _instances(state: StoredState, runs: Mapping[str, StoredRun]) -> Iterator[str]:

@@ -21,7 +21,15 @@ from tests.durability.sound_state import (
     sound_state,
 )
 from tests.support.history_rules import HistoryEvent
-from tests.support.stored_state import StoredState, StoredTask, StoredTimer
+from tests.support.stored_state import (
+    StoredChild,
+    StoredMessage,
+    StoredState,
+    StoredTask,
+    StoredTimer,
+    StoredWait,
+    StoredWork,
+)
 
 Tampering: TypeAlias = Callable[[StoredState], StoredState]
 
@@ -132,6 +140,26 @@ STATES: dict[str, tuple[Tampering, str]] = {
     ),
     "output": (history(with_swapped_result), "not the digest of its activity results"),
     "history lost": (lambda state: replace(state, histories={}), "instead of"),
+    "wait left": (
+        lambda state: replace(state, waits=[StoredWait(RUN, 3, "open", None, False)]),
+        "wait 3 of run run-1 is left open",
+    ),
+    "child held": (
+        lambda state: replace(
+            state, children=[StoredChild(RUN, 3, "completed", "run-2", 1, True)]
+        ),
+        "step 3 of run run-1 is still held back",
+    ),
+    "update left": (
+        lambda state: replace(
+            state, messages=[StoredMessage("update", "u1", RUN, 2, "accepted", 3)]
+        ),
+        "update u1 of run run-1 is left accepted",
+    ),
+    "work left": (
+        lambda state: replace(state, outbox=[StoredWork("w1", "parent_close", RUN)]),
+        "parent_close of run run-1 is left in the outbox",
+    ),
     "event counter": (run(last_sequence=99), "last_sequence is 99"),
     "step counter": (run(last_step=9), "last_step is 9 of 2 steps"),
     "command counter": (run(command_sequence=2), r"commands \[1\] of 2"),

@@ -26,6 +26,7 @@ from dwserver.engine.commands.batch import (
     complete_workflow_task,
 )
 from dwserver.engine.commands.timers import StartTimer
+from dwserver.engine.commands.waits import OpenConditionWait, OpenSignalWait
 from dwserver.engine.context import Context, Policy
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import Leased
@@ -35,6 +36,13 @@ from dwserver.engine.lifecycle.activity_outcome import (
     Report,
     record_outcome,
 )
+from dwserver.engine.lifecycle.child_outcome import hear_of_child
+from dwserver.engine.lifecycle.close import (
+    ClosedOnRequest,
+    CloseRequest,
+    close_on_request,
+)
+from dwserver.engine.lifecycle.signal import Received, SignalRequest, receive_signal
 from dwserver.engine.lifecycle.start import Start, Started, start_again, start_new
 from dwserver.engine.lifecycle.task_failure import (
     TaskFailed,
@@ -42,29 +50,42 @@ from dwserver.engine.lifecycle.task_failure import (
     fail_workflow_task,
 )
 from dwserver.engine.lifecycle.timer_due import fire
+from dwserver.engine.lifecycle.update import (
+    AcceptedUpdate,
+    UpdateRequest,
+    accept_update,
+)
 from dwserver.engine.model import (
     Activity,
+    Child,
     ClosedAttempt,
     Command,
     Event,
     Failure,
     Instance,
     JsonMap,
+    OutboxEntry,
     Payload,
     RetryPolicy,
     Run,
     RunInput,
     RunState,
+    Signal,
     Task,
     Timer,
+    Update,
+    Wait,
 )
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.transition import RunChange, apply
 from dwserver.engine.wire_time import MICROS
-from dwserver.engine.words import TaskKind, TaskStatus
+from dwserver.engine.words import CommandStatus, CommandType, TaskKind, TaskStatus
 
 NOON = int(datetime(2026, 4, 13, 12, tzinfo=UTC).timestamp()) * MICROS
 """When every play begins."""
+
+MESSAGES = 1 << 39
+"""Events held below the negative of this are arrivals of messages."""
 
 _Reply = TypeVar("_Reply")
 
@@ -100,6 +121,22 @@ def timer(seconds: int, parallel: JsonMap | None = None) -> StartTimer:
     return StartTimer(delay_seconds=seconds, parallel=parallel)
 
 
+def condition(
+    key: str | None = "k", timeout: int | None = None, parallel: JsonMap | None = None
+) -> OpenConditionWait:
+    """A wait as the Python SDK opens it: the fingerprint belongs to the key."""
+    return OpenConditionWait(
+        condition_key=key,
+        fingerprint=None if key is None else f"sha256:{key}",
+        timeout_seconds=timeout,
+        parallel=parallel,
+    )
+
+
+def signal_wait(name: str, timeout: int | None = None) -> OpenSignalWait:
+    return OpenSignalWait(name=name, timeout_seconds=timeout)
+
+
 def group(*, base: int, size: int, index: int, prefix: str = "activities") -> JsonMap:
     """The metadata that an SDK sends with one member of a flat parallel group."""
     entry = {
@@ -130,7 +167,12 @@ class Rows:
     activities: dict[int, Activity] = field(default_factory=dict)
     arguments: dict[str, Payload | None] = field(default_factory=dict)
     timers: dict[int, Timer] = field(default_factory=dict)
+    children: dict[int, Child] = field(default_factory=dict)
+    waits: dict[int, Wait] = field(default_factory=dict)
+    signals: dict[int, Signal] = field(default_factory=dict)
+    updates: dict[int, Update] = field(default_factory=dict)
     attempts: dict[str, ClosedAttempt] = field(default_factory=dict)
+    outbox: list[OutboxEntry] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -167,11 +209,39 @@ class Rows:
             insert(self.timers, timer.step, timer)
         for timer in change.timers:
             update(self.timers, timer.step, timer)
+        for child in change.new_children:
+            insert(self.children, child.step, child)
+        for child in change.children:
+            update(self.children, child.step, child)
+        self.outbox += change.outbox
+        self._keep_messages(change)
         self._keep_tasks(change)
         for attempt in change.attempts:
             insert(self.attempts, attempt.id, attempt)
-        self.commands += change.commands
         self.failures += change.failures
+
+    def _keep_messages(self, change: RunChange) -> None:
+        for wait in change.new_waits:
+            insert(self.waits, wait.step, wait)
+        for wait in change.waits:
+            update(self.waits, wait.step, wait)
+        for signal in change.new_signals:
+            insert(self.signals, signal.sequence, signal)
+        for signal in change.signals:
+            update(self.signals, signal.sequence, signal)
+        for new in change.new_updates:
+            insert(self.updates, new.sequence, new)
+        for changed in change.updates:
+            update(self.updates, changed.sequence, changed)
+        self.commands += change.commands
+        for applied in change.applied_commands:
+            index = applied.sequence - 1
+            known = self.commands[index]
+            assert known.sequence == applied.sequence
+            assert known.applied_at is None, "a command takes effect once"
+            self.commands[index] = replace(
+                known, outcome=applied.outcome, applied_at=applied.applied_at
+            )
 
     def _keep_tasks(self, change: RunChange) -> None:
         for guard in change.lease_guards:
@@ -253,18 +323,41 @@ class Play:
         return reply
 
     def commit(self, draft: Draft) -> RunChange:
-        """Keep the changes of a draft and of the drafts that it created."""
-        change = draft.freeze()
-        self._write(change)
-        for created in draft.created:
-            self._write(created.freeze())
+        """Keep the changes of a draft, of its parents that must hear of it, and of the
+        runs that all of them make."""
+        heads = [draft]
+        while heads[-1].for_parent in self.rows:
+            child, parent = heads[-1], self.draft(heads[-1].for_parent)
+            hear_of_child(parent, child, self.background(child.run))
+            if not parent.touched:
+                break
+            heads.append(parent)
+        changes = {}
+        for each in [each for head in heads for each in head.family()]:
+            changes[each.run.id] = each.freeze()
+            self._write(changes[each.run.id])
+            self._keep_instance(each)
+        instance = draft.new_instance or draft.instance
+        if instance is not None and self.run_id in ("", draft.run.id):
+            self.run_id = instance.current_run_id
+        return changes[draft.run.id]
+
+    def _keep_instance(self, draft: Draft) -> None:
         instance = draft.new_instance or draft.instance
         if instance is not None:
             known = self.instances.get(instance.workflow_id)
             assert (known is None) == (draft.new_instance is not None)
             self.instances[instance.workflow_id] = instance
-            self.run_id = instance.current_run_id
-        return change
+
+    def background(self, run: Run) -> Background:
+        run_input = self.rows[run.id].input
+        assert run_input is not None
+        payloads = {c.sequence: c.payload for c in self.rows[run.id].commands}
+        return Background(
+            input=run_input,
+            instance=self.instances[run.workflow_id],
+            payloads=payloads,
+        )
 
     def _write(self, change: RunChange) -> None:
         run_id = change.run.id
@@ -275,7 +368,9 @@ class Play:
 
     # what happens ---------------------------------------------------------------
     def start(self, **fields: Any) -> Run:
-        self.commit(start_new(a_start(**fields), self.context()))
+        draft = start_new(a_start(**fields), self.context())
+        self.run_id = draft.run.id
+        self.commit(draft)
         return self.run
 
     def start_again(self, **fields: Any) -> Started:
@@ -298,15 +393,12 @@ class Play:
     ) -> Completed | Rejection:
         """``claim``: an owner or attempt other than those of ``task``, and
         ``sees_failures``."""
-        rows = self.rows[task.run_id]
-        instance = self.instances[rows.run.workflow_id]
-        assert rows.input is not None
         completion = Completion(
             task=self.task(task),
             commands=commands,
             owner=claim.get("owner") or str(task.lease_owner),
             attempt=claim.get("attempt", task.attempt),
-            background=Background(input=rows.input, instance=instance),
+            background=self.background(self.rows[task.run_id].run),
             sees_failures=claim.get("sees_failures", True),
         )
         return self.decide(
@@ -392,6 +484,48 @@ class Play:
             task.run_id,
         )
 
+    def signal(
+        self, name: str, arguments: str | None = None, **fields: Any
+    ) -> Received:
+        """A signal for the run, accepted or not."""
+        request = SignalRequest(
+            namespace="default",
+            name=name,
+            arguments=None if arguments is None else avro(arguments),
+            **fields,
+        )
+        return self.decide(lambda draft: receive_signal(draft, request))
+
+    def signalled(self, name: str, arguments: str | None = None) -> Signal:
+        """:meth:`signal` that must be accepted."""
+        signal = self.signal(name, arguments).signal
+        assert signal is not None
+        return signal
+
+    def update(
+        self, name: str, arguments: str | None = None, **fields: Any
+    ) -> AcceptedUpdate:
+        """An update for the run, accepted or not."""
+        request = UpdateRequest(
+            namespace="default",
+            name=name,
+            arguments=None if arguments is None else avro(arguments),
+            **fields,
+        )
+        return self.decide(lambda draft: accept_update(draft, request))
+
+    def updated(self, name: str, arguments: str | None = None) -> Update:
+        """:meth:`update` that must be accepted."""
+        reply = self.update(name, arguments)
+        assert reply.command.status is CommandStatus.ACCEPTED
+        return reply.update
+
+    def cancel(self, reason: str | None = None) -> ClosedOnRequest:
+        request = CloseRequest(
+            namespace="default", command_type=CommandType.CANCEL, reason=reason
+        )
+        return self.decide(lambda draft: close_on_request(draft, request))
+
     def wake(self, resume: JsonMap) -> str | None:
         return self.decide(lambda draft: wakes.wake(draft, resume))
 
@@ -435,7 +569,7 @@ class Play:
 
     def held(self) -> list[int]:
         """Steps whose resolution event is stored but not yet part of history."""
-        return sorted(-number for number in self.here.events if number < 0)
+        return sorted(-number for number in self.here.events if -MESSAGES < number < 0)
 
 
 def a_start(**fields: Any) -> Start:
@@ -455,7 +589,17 @@ def assert_untouched(draft: Draft, before: RunState) -> None:
     assert draft.touched == 0
     assert draft.events == []
     assert draft.created == []
-    assert RunState(draft.run, draft.tasks, draft.activities, draft.timers) == before
+    now = RunState(
+        draft.run,
+        draft.tasks,
+        draft.activities,
+        draft.timers,
+        draft.children,
+        draft.waits,
+        draft.signals,
+        draft.updates,
+    )
+    assert now == before
     assert (draft.last_sequence, draft.last_step) == (
         before.run.last_sequence,
         before.run.last_step,

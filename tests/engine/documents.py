@@ -10,9 +10,13 @@ from tests.engine.builders import at
 
 
 def task_document(
-    task: Task, *, status: str = "leased", attempt: int = 1, owner: str = "w1"
+    task: Task,
+    *,
+    status: str = "leased",
+    attempt: int = 1,
+    owner: str | None = "w1",
 ) -> dict[str, Any]:
-    """A task that has been leased."""
+    """A task that has been leased, unless ``attempt`` and ``owner`` say otherwise."""
     return {
         "id": task.id,
         "type": str(task.kind),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
-from dwserver.engine.model import Activity, RunState, Task, Timer
+from dwserver.engine.model import Activity, Child, RunState, Task, Timer
 from dwserver.engine.words import (
     ActivityStatus,
+    ChildStatus,
     EventType,
     RunStatus,
     TaskKind,
@@ -18,19 +20,36 @@ from tests.engine.builders import Rows
 RESOLUTION: dict[EventType, object] = {
     EventType.ACTIVITY_COMPLETED: ActivityStatus.COMPLETED,
     EventType.ACTIVITY_FAILED: ActivityStatus.FAILED,
+    EventType.ACTIVITY_TIMED_OUT: ActivityStatus.FAILED,
     EventType.ACTIVITY_CANCELLED: ActivityStatus.CANCELLED,
     EventType.TIMER_FIRED: TimerStatus.FIRED,
     EventType.TIMER_CANCELLED: TimerStatus.CANCELLED,
+    EventType.CHILD_RUN_COMPLETED: ChildStatus.COMPLETED,
+    EventType.CHILD_RUN_FAILED: ChildStatus.FAILED,
 }
-SCHEDULING = (EventType.ACTIVITY_SCHEDULED, EventType.TIMER_SCHEDULED)
+SCHEDULING = (
+    EventType.ACTIVITY_SCHEDULED,
+    EventType.TIMER_SCHEDULED,
+    EventType.CHILD_WORKFLOW_SCHEDULED,
+)
 CLOSING: dict[EventType, RunStatus] = {
     EventType.WORKFLOW_COMPLETED: RunStatus.COMPLETED,
     EventType.WORKFLOW_FAILED: RunStatus.FAILED,
     EventType.WORKFLOW_CONTINUED_AS_NEW: RunStatus.COMPLETED,
+    EventType.WORKFLOW_CANCELLED: RunStatus.CANCELLED,
+    EventType.WORKFLOW_TERMINATED: RunStatus.TERMINATED,
+    EventType.WORKFLOW_TIMED_OUT: RunStatus.FAILED,
+}
+# Ends at which every open step was cancelled with an event.
+CANCELLING = {
+    EventType.WORKFLOW_CONTINUED_AS_NEW,
+    EventType.WORKFLOW_CANCELLED,
+    EventType.WORKFLOW_TERMINATED,
+    EventType.WORKFLOW_TIMED_OUT,
 }
 AFTER_THE_END = {EventType.START_REJECTED}
 
-Step = Activity | Timer
+Step = Activity | Timer | Child
 
 
 def check(rows: Rows) -> None:
@@ -49,7 +68,7 @@ def check(rows: Rows) -> None:
 
 
 def steps_of(rows: Rows) -> dict[int, Step]:
-    return {**rows.activities, **rows.timers}
+    return {**rows.activities, **rows.timers, **rows.children}
 
 
 def placed(rows: Rows) -> list[int]:
@@ -85,7 +104,7 @@ def check_end(rows: Rows) -> None:
         assert task.kind is TaskKind.ACTIVITY
         assert task.status is TaskStatus.LEASED
     assert not any(timer.is_open for timer in rows.timers.values())
-    if types[end] is EventType.WORKFLOW_CONTINUED_AS_NEW:
+    if types[end] in CANCELLING:
         assert not rows.state.tasks
         assert not any(activity.is_open for activity in rows.activities.values())
 
@@ -93,7 +112,8 @@ def check_end(rows: Rows) -> None:
 def check_steps(rows: Rows) -> None:
     """Dense numbers, one scheduling event first, then at most one resolution."""
     steps = steps_of(rows)
-    assert len(steps) == len(rows.activities) + len(rows.timers)
+    kinds = (rows.activities, rows.timers, rows.children)
+    assert len(steps) == sum(map(len, kinds))
     continued = any(
         event.event_type is EventType.WORKFLOW_CONTINUED_AS_NEW
         for event in rows.events.values()
@@ -109,7 +129,7 @@ def check_steps(rows: Rows) -> None:
         elif event.event_type in RESOLUTION:
             resolved[step] += 1
             assert steps[step].status is RESOLUTION[EventType(event.event_type)]
-        elif event.event_type.startswith("Activity"):
+        elif event.event_type.startswith(("Activity", "ChildRun")):
             assert resolved[step] == 0, "nothing about a step after its outcome"
         else:
             continue
@@ -117,8 +137,11 @@ def check_steps(rows: Rows) -> None:
         assert resolved[step] <= 1
         assert number > 0 or number == -step
     assert set(scheduled) == set(steps)
-    if continued or not rows.run.status.is_terminal:
+    types = {event.event_type for event in rows.events.values()}
+    if types & CANCELLING or not rows.run.status.is_terminal:
         closed = {number for number, step in steps.items() if not step.is_open}
+        if continued:  # children that outlive the run have no outcome in its history
+            closed -= rows.children.keys() - set(resolved)
         assert closed == set(resolved)
     assert {number for number, step in steps.items() if step.is_held} == {
         -number for number in rows.events if number < 0
@@ -164,7 +187,8 @@ def check_tasks(rows: Rows) -> None:
 
 
 def check_attempts(rows: Rows) -> None:
-    """Every attempt began once, in rising order, and ended at most once."""
+    """Every attempt began once, in rising order, and ended at most once; or a deadline
+    passed before it could begin."""
     begun: dict[str, list[int]] = {}
     ids: dict[str, str] = {}
     for number in placed(rows):
@@ -175,14 +199,15 @@ def check_attempts(rows: Rows) -> None:
             ids[payload["activity_attempt_id"]] = activity_id
     for activity in rows.activities.values():
         numbers = begun.get(activity.id, [])
-        assert numbers == list(range(1, activity.attempt_count + 1))
+        assert numbers == sorted(set(numbers))
+        in_vain = _in_vain(activity, rows) - set(numbers)
+        spent = sorted([*numbers, *in_vain])
+        assert spent == list(range(1, activity.attempt_count + 1))
         closed = [
             a.number for a in rows.attempts.values() if a.activity_id == activity.id
         ]
         assert closed == sorted(set(closed))
-        current = (
-            [activity.attempt_count] if _is_held_by_a_worker(activity, rows) else []
-        )
+        current = numbers[-1:] if _is_held_by_a_worker(activity, rows) else []
         if rows.run.status.is_terminal:
             assert set(closed) <= set(numbers)
         else:
@@ -190,6 +215,21 @@ def check_attempts(rows: Rows) -> None:
         _check_tasks_of(activity, rows)
     for attempt in rows.attempts.values():
         assert ids[attempt.id] == attempt.activity_id
+
+
+def _in_vain(activity: Activity, rows: Rows) -> set[int]:
+    """Numbers of attempts that timed out without an attempt."""
+    found = set()
+    for number, event in rows.events.items():
+        payload = rows.payloads[number]
+        if (
+            payload.get("activity_execution_id") == activity.id
+            and "timeout_kind" in payload
+            and payload.get("activity_attempt_id") is None
+        ):
+            is_final = event.event_type is EventType.ACTIVITY_TIMED_OUT
+            found.add(payload["attempt_number" if is_final else "retry_after_attempt"])
+    return found
 
 
 def _is_held_by_a_worker(activity: Activity, rows: Rows) -> bool:
@@ -235,8 +275,13 @@ def check_state(rows: Rows) -> None:
         {i: task for i, task in rows.tasks.items() if task.status.is_open},
         {n: step for n, step in rows.activities.items() if is_needed(step)},
         {n: step for n, step in rows.timers.items() if is_needed(step)},
+        {n: step for n, step in rows.children.items() if is_needed(step)},
     )
-    for rows_by_step in (rows.state.activities, rows.state.timers):
+    for rows_by_step in (
+        rows.state.activities,
+        rows.state.timers,
+        rows.state.children,
+    ):
         assert list(rows_by_step) == sorted(rows_by_step)
 
 
@@ -278,6 +323,16 @@ def check_no_outcome_is_lost(rows: Rows) -> None:
 def _workflow_task(rows: Rows) -> Task | None:
     tasks = rows.state.tasks.values()
     return next((task for task in tasks if task.kind is TaskKind.WORKFLOW), None)
+
+
+def check_family(rows: Rows, everyone: Mapping[str, Rows]) -> None:
+    """A call is open as long as the run that it stands for is."""
+    for call in rows.children.values():
+        run = everyone[call.child_run_id].run
+        assert call.is_open is not run.status.is_terminal
+        assert (run.parent_run_id, run.parent_step) == (rows.run.id, call.step)
+        assert run.workflow_id == call.child_workflow_id
+        assert run.run_number == call.child_run_number
 
 
 def check_is_final(before: Rows, after: Rows) -> None:

@@ -183,13 +183,33 @@ def test_open_steps_are_cancelled_first() -> None:
     first, second = play.here.activities[2], play.here.activities[3]
     timers = play.here.timers
     attempt_id = held.task.attempt_id
+    unclaimed = next(
+        task for task in play.here.tasks.values() if task.activity_id == second.id
+    )
+    closed_attempt = {
+        "id": attempt_id,
+        "activity_execution_id": first.id,
+        "task_id": held.task.id,
+        "attempt_number": 1,
+        "status": "cancelled",
+        "lease_owner": "w1",
+        "started_at": at(0),
+        "closed_at": at(1),
+    }
 
     def cancelled(
-        row: Any, kind: str, attempt: str | None = None, **fields: Any
+        row: Any,
+        kind: str,
+        task: dict[str, Any],
+        attempt: str | None = None,
+        **fields: Any,
     ) -> dict[str, Any]:
+        rest: dict[str, Any] = {"task": task}
         if attempt is not None:
             fields["attempt_id"] = attempt
+            rest["activity_attempt"] = closed_attempt
         return {
+            **rest,
             "activity_execution_id": row.id,
             "activity_attempt_id": attempt,
             "activity_class": kind,
@@ -211,9 +231,22 @@ def test_open_steps_are_cancelled_first() -> None:
     assert play.history()[7:-1] == [
         (
             "ActivityCancelled",
-            cancelled(first, "a", attempt_id, started_at=at(0)),
+            cancelled(
+                first,
+                "a",
+                task_document(held.task, status="cancelled"),
+                attempt_id,
+                started_at=at(0),
+            ),
         ),
-        ("ActivityCancelled", cancelled(second, "b")),
+        (
+            "ActivityCancelled",
+            cancelled(
+                second,
+                "b",
+                task_document(unclaimed, status="cancelled", attempt=0, owner=None),
+            ),
+        ),
         (
             "TimerCancelled",
             {

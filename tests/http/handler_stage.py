@@ -30,6 +30,7 @@ MICROS = 1_000_000
 
 LIMITS = RequestLimits(
     poll_timeout_seconds=30,
+    query_poll_timeout_seconds=5,
     history_page_default=500,
     history_page_max=1000,
     payload_bytes=2_097_152,
@@ -37,6 +38,8 @@ LIMITS = RequestLimits(
     search_attributes=100,
     search_attribute_key_length=128,
     search_attribute_value_bytes=2048,
+    operation_name_bytes=256,
+    update_wait_seconds=10,
     retention_days=30,
     default_task_queue="default",
     worker_heartbeat_interval_seconds=60,
@@ -110,6 +113,10 @@ class Stage:
             "workflow_tasks",
             "activity_tasks",
             "workflows",
+            "commands",
+            "signal_with_start",
+            "queries",
+            "query_tasks",
         )
         return Services(
             **{name: cast(Any, _Service(name, self)) for name in names},
@@ -168,6 +175,11 @@ class _Transport:
 
 class _Request:
     """As much of a request as a handler looks at."""
+
+    method = "POST"
+    path = "/api/somewhere"
+    remote = "127.0.0.1"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, stage: Stage) -> None:
         self.transport = _Transport(stage)

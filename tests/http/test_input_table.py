@@ -12,8 +12,17 @@ from typing import Any
 
 import pytest
 
-from dwserver.http.control_plane.start_fields import START_FIELDS
-from dwserver.http.worker import activity_tasks, polls, workflow_tasks
+from dwserver.http.control_plane import workflow_query
+from dwserver.http.control_plane.command_fields import (
+    CLOSE_FIELDS,
+    SIGNAL_FIELDS,
+    UPDATE_FIELDS,
+)
+from dwserver.http.control_plane.start_fields import (
+    SIGNAL_WITH_START_FIELDS,
+    START_FIELDS,
+)
+from dwserver.http.worker import activity_tasks, polls, query_tasks, workflow_tasks
 from dwserver.http.worker.registration_fields import REGISTER_FIELDS
 from dwserver.protocol.control_plane import UNSUPPORTED_START_FIELDS
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
@@ -71,6 +80,44 @@ START_TABLE = (
     Wrong("fairness_key", ("with space",)),
     integer("fairness_weight", least=1, most=1000),
     *(Wrong(name, (None, 1, "value")) for name in sorted(UNSUPPORTED_START_FIELDS)),
+)
+
+ENVELOPE: Body = {"codec": "avro", "blob": "AAI3Ag=="}
+REQUEST_ID = text("request_id", longest=255)
+MESSAGE_INPUT = (
+    Wrong("input", NO_ARRAY),
+    Wrong("input", ({"codec": "zip", "blob": "AAAA"},), path="input.codec"),
+    Wrong("input", ({"codec": "avro", "blob": 7},), path="input.blob"),
+    Wrong("input", ({"codec": "avro", "blob": "no base64!"},), path="input.blob"),
+    # A number is no list of arguments.
+    Wrong("input", ({"codec": "avro", "blob": "AAI1Ag=="},), path="input.blob"),
+)
+CLOSE_TABLE = (text("reason", longest=1000), REQUEST_ID)
+WITH_START: Body = {"workflow_type": "orders.Ship"}
+WITH_START_TABLE = (
+    *(w for w in START_TABLE if w.field not in {"workflow_id", "request_id"}),
+    Wrong("signal_input", NO_ARRAY),
+    Wrong("signal_input", ({"codec": "", "blob": ""},), path="signal_input.codec"),
+    REQUEST_ID,
+)
+# Operator commands to a workflow id: path, operation, a good body, wrong values.
+OPERATOR_COMMANDS: tuple[tuple[str, str, Body, tuple[Wrong, ...]], ...] = (
+    ("signal/go", "signal", {}, (*MESSAGE_INPUT, REQUEST_ID)),
+    (
+        "update/go",
+        "update",
+        {},
+        (
+            *MESSAGE_INPUT,
+            REQUEST_ID,
+            word("wait_for"),
+            integer("wait_timeout_seconds", least=1, most=MAX_DURATION_SECONDS),
+            Wrong("wait_policy", (None, "accepted")),
+        ),
+    ),
+    ("cancel", "cancel", {}, CLOSE_TABLE),
+    ("terminate", "terminate", {}, CLOSE_TABLE),
+    ("signal-with-start/go", "signal", WITH_START, WITH_START_TABLE),
 )
 
 REGISTER: Body = {"worker_id": "worker-1", "task_queue": "orders", "runtime": "python"}
@@ -269,6 +316,28 @@ FAIL_WORKFLOW_TABLE = (
     text("failure.type"),
     text("failure.stack_trace"),
 )
+QUERY_TABLE = (
+    Wrong("input", NO_ARRAY),
+    Wrong("input", ({"codec": "zip", "blob": "AAAA"},), path="input.codec"),
+    Wrong("input", ({"codec": "avro", "blob": 7},), path="input.blob"),
+)
+QUERY_LEASE_TABLE = (
+    text("lease_owner", required=True),
+    integer("query_task_attempt", least=1, required=True),
+)
+COMPLETE_QUERY_TABLE = (
+    *QUERY_LEASE_TABLE,
+    Wrong("result_envelope", NO_OBJECT),
+    text("result_envelope.codec", longest=64, required=True),
+    text("result_envelope.blob", required=True),
+)
+FAIL_QUERY_TABLE = (
+    *QUERY_LEASE_TABLE,
+    *FAILURE,
+    text("failure.reason", longest=255),
+    text("failure.type"),
+    text("failure.stack_trace"),
+)
 HEARTBEAT_ACTIVITY_TABLE = (
     *ATTEMPT_TABLE,
     text("message", longest=280),
@@ -286,6 +355,10 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
     ("fields", "table"),
     [
         (START_FIELDS, START_TABLE),
+        (SIGNAL_WITH_START_FIELDS, (*WITH_START_TABLE, text("workflow_id"))),
+        (SIGNAL_FIELDS, OPERATOR_COMMANDS[0][3]),
+        (UPDATE_FIELDS, OPERATOR_COMMANDS[1][3]),
+        (CLOSE_FIELDS, CLOSE_TABLE),
         (REGISTER_FIELDS, REGISTER_TABLE),
         (polls.WORKFLOW_POLL_FIELDS, WORKFLOW_POLL_TABLE),
         (workflow_tasks.LEASE_FIELDS, LEASE_TABLE),
@@ -293,8 +366,27 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         (activity_tasks.COMPLETE_FIELDS, COMPLETE_ACTIVITY_TABLE),
         (activity_tasks.FAIL_FIELDS, FAIL_ACTIVITY_TABLE),
         (activity_tasks.HEARTBEAT_FIELDS, HEARTBEAT_ACTIVITY_TABLE),
+        (workflow_query.QUERY_FIELDS, QUERY_TABLE),
+        (query_tasks.COMPLETE_FIELDS, COMPLETE_QUERY_TABLE),
+        (query_tasks.FAIL_FIELDS, FAIL_QUERY_TABLE),
     ],
-    ids=["start", "register", "poll", "lease", "fail", "done", "failed", "beat"],
+    ids=[
+        "start",
+        "signal with start",
+        "signal",
+        "update",
+        "close",
+        "register",
+        "poll",
+        "lease",
+        "fail",
+        "done",
+        "failed",
+        "beat",
+        "query",
+        "answered",
+        "unanswered",
+    ],
 )
 def test_the_tables_name_every_field(
     fields: tuple[Field, ...], table: tuple[Wrong, ...]
@@ -365,8 +457,11 @@ class Planes:
         return shown
 
 
-def refused_in_envelope(answer: Answer, case: Case, *, is_worker: bool) -> list[str]:
-    """What is wrong with the refusal of one field."""
+def refused_in_envelope(
+    answer: Answer, case: Case, *, operation: str | None
+) -> list[str]:
+    """What is wrong with the refusal of one field; ``operation`` is None on the worker
+    plane."""
     body, problems = answer.body, []
     if answer.status != 422:
         return [f"status {answer.status}: {str(body)[:200]}"]
@@ -382,13 +477,13 @@ def refused_in_envelope(answer: Answer, case: Case, *, is_worker: bool) -> list[
         problems.append(f"texts {errors[case.path]}")
     if not body.get("message"):
         problems.append("no message")
-    if is_worker:
+    if operation is None:
         if body.get("protocol_version") != VERSION or "server_capabilities" not in body:
             problems.append("no worker envelope")
         if answer.headers.get(WORKER_HEADER.lower()) != VERSION:
             problems.append("no worker header")
     else:
-        if body.get("control_plane", {}).get("operation") != "start":
+        if body.get("control_plane", {}).get("operation") != operation:
             problems.append("no control-plane envelope")
         if answer.headers.get(CONTROL_PLANE_HEADER.lower()) != "2":
             problems.append("no control-plane header")
@@ -409,13 +504,32 @@ def check(
     wrong: Iterable[Case],
     send: Callable[[Body], Answer],
     *,
-    is_worker: bool = True,
+    operation: str | None = None,
 ) -> list[str]:
     return [
         f"{name}: {case.label}: {problem}"
         for case in wrong
-        for problem in refused_in_envelope(send(case.body), case, is_worker=is_worker)
+        for problem in refused_in_envelope(send(case.body), case, operation=operation)
     ]
+
+
+def check_operator_commands(planes: Planes) -> list[str]:
+    """For a workflow id, and for its run."""
+    described = planes.control.request("GET", "/api/workflows/order-1").expect(200)
+    run = f"order-1/runs/{described['run_id']}"
+    problems = []
+    for path, operation, body, table in OPERATOR_COMMANDS:
+        for target in ("order-1", run):
+            if target is run and path.startswith("signal-with-start"):
+                continue
+            full = f"/api/workflows/{target}/{path}"
+            problems += check(
+                full,
+                cases(body, table),
+                lambda b, p=full: planes.control.request("POST", p, b),
+                operation=operation,
+            )
+    return problems
 
 
 def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
@@ -426,12 +540,24 @@ def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
         "start",
         cases(START, START_TABLE),
         lambda body: planes.control.request("POST", "/api/workflows", body),
-        is_worker=False,
+        operation="start",
+    )
+    problems += check(
+        "query",
+        cases({}, QUERY_TABLE),
+        lambda body: planes.control.request(
+            "POST", "/api/workflows/order-1/query/state", body
+        ),
+        operation="query",
     )
     problems += check(
         "register", cases(REGISTER, REGISTER_TABLE), lambda b: post("register", b)
     )
-    for kind, table in (("workflow", WORKFLOW_POLL_TABLE), ("activity", POLL_TABLE)):
+    for kind, table in (
+        ("workflow", WORKFLOW_POLL_TABLE),
+        ("activity", POLL_TABLE),
+        ("query", POLL_TABLE),
+    ):
         path = f"{kind}-tasks/poll"
         problems += check(path, cases(POLL, table), lambda b, p=path: post(p, b))
     complete = f"{leases.workflow_path}/complete"
@@ -457,6 +583,16 @@ def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
         problems += check(
             f"activity {verb}",
             cases({**leases.activity, **extra}, table),
+            lambda b, p=path: post(p, b),
+        )
+    for verb, table, extra in (
+        ("complete", COMPLETE_QUERY_TABLE, {"result_envelope": ENVELOPE}),
+        ("fail", FAIL_QUERY_TABLE, {"failure": {"message": "no answer"}}),
+    ):
+        path = f"query-tasks/unknown/{verb}"
+        problems += check(
+            f"query {verb}",
+            cases({"lease_owner": "w", "query_task_attempt": 1, **extra}, table),
             lambda b, p=path: post(p, b),
         )
     assert not problems, "\n".join(problems)

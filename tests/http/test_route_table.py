@@ -65,6 +65,29 @@ CONTRACT = (
     workflow(f"GET {RUN}", Operation.LIST_RUNS),
     workflow(f"GET {RUN}/{{run_id}}", Operation.DESCRIBE_RUN),
     workflow(f"GET {RUN}/{{run_id}}/history", Operation.HISTORY),
+    *(
+        workflow(f"POST {parent}/{path}", operation, is_gated=True)
+        for parent in ("/api/workflows/{workflow_id}", f"{RUN}/{{run_id}}")
+        for path, operation in (
+            ("signal/{signal_name}", Operation.SIGNAL),
+            ("update/{update_name}", Operation.UPDATE),
+            ("cancel", Operation.CANCEL),
+            ("terminate", Operation.TERMINATE),
+        )
+    ),
+    workflow(
+        "POST /api/workflows/{workflow_id}/signal-with-start/{signal_name}",
+        Operation.SIGNAL,
+        is_gated=True,
+    ),
+    workflow(
+        "POST /api/workflows/{workflow_id}/query/{query_name}",
+        Operation.QUERY,
+        is_gated=True,
+    ),
+    workflow(
+        f"POST {RUN}/{{run_id}}/query/{{query_name}}", Operation.QUERY, is_gated=True
+    ),
     Row("GET /api/workers", "index", OPERATORS),
     Row("GET /api/workers/{worker_id}", "show", OPERATORS),
     Row("DELETE /api/workers/{worker_id}", "destroy", ADMINS),
@@ -80,6 +103,9 @@ CONTRACT = (
     worker("/activity-tasks/{task_id}/complete", "complete"),
     worker("/activity-tasks/{task_id}/fail", "fail"),
     worker("/activity-tasks/{task_id}/heartbeat", "heartbeat"),
+    worker("/query-tasks/poll", "poll_query_tasks"),
+    worker("/query-tasks/{query_task_id}/complete", "complete_query_task"),
+    worker("/query-tasks/{query_task_id}/fail", "fail_query_task"),
 )
 
 

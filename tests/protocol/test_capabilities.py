@@ -47,7 +47,8 @@ def test_memo_upserts_are_told_from_their_version_on() -> None:
 @pytest.mark.parametrize("command", WorkerCommand)
 def test_who_may_send_what(command: WorkerCommand) -> None:
     assert may_send(command, V1_16)
-    assert may_send(command, V1_0) is (command is not WorkerCommand.UPSERT_MEMO)
+    later = (WorkerCommand.UPSERT_MEMO, WorkerCommand.OPEN_SIGNAL_WAIT)
+    assert may_send(command, V1_0) is (command not in later)
 
 
 def test_nothing_is_told_that_does_not_work() -> None:

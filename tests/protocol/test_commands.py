@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dwserver.engine.commands.activities import ScheduleActivity
-from dwserver.engine.commands.batch import BLOCKING, TERMINAL
+from dwserver.engine.commands.batch import BLOCKING, MARKERS, TERMINAL, UPDATES
 from dwserver.engine.commands.terminal import (
     CompleteWorkflow,
     ContinueAsNew,
@@ -24,6 +24,28 @@ from dwserver.protocol.capabilities import (
 from dwserver.protocol.commands import COMMAND_TYPES, WORKING_COMMANDS, parse_commands
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
 from dwserver.protocol.versions import NEWEST_WORKER_VERSION
+
+# The least that a command of each type needs.
+REQUIRED: dict[str, dict[str, Any]] = {
+    "complete_workflow": {},
+    "fail_workflow": {"message": "m"},
+    "continue_as_new": {},
+    "schedule_activity": {"activity_type": "a"},
+    "start_timer": {"delay_seconds": 1},
+    "start_child_workflow": {"workflow_type": "w"},
+    "complete_update": {"update_id": "u"},
+    "fail_update": {"update_id": "u", "message": "m"},
+    "record_side_effect": {"result": "AAIxAg=="},
+    "record_version_marker": {
+        "change_id": "c",
+        "version": 1,
+        "min_supported": -1,
+        "max_supported": 1,
+    },
+    "upsert_search_attributes": {"attributes": {"Region": "eu"}},
+    "open_condition_wait": {},
+    "open_signal_wait": {"signal_name": "go"},
+}
 
 BLOB = {"codec": "avro", "blob": "AAxbImluIl0C"}
 STORED = Payload("avro", "AAxbImluIl0C")
@@ -253,18 +275,15 @@ def test_a_continuation_without_arguments_keeps_those_of_the_run(
 # the table ---------------------------------------------------------------------------
 
 
-def test_the_table_agrees_with_the_engine_about_ends() -> None:
-    required = {"activity_type": "a", "delay_seconds": 0, "message": "m"}
-    fields_of = {
-        "schedule_activity": ("activity_type",),
-        "start_timer": ("delay_seconds",),
-        "fail_workflow": ("message",),
+def test_the_table_agrees_with_the_engine() -> None:
+    """Every kind of command that the engine knows can be sent, and ends alike."""
+    parsed_as = {
+        name: type(parsed_one(type=name, **REQUIRED[name])) for name in COMMAND_TYPES
     }
+    engine = (*BLOCKING, *MARKERS, *UPDATES, *TERMINAL)
+    assert set(parsed_as.values()) == set(engine)
     for name, command_type in COMMAND_TYPES.items():
-        fields = {field: required[field] for field in fields_of.get(name, ())}
-        found = parsed_one(type=name, **fields)
-        assert isinstance(found, TERMINAL) is command_type.is_terminal, name
-        assert isinstance(found, BLOCKING) is not command_type.is_terminal, name
+        assert (parsed_as[name] in TERMINAL) is command_type.is_terminal, name
         assert (command_type.name in TERMINAL_COMMANDS) is command_type.is_terminal
 
 
@@ -272,4 +291,4 @@ def test_advertised_commands_are_those_that_are_parsed() -> None:
     features = WorkingFeatures(commands=WORKING_COMMANDS, capabilities=frozenset())
     told = server_capabilities(features, NEWEST_WORKER_VERSION)
     assert set(told["supported_workflow_task_commands"]) == set(COMMAND_TYPES)
-    assert WorkerCommand.START_CHILD_WORKFLOW not in WORKING_COMMANDS
+    assert WorkerCommand.UPSERT_MEMO not in WORKING_COMMANDS

@@ -10,17 +10,10 @@ from dwserver.protocol.capabilities import WorkerCommand
 from dwserver.protocol.commands import COMMAND_TYPES, parse_commands
 from dwserver.protocol.commands.scope import SCOPES
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
-from tests.protocol.test_commands import group
+from dwserver.protocol.versions import NEWEST_WORKER_VERSION
+from tests.protocol.test_commands import REQUIRED, group
 
 MISSING = object()
-
-VALID: dict[str, dict[str, Any]] = {
-    "complete_workflow": {},
-    "fail_workflow": {"message": "m"},
-    "continue_as_new": {},
-    "schedule_activity": {"activity_type": "a"},
-    "start_timer": {"delay_seconds": 1},
-}
 
 
 def errors_of(*commands: Any) -> dict[str, list[str]]:
@@ -30,7 +23,7 @@ def errors_of(*commands: Any) -> dict[str, list[str]]:
 
 def paths_of(name: str, **fields: Any) -> list[str]:
     """Error paths of an otherwise valid command, without ``commands.0.``."""
-    merged = {**VALID[name], **fields}
+    merged = {**REQUIRED[name], **fields}
     command = {key: value for key, value in merged.items() if value is not MISSING}
     prefix = "commands.0."
     found = errors_of({"type": name, **command})
@@ -58,7 +51,7 @@ def test_a_command_needs_a_type(command: Any) -> None:
     assert errors_of(command) == {"commands.0.type": [text]}
 
 
-@pytest.mark.parametrize("name", [7, "do_magic", "start_child_workflow", "Start_Timer"])
+@pytest.mark.parametrize("name", [7, "do_magic", "upsert_memo", "Start_Timer"])
 def test_types_that_this_server_does_not_know_are_refused(name: Any) -> None:
     assert list(errors_of({"type": name})) == ["commands.0.type"]
 
@@ -134,6 +127,33 @@ WRONG_FIELDS = [
     ("start_timer", "delay_seconds", "1.5"),
     ("start_timer", "delay_seconds", "+1"),
     ("start_timer", "delay_seconds", MAX_DURATION_SECONDS + 1),
+    ("complete_update", "update_id", MISSING),
+    ("complete_update", "update_id", " "),
+    ("complete_update", "update_id", 5),
+    ("complete_update", "result.codec", {"codec": "json", "blob": "x"}),
+    ("fail_update", "update_id", MISSING),
+    ("fail_update", "message", MISSING),
+    ("fail_update", "message", " "),
+    ("fail_update", "exception_type", 5),
+    ("fail_update", "non_retryable", "maybe"),
+    ("record_side_effect", "result", MISSING),
+    ("record_side_effect", "result", ""),
+    ("record_side_effect", "result", 5),
+    ("record_side_effect", "result", ["x"]),
+    ("record_side_effect", "result.codec", {"codec": "json", "blob": "x"}),
+    ("upsert_search_attributes", "attributes", MISSING),
+    ("upsert_search_attributes", "attributes", {}),
+    ("upsert_search_attributes", "attributes", "x"),
+    ("upsert_search_attributes", "attributes", {"Big": 1 << 63}),
+    ("open_condition_wait", "condition_key", " "),
+    ("open_condition_wait", "condition_key", 5),
+    ("open_condition_wait", "condition_definition_fingerprint", ""),
+    ("open_condition_wait", "timeout_seconds", -1),
+    ("open_condition_wait", "timeout_seconds", 1.5),
+    ("open_condition_wait", "timeout_seconds", True),
+    ("open_signal_wait", "signal_name", MISSING),
+    ("open_signal_wait", "signal_name", " "),
+    ("open_signal_wait", "timeout_seconds", "x"),
 ]
 
 
@@ -189,6 +209,42 @@ def test_retry_policies_are_checked_member_by_member(
 )
 def test_timeouts_must_fit_into_each_other(shorter: str, longer: str) -> None:
     assert paths_of("schedule_activity", **{shorter: 10, longer: 5}) == [shorter]
+
+
+# markers -----------------------------------------------------------------------------
+
+
+def test_a_version_marker_collects_its_errors_at_the_command() -> None:
+    assert errors_of({"type": "record_version_marker"}) == {
+        "commands.0": [
+            "A change_id is required.",
+            "The version must be an integer.",
+            "The min_supported must be an integer.",
+            "The max_supported must be an integer.",
+        ]
+    }
+
+
+@pytest.mark.parametrize("change_id", [5, " ", "c" * 256, "c\0"])
+def test_a_change_id_is_a_short_text(change_id: Any) -> None:
+    fields = {**REQUIRED["record_version_marker"], "change_id": change_id}
+    assert list(errors_of({"type": "record_version_marker", **fields})) == [
+        "commands.0"
+    ]
+
+
+@pytest.mark.parametrize("types", ["x", {"Region": "word"}, {"Region": ["keyword"]}])
+def test_types_of_attributes_are_known_words(types: Any) -> None:
+    command = {
+        "type": "upsert_search_attributes",
+        "attributes": {"Region": "eu"},
+        "attribute_types": types,
+    }
+    _, errors = parse_commands(
+        [command], run_codec="avro", version=NEWEST_WORKER_VERSION
+    )
+    assert list(errors) == ["commands.0.attribute_types"]
+    assert errors_of(command) == {}, "an older worker does not mean them"
 
 
 # scope -------------------------------------------------------------------------------

@@ -6,20 +6,23 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.draft import Draft
 from dwserver.engine.lifecycle.activity_outcome import AttemptFailure, Recorded
-from dwserver.engine.model import RetryPolicy
+from dwserver.engine.lifecycle.close import CloseRequest, close_on_request
+from dwserver.engine.lifecycle.heartbeat import HeartbeatState
+from dwserver.engine.model import JsonMap, RetryPolicy
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import (
+    CommandType,
     RunStatus,
     TaskKind,
     TaskStatus,
 )
 from dwserver.matching.pollers import Delivery
-from dwserver.services.activity_tasks import Beat
 from dwserver.store.api import Store
 from tests.services.run_room import RunRoom
 from tests.support.small_server import (
@@ -53,15 +56,18 @@ async def rewrite(store: Store, run_id: str, **fields: Any) -> None:
     await room.supervisor.stop()
 
 
-async def beat(server: SmallServer, delivery: Delivery) -> Beat:
-    answer = await server.services.activity_tasks.heartbeat(attempt_of(delivery))
-    assert isinstance(answer, Beat), answer
+async def beat(
+    server: SmallServer, delivery: Delivery, progress: JsonMap | None = None
+) -> HeartbeatState:
+    answer = await server.services.activity_tasks.heartbeat(
+        attempt_of(delivery), progress
+    )
+    assert isinstance(answer, HeartbeatState), answer
     return answer
 
 
-def stop_of(beat: Beat) -> tuple[bool, bool, str | None]:
+def stop_of(state: HeartbeatState) -> tuple[bool, bool, str | None]:
     """``cancel_requested``, ``can_continue``, ``reason``."""
-    state = beat.state
     return state.cancel_requested, state.can_continue, state.reason
 
 
@@ -187,7 +193,7 @@ async def test_a_heartbeat_renews_the_lease_and_its_deadline(
     now = server.clock.now()
     answer = await beat(server, activity)
     assert stop_of(answer) == (False, True, None)
-    assert (answer.lease_expires_at, answer.last_heartbeat_at) == (now + LEASE, now)
+    assert (answer.task.lease_expires_at, answer.heartbeat_at) == (now + LEASE, now)
     state = await server.state(activity.leased.run.id)
     [task] = state.tasks.values()
     [row] = state.activities.values()
@@ -196,13 +202,33 @@ async def test_a_heartbeat_renews_the_lease_and_its_deadline(
     assert row.last_heartbeat_at == now
 
 
-async def test_a_heartbeat_does_not_touch_the_run(server: SmallServer) -> None:
-    activity = await server.with_activity()
-    before = (await server.state(activity.leased.run.id)).run
+async def test_history_shows_one_heartbeat_a_second(server: SmallServer) -> None:
+    """Those between renew the lease and its deadline without touching the run."""
+    await server.start()
+    policy = RetryPolicy(heartbeat_timeout=20)
+    command = ScheduleActivity(activity_type="orders.Charge", retry_policy=policy)
+    await server.complete(await server.leased(), [command])
+    activity = await server.leased(TaskKind.ACTIVITY)
+    run_id = activity.leased.run.id
+    await beat(server, activity, {"current": 1})
+    before = (await server.state(run_id)).run
     commits = server.faults.calls["commit"]
-    await beat(server, activity)
-    assert (await server.state(before.id)).run == before
+    for _ in range(9):
+        server.clock.advance(microseconds=SECOND // 10)
+        answer = await beat(server, activity, {"current": 2})
+        assert answer.heartbeat_at == server.clock.now()
+    state = await server.state(run_id)
+    assert state.run == before
     assert server.faults.calls["commit"] == commits
+    [task], [row] = state.tasks.values(), state.activities.values()
+    assert task.lease_expires_at == server.clock.now() + LEASE
+    assert row.heartbeat_deadline_at == server.clock.now() + 20 * SECOND
+    server.clock.advance(microseconds=SECOND // 10)
+    await beat(server, activity, {"current": 3})
+    types = await server.event_types(run_id)
+    assert types[-3:] == ["ActivityStarted", *["ActivityHeartbeatRecorded"] * 2]
+    events = await server.faults.real.history(run_id, after=5, upto=None, limit=9)
+    assert [orjson.loads(e.payload)["progress"] for e in events] == [{"current": 3}]
 
 
 async def test_after_a_heartbeat_a_renewed_lease_is_not_taken_away(
@@ -217,10 +243,42 @@ async def test_after_a_heartbeat_a_renewed_lease_is_not_taken_away(
 
 
 @pytest.mark.parametrize(
+    ("command_type", "reason"),
+    [
+        (CommandType.CANCEL, "run_cancelled"),
+        (CommandType.TERMINATE, "run_terminated"),
+    ],
+)
+async def test_a_run_ended_from_outside_tells_the_activity_to_stop(
+    server: SmallServer, other: SmallServer, command_type: CommandType, reason: str
+) -> None:
+    """The other process does not know of it yet."""
+    activity = await server.with_activity()
+    await beat(other, activity)
+    request = CloseRequest(namespace="default", command_type=command_type)
+    room = RunRoom(server.faults.real, first_id=2 * 10**9)
+    room.clock.advance(seconds=5)
+    closed = await room.runs.decide(
+        activity.leased.run.id, lambda draft: close_on_request(draft, request)
+    )
+    await room.supervisor.stop()
+    for each in (other, server):
+        each.clock.advance(seconds=1)
+        answer = await beat(each, activity)
+        assert stop_of(answer) == (True, False, reason)
+        assert answer.run.closed_at == closed.run.closed_at
+        assert (answer.heartbeat_at, answer.task.lease_expires_at) == (None, None)
+        outcome = await each.services.activity_tasks.complete(
+            attempt_of(activity), ARGUMENTS
+        )
+        assert isinstance(outcome, Rejection)
+        assert outcome.reason == reason
+        assert outcome.fields["task_status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
     ("status", "told"),
     [
-        (RunStatus.CANCELLED, (True, False, "run_cancelled")),
-        (RunStatus.TERMINATED, (True, False, "run_terminated")),
         (RunStatus.COMPLETED, (False, False, "run_closed")),
         (RunStatus.FAILED, (False, False, "run_closed")),
     ],
@@ -237,8 +295,8 @@ async def test_a_closed_run_tells_the_activity_to_stop(
     await rewrite(server.faults.real, run_id, status=status, closed_at=closed_at)
     answer = await beat(other, activity)
     assert stop_of(answer) == told
-    assert answer.state.run.closed_at == closed_at
-    assert answer.last_heartbeat_at is None
+    assert answer.run.closed_at == closed_at
+    assert answer.heartbeat_at is None
 
 
 async def test_a_closed_attempt_is_told_so(
@@ -268,10 +326,10 @@ async def test_a_lease_lost_between_look_and_renewal(
         other.clock.advance(microseconds=LEASE)
         await other.core.leases.requeue_expired()
 
+    await beat(server, activity)
     server.faults.before_next("renew_leases", taken_away)
     answer = await beat(server, activity)
-    assert not answer.state.can_continue
-    assert answer.state.reason in {"stale_attempt", "attempt_closed"}
-    assert answer.last_heartbeat_at is None
+    assert stop_of(answer) == (False, False, "attempt_closed")
+    assert answer.heartbeat_at is None
     [task] = (await server.state(activity.leased.run.id)).tasks.values()
     assert task.status is TaskStatus.READY

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from dwserver.engine.draft import Draft
-from dwserver.engine.model import RunInput
+from dwserver.engine.model import RunInput, RunState
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.wakes import new_workflow_task
 from dwserver.engine.words import EventType, TaskKind, TaskStatus
@@ -444,3 +444,68 @@ async def test_a_task_for_later_is_not_handed_off(room: RunRoom) -> None:
     assert room.hand_offs.delivered == []
     assert room.hand_offs.pollers == [poller]
     assert len(room.hand_offs.ready) == 2
+
+
+# preparation -------------------------------------------------------------------------
+
+
+async def test_each_decision_of_a_batch_has_its_own_preparation(room: RunRoom) -> None:
+    run = await room.started()
+    read: dict[str, int] = {}
+
+    def reading(text: str) -> asyncio.Task[str]:
+        async def prepare(state: RunState) -> None:
+            read[text] = state.run.last_sequence
+
+        def decide(draft: Draft) -> str:
+            return noting(f"{text} at {read[text]}")(draft)
+
+        return asyncio.create_task(room.runs.decide(run.id, decide, prepare=prepare))
+
+    async with room.faults.holding("commit") as held:
+        [first] = room.ask(run.id, noting("first"))
+        await held.reached()
+        asked = [reading("a"), reading("b")]
+        await in_lane()
+        held.release()
+        await first
+    assert await asyncio.gather(*asked) == ["a at 3", "b at 3"]
+    assert room.faults.calls["commit"] == 3
+
+
+async def test_a_conflict_prepares_again_on_the_fresh_state(
+    room: RunRoom, other: RunRoom
+) -> None:
+    run = await room.started()
+    await other.runs.decide(run.id, noting("theirs"))
+    seen: list[int] = []
+
+    async def prepare(state: RunState) -> None:
+        seen.append(state.run.last_sequence)
+
+    await room.runs.decide(run.id, noting("ours"), prepare=prepare)
+    assert seen == [2, 3]
+
+
+async def test_a_preparation_that_fails_does_not_disturb_its_neighbours(
+    room: RunRoom,
+) -> None:
+    run = await room.started()
+
+    async def prepare(state: RunState) -> None:
+        raise StoreUnavailable("gone")
+
+    async with room.faults.holding("commit") as held:
+        [first] = room.ask(run.id, noting("first"))
+        await held.reached()
+        lost = asyncio.create_task(
+            room.runs.decide(run.id, noting("lost"), prepare=prepare)
+        )
+        [kept] = room.ask(run.id, noting("kept"))
+        await in_lane()
+        held.release()
+        await first
+    with pytest.raises(StoreUnavailable):
+        await lost
+    assert await kept == "kept"
+    assert await room.steps_of(run.id) == [note("first"), note("kept")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from random import Random
 
 import pytest
 
@@ -188,6 +189,83 @@ async def test_a_change_of_two_runs_waits_for_both(
     writes.succeed(2)
     await settle()
     assert writes.begun[3:] == [["b3"]]
+
+
+async def test_children_of_one_parent_follow_each_other(
+    combiner: Combiner, writes: Writes
+) -> None:
+    """Each closes in a transition that changes the parent as well."""
+    parent = OneActivityRun("p")
+    for name, outcome in zip("abc", parent.transitions()[1:], strict=True):
+        commit(combiner, joined(start(name), outcome))
+    commit(combiner, start("d"))
+    await settle()
+    assert writes.begun == [["a1+p2", "d1"]]
+    for position, expected in enumerate((["b1+p3"], ["c1+p4"])):
+        writes.succeed(position)
+        await settle()
+        assert writes.begun[position + 1 :] == [expected]
+
+
+async def test_a_family_waits_for_each_of_its_runs(
+    combiner: Combiner, writes: Writes
+) -> None:
+    """The start of several children, and what concerns one of them before and after."""
+    commit(combiner, start("p"))
+    await settle()
+    family = joined(schedule("p"), start("a"), start("b"))
+    commit(combiner, family)
+    commit(combiner, schedule("b"))
+    commit(combiner, joined(OneActivityRun("p").complete_activity(), schedule("a")))
+    await settle()
+    assert writes.begun == [["p1"]]
+    writes.succeed(0)
+    await settle()
+    assert writes.begun[1:] == [["p2+a1+b1"]]
+    writes.succeed(1)
+    await settle()
+    [together] = writes.begun[2:]
+    assert sorted(together) == ["b2", "p3+a2"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_runs_are_never_shared_and_never_overtaken(seed: int) -> None:
+    """Transitions of one to three runs each, at random."""
+    random = Random(seed)
+    versions = dict.fromkeys("abcdef", 0)
+    under_way: set[str] = set()
+    written: dict[str, list[int]] = {name: [] for name in versions}
+
+    async def write(transitions: Sequence[Transition]) -> list[bool]:
+        changes = [change for t in transitions for change in t.changes]
+        runs = [change.run.id for change in changes]
+        assert len(set(runs)) == len(runs)
+        assert under_way.isdisjoint(runs)
+        under_way.update(runs)
+        for _ in range(random.randrange(4)):
+            await asyncio.sleep(0)
+        for change in changes:
+            name = change.run.id.removeprefix("run-")
+            written[name].append(change.run.version)
+        under_way.difference_update(runs)
+        return [True] * len(transitions)
+
+    combiner = Combiner(write, max_in_flight=3, overlap_from=1, max_transitions=4)
+    commits = []
+    for _ in range(60):
+        family = random.sample(sorted(versions), k=random.randint(1, 3))
+        changes = []
+        for name in family:
+            versions[name] += 1
+            [change] = start(name).changes
+            run = replace(change.run, version=versions[name])
+            changes.append(replace(change, run=run))
+        commits.append(commit(combiner, Transition(changes=tuple(changes))))
+        if random.random() < 0.3:
+            await asyncio.sleep(0)
+    assert all(await asyncio.gather(*commits))
+    await combiner.close()
+    assert written == {name: [*range(1, n + 1)] for name, n in versions.items()}
 
 
 async def test_one_workflow_id_is_reserved_by_one_at_a_time(

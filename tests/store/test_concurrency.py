@@ -9,17 +9,24 @@ from random import Random
 
 import pytest
 
-from dwserver.engine.model import RunInput, RunState
+from dwserver.engine.model import Child, Run, RunInput, RunState
 from dwserver.engine.transition import Transition, apply
+from dwserver.engine.words import ChildStatus, RunStatus
 from dwserver.store.api import Store, StoreError
 from dwserver.store.opening import open_store
 from tests.store.reading import full_history, loaded
 from tests.support.builders import (
+    NOON,
+    a_change,
+    a_child,
+    a_completion,
     a_run,
+    a_start,
     a_start_transition,
     a_transition,
     an_activity_step,
     an_event,
+    an_instance,
 )
 from tests.support.random_changes import a_random_change
 
@@ -61,6 +68,39 @@ async def test_commits_of_one_run_are_applied_in_the_order_of_their_calls(
     assert (state.run.version, state.run.last_sequence) == (31, 30)
     history = await full_history(store, run.id)
     assert [event.sequence for event in history] == list(range(1, 31))
+
+
+async def test_children_close_at_once_and_each_tells_its_parent(store: Store) -> None:
+    """Every transition has the change of the child and that of the parent."""
+    parent = a_run(batch_first=1, batch_size=6)
+    children = [a_run(parent_run_id=parent.id, parent_step=n) for n in range(1, 7)]
+    calls = [a_child(parent, step=n, batch=1) for n in range(1, 7)]
+    start = Transition(
+        changes=(
+            a_start(parent, new_children=tuple(calls)),
+            *(a_start(child) for child in children),
+        ),
+        new_instances=tuple(map(an_instance, (parent, *children))),
+    )
+    assert await store.commit(start)
+
+    async def close(child: Run, call: Child) -> int:
+        for attempt in range(1, 20):
+            above = (await loaded(store, parent.id)).run
+            done = replace(call, status=ChildStatus.COMPLETED, closed_at=NOON)
+            outcome = a_change(above, children=(done,))
+            changes = (a_completion(child), outcome)
+            if await store.commit(Transition(changes=changes)):
+                return attempt
+        raise AssertionError("always too late")
+
+    attempts = await asyncio.gather(*map(close, children, calls))
+    assert sum(attempts) >= 6
+    state = await loaded(store, parent.id)
+    assert state.run.version == 7
+    assert {c.status for c in state.children.values()} == {ChildStatus.COMPLETED}
+    for child in children:
+        assert (await loaded(store, child.id)).run.status is RunStatus.COMPLETED
 
 
 async def test_of_two_changes_upon_one_version_the_first_wins(store: Store) -> None:

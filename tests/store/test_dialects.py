@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from enum import StrEnum
+
+from dwserver.engine import words
 from dwserver.store.migrations import load_migrations
 from dwserver.store.sql import load_blocks
 from tests.store.raw_sql import execute
@@ -66,3 +70,39 @@ def test_blocks_have_the_same_names() -> None:
     sqlite, postgres = set(load_blocks(SQLITE)), set(load_blocks(POSTGRES))
     assert sqlite - postgres == SQLITE_BLOCKS
     assert postgres - sqlite == set()
+
+
+# Words of rollouts and schedules are not the engine's.
+VOCABULARIES: dict[str, tuple[type[StrEnum], str]] = {
+    "run_status": (words.RunStatus, "runs_status"),
+    "run_status_bucket": (words.StatusBucket, "runs_status_bucket"),
+    "task_kind": (words.TaskKind, "tasks_kind"),
+    "task_status": (words.TaskStatus, "tasks_status"),
+    "activity_status": (words.ActivityStatus, "activities_status"),
+    "attempt_status": (words.AttemptStatus, "activity_attempts_status"),
+    "timer_status": (words.TimerStatus, "timers_status"),
+    "timer_kind": (words.TimerKind, "timers_kind"),
+    "command_status": (words.CommandStatus, "commands_status"),
+    "child_status": (words.ChildStatus, "children_status"),
+    "parent_close_policy": (words.ParentClosePolicy, "children_policy"),
+    "wait_for": (words.WaitFor, "waits_for"),
+    "wait_status": (words.WaitStatus, "waits_status"),
+    "signal_status": (words.SignalStatus, "signals_status"),
+    "update_status": (words.UpdateStatus, "updates_status"),
+}
+
+
+def test_databases_accept_the_words_of_the_engine() -> None:
+    domains = _word_lists(POSTGRES, r"create domain (\w+) .*?check \((.*?)\)\)?;")
+    checks = _word_lists(SQLITE, r"constraint (\w+) check \(\s*\w+ in \((.*?)\)")
+    assert set(domains) == set(VOCABULARIES)
+    for domain, (vocabulary, check) in VOCABULARIES.items():
+        assert domains[domain] == checks[check] == {word.value for word in vocabulary}
+
+
+def _word_lists(package: str, pattern: str) -> dict[str, set[str]]:
+    text = "".join(migration.text for migration in load_migrations(package))
+    return {
+        name: set(re.findall(r"'(\w+)'", listed))
+        for name, listed in re.findall(pattern, text, re.DOTALL)
+    }

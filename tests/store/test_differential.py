@@ -13,6 +13,7 @@ from dwserver.engine.model import Payload, RunInput, RunState, Task
 from dwserver.engine.transition import LeaseGuard, Transition, apply
 from dwserver.engine.words import StatusBucket, TaskKind, TaskStatus
 from dwserver.store.api import (
+    DueRun,
     LeaseRenewal,
     QueueKey,
     RunCursor,
@@ -97,6 +98,7 @@ class Differential:
         given = RunInput(
             arguments=random.choice([None, Payload("json", "[1]")]),
             memo=random.choice([{}, {"a": [1, "Ω"]}]),
+            search_attributes=random.choice([{}, {"Customer": "c-1"}]),
             business_key=random.choice([None, "key 1", "key 2"]),
         )
         return await self.commit(a_start_transition(run, input=given))
@@ -204,6 +206,36 @@ class Differential:
             last_heartbeat_at=NOON + 1,
         )
 
+    async def finish_work(self) -> bool:
+        """Some entries of the outbox are done, others are put off."""
+        now = self.some_instant()
+        due = await self.ask(lambda s: s.due_outbox(now=now, limit=4))
+        done = [entry.id for entry in due[::2]]
+        rest = [entry.id for entry in due[1::2]]
+        later = now + 60 * SECOND
+        await self.ask(lambda s: s.delete_outbox([*done, "no-such-work"]))
+        await self.ask(lambda s: s.postpone_outbox(rest, available_at=later))
+        left = await self.ask(lambda s: s.due_outbox(now=later, limit=1000))
+        ids = {entry.id for entry in left}
+        assert ids.isdisjoint(done)
+        assert ids.issuperset(rest)
+        return bool(rest)
+
+    async def change_search_attributes(self) -> bool:
+        random = self.random
+        namespace, name = random.choice(NAMESPACES), f"Name{random.randrange(5)}"
+        if random.random() < 0.3:
+            return await self.ask(lambda s: s.delete_search_attribute(namespace, name))
+        value_type = random.choice(["keyword", "int"])
+        await self.ask(
+            lambda s: s.put_search_attribute(
+                namespace, name, value_type=value_type, created_at=NOON
+            )
+        )
+        types = await self.ask(lambda s: s.search_attribute_types(namespace))
+        assert name in types
+        return False
+
     async def put_worker(self) -> bool:
         random = self.random
         worker = a_worker(
@@ -251,6 +283,7 @@ class Differential:
             *(timer.fire_at for timer in state.timers.values()),
             *(task.lease_expires_at or NOON for task in state.tasks.values()),
             *(task.available_at for task in state.tasks.values()),
+            state.run.deadline_at or NOON,
         ]
         return self.random.choice(instants)
 
@@ -266,7 +299,21 @@ class Differential:
         ready = await self.ask(lambda s: s.ready_tasks(keys, now=now, limit=limit))
         due = await self.ask(lambda s: s.due_timers(now=now, limit=limit))
         expired = await self.ask(lambda s: s.expired_leases(now=now, limit=limit))
-        return bool(ready and due and expired)
+        late = await self.ask(lambda s: s.due_activities(now=now, limit=limit))
+        over = await self.ask(lambda s: s.due_runs(now=now, limit=limit))
+        assert over == self.overdue_runs(now)[:limit]
+        return bool(ready and due and expired and late and over)
+
+    def overdue_runs(self, now: int) -> list[DueRun]:
+        runs = [state.run for state in self.states.values()]
+        due = [
+            DueRun(run.id, run.deadline_at)
+            for run in runs
+            if run.deadline_at is not None
+            and run.deadline_at <= now
+            and not run.status.is_terminal
+        ]
+        return sorted(due, key=lambda d: (d.deadline_at, d.run_id))
 
     async def read_list(self) -> bool:
         random = self.random
@@ -297,6 +344,13 @@ class Differential:
         )
         inputs = await self.ask(lambda s: s.run_inputs([run.id, "no-such-run"]))
         assert set(inputs) == {run.id}
+        some = sorted({self.some_state().run.id for _ in range(9)})
+        assert await self.ask(lambda s: s.open_children(some)) == [
+            child
+            for run_id in some
+            for child in self.states[run_id].children.values()
+            if child.is_open
+        ]
         await self.ask(lambda s: s.runs_of_instance(run.namespace, run.workflow_id))
         return bool(events)
 
@@ -317,6 +371,8 @@ OPERATIONS: tuple[tuple[Callable[[Differential], Awaitable[bool]], int], ...] = 
     (Differential.take_lease, 2),
     (Differential.take_renewed_lease, 1),
     (Differential.renew, 3),
+    (Differential.finish_work, 3),
+    (Differential.change_search_attributes, 2),
     (Differential.put_worker, 1),
     (Differential.touch_workers, 1),
     (Differential.delete_worker, 1),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dwserver.engine.model import RunState
+from dwserver.engine.model import AppliedCommand, RunInput, RunState
 from dwserver.engine.transition import (
     LeaseGuard,
     NewActivity,
@@ -15,28 +15,40 @@ from dwserver.engine.transition import (
     Transition,
     apply,
 )
-from dwserver.engine.words import RunStatus, TaskStatus
+from dwserver.engine.words import (
+    RunStatus,
+    SignalStatus,
+    TaskStatus,
+    UpdateStatus,
+    WaitStatus,
+)
 from dwserver.store.api import Store
 from tests.store.reading import loaded, traces_of
 from tests.support.builders import (
     NOON,
     SECOND,
     a_change,
+    a_child,
     a_closed_attempt,
+    a_command,
     a_completion,
     a_failure,
     a_renewal,
     a_run,
+    a_signal,
     a_start,
     a_start_transition,
     a_task,
     a_timer,
     a_transition,
+    a_wait,
     an_activity,
     an_activity_step,
     an_event,
     an_id,
     an_instance,
+    an_outbox_entry,
+    an_update,
     leased,
 )
 
@@ -92,7 +104,15 @@ async def test_change_upon_another_version_writes_nothing(
     store: Store, base_version: int
 ) -> None:
     state = await started(store)
-    first = an_activity_step(state)
+    run = state.run
+    first = replace(
+        an_activity_step(state),
+        new_children=(a_child(run, step=20),),
+        new_waits=(a_wait(run, step=21),),
+        new_signals=(a_signal(run, sequence=2),),
+        new_updates=(an_update(run, sequence=3),),
+        commands=(a_command(run, sequence=3, request_id="request-3"),),
+    )
     assert await store.commit(Transition(changes=(first,)))
     current = apply(state, first)
     stale = Transition(changes=(a_change_of_everything(current, base_version),))
@@ -106,6 +126,8 @@ def a_change_of_everything(state: RunState, base_version: int) -> RunChange:
     run = state.run
     [task] = state.tasks.values()
     [activity] = state.activities.values()
+    [child], [wait] = state.children.values(), state.waits.values()
+    [signal], [update] = state.signals.values(), state.updates.values()
     step = run.last_step + 1
     return replace(
         a_change(
@@ -118,7 +140,21 @@ def a_change_of_everything(state: RunState, base_version: int) -> RunChange:
             new_activities=(NewActivity(an_activity(run, step=step), None),),
             attempts=(a_closed_attempt(task),),
             new_timers=(a_timer(run, step=step + 1),),
+            new_children=(a_child(run, step=step + 2),),
+            children=(replace(child, attempt_count=7),),
+            new_waits=(a_wait(run, step=step + 3),),
+            waits=(replace(wait, status=WaitStatus.CLOSED),),
+            new_signals=(a_signal(run, sequence=4),),
+            signals=(replace(signal, status=SignalStatus.APPLIED),),
+            new_updates=(an_update(run, sequence=5),),
+            updates=(
+                replace(update, status=UpdateStatus.FAILED, request_id="request-3"),
+            ),
+            commands=(a_command(run, sequence=5, request_id="request-5"),),
+            applied_commands=(AppliedCommand(3, "applied", NOON),),
             failures=(a_failure(run),),
+            outbox=(an_outbox_entry(run),),
+            input=RunInput(arguments=None, search_attributes={"Customer": "c-2"}),
         ),
         base_version=base_version,
     )

@@ -29,12 +29,13 @@ insert into runs (
     id, namespace, workflow_id, workflow_type, run_number, status, status_bucket,
     task_queue, payload_codec, started_at, last_progress_at, version, last_sequence,
     last_step, history_bytes, command_sequence, priority, task_failures, batch_first,
-    batch_size, batch_resolved_sequence, sibling_of
+    batch_size, batch_resolved_sequence, inherits_children, deadline_at, sibling_of
 )
 select 'r' || n, 'default', 'w' || n, 'type-' || n % 5, 1,
     case when n % 10 = 0 then 'waiting' else 'completed' end,
     case when n % 10 = 0 then 'running' else 'completed' end,
     'queue', 'avro', n, n, 1, 2, 1, 100, 1, 5, 0, 1, 1, 0,
+    false, case when n % 20 = 0 then n end,
     case when n % 100 = 0 then 'w1' end
 from generate_series(1, 3000) n;
 insert into tasks (
@@ -50,11 +51,11 @@ cross join lateral (
 ) s(status);
 insert into activities (
     id, run_id, step, batch, activity_type, status, queue, payload_codec, digest,
-    created_at, attempt_count, is_held
+    created_at, attempt_count, is_held, deadline_at
 )
 select 'a' || n, 'r' || n % 300, n / 300, 1, 'type',
     case when n % 20 = 0 then 'running' else 'completed' end,
-    'queue', 'avro', 'digest', n, 1, false
+    'queue', 'avro', 'digest', n, 1, false, case when n % 20 = 0 then n end
 from generate_series(1, 9000) n;
 insert into timers (
     id, run_id, step, batch, status, delay_seconds, fire_at, task_id, created_at, kind,
@@ -64,6 +65,47 @@ select 'm' || n, 'r' || n % 300, n / 300, 1,
     case when n % 20 = 0 then 'pending' else 'fired' end,
     1, n, 'x' || n, n, 'plain', false
 from generate_series(1, 9000) n;
+insert into children (
+    id, run_id, step, batch, workflow_type, status, digest, child_workflow_id,
+    child_run_id, created_at, child_run_number, attempt_count, parent_close_policy,
+    is_held
+)
+select 'c' || n, 'r' || n % 300, n / 300, 1, 'type',
+    case when n % 20 = 0 then 'started' else 'completed' end,
+    'digest', 'w' || n, 'cr' || n, n, 1, 1, 'abandon', false
+from generate_series(1, 9000) n;
+insert into waits (
+    id, run_id, step, batch, wait_for, status, opened_at, is_held
+)
+select 'w' || n, 'r' || n % 300, n / 300, 1, 'condition',
+    case when n % 20 = 0 then 'open' else 'satisfied' end, n, false
+from generate_series(1, 9000) n;
+insert into signals (
+    id, run_id, command_id, sequence, name, wait_id, status, received_at,
+    event_sequence
+)
+select 's' || n, 'r' || n % 300, 'o' || n, n / 300, 'approve', 'x',
+    case when n % 20 = 0 then 'received' else 'applied' end, n, n
+from generate_series(1, 9000) n;
+insert into updates (
+    id, run_id, command_id, sequence, name, status, accepted_at, event_sequence
+)
+select 'u' || n, 'r' || n % 300, 'o' || n, n / 300, 'approve',
+    case when n % 20 = 0 then 'accepted' else 'completed' end, n, n
+from generate_series(1, 9000) n;
+insert into commands (
+    id, namespace, workflow_id, run_id, sequence, command_type, status, outcome,
+    created_at, request_id
+)
+select 'o' || n, 'default', 'w', 'r' || n % 300, n / 300, 'signal', 'accepted',
+    'signal_received', n, case when n % 3 = 0 then 'q' || n end
+from generate_series(1, 9000) n;
+insert into outbox
+select 'b' || n, 'parent_close', 'default', 'r' || n, n, n, null
+from generate_series(1, 3000) n;
+insert into search_attribute_definitions
+select 'default', 'Name' || n, 'keyword', n
+from generate_series(1, 1000) n;
 insert into activity_attempts
 select 'p' || n, 'a' || n, 't' || n, 'r' || n, 1, 'completed', 'w', n, n
 from generate_series(1, 3000) n;
@@ -91,7 +133,25 @@ INDEXES = {
         "activities_open",
         "timers_pkey",
         "timers_open",
+        "children_pkey",
+        "children_open",
+        "waits_pkey",
+        "waits_open",
+        "signals_open",
+        "updates_open",
     },
+    "list_message_payloads": {"commands_pkey"},
+    "find_command": {"commands_by_request"},
+    "find_update": {"updates_id"},
+    "find_update_of_command": {"updates_pkey"},
+    "list_open_children": {"children_open"},
+    "list_due_activities": {"activities_due"},
+    "list_due_runs": {"runs_due"},
+    "list_due_outbox": {"outbox_due"},
+    "delete_outbox": {"outbox_pkey"},
+    "postpone_outbox": {"outbox_pkey"},
+    "list_search_attributes": {"search_attribute_definitions_pkey"},
+    "delete_search_attribute": {"search_attribute_definitions_pkey"},
     "find_instance": {"instances_pkey"},
     "find_task": {"tasks_pkey"},
     "find_closed_attempt": {"activity_attempts_pkey"},
@@ -119,6 +179,11 @@ INDEXES = {
         "tasks_pkey",
         "activities_pkey",
         "timers_pkey",
+        "children_pkey",
+        "waits_pkey",
+        "signals_pkey",
+        "updates_pkey",
+        "commands_pkey",
     },
     "commit, locking": {
         "runs_pkey",
@@ -127,6 +192,11 @@ INDEXES = {
         "tasks_pkey",
         "activities_pkey",
         "timers_pkey",
+        "children_pkey",
+        "waits_pkey",
+        "signals_pkey",
+        "updates_pkey",
+        "commands_pkey",
     },
 }
 
@@ -141,6 +211,11 @@ STATEMENTS = {
 ORDERED_BY_INDEX = [
     "list_history",
     "list_due_timers",
+    "list_due_activities",
+    "list_due_runs",
+    "list_due_outbox",
+    "find_command",
+    "list_search_attributes",
     "list_runs_in_bucket",
     "list_runs_of_type",
     "list_failures_of_run",
@@ -210,7 +285,10 @@ async def test_every_index_serves_a_statement(connection: asyncpg.Connection) ->
         """select i.indexrelid::regclass::text from pg_index i
         join pg_class c on c.oid = i.indrelid
         where c.relnamespace = 'public'::regnamespace and not i.indisunique
-        and c.relname in ('runs', 'tasks', 'activities', 'timers', 'failures')"""
+        and c.relname in (
+            'runs', 'tasks', 'activities', 'timers', 'failures', 'children', 'waits',
+            'signals', 'updates', 'commands', 'outbox'
+        )"""
     )
     assert {row[0] for row in rows} <= set().union(*INDEXES.values())
 

@@ -1,4 +1,4 @@
-"""Namespaces and worker registrations."""
+"""Namespaces, search attributes and worker registrations."""
 
 from __future__ import annotations
 
@@ -62,6 +62,59 @@ async def test_namespace_is_updated_but_keeps_its_birth(store: Store) -> None:
     assert await store.list_namespaces() == [kept, other]
     assert not await store.update_namespace(a_namespace("none"))
     assert await store.find_namespace("none") is None
+
+
+# search attributes ------------------------------------------------------------------
+async def test_search_attributes_are_of_their_namespace(store: Store) -> None:
+    given = [
+        ("billing", "Region", "keyword"),
+        ("default", "Total", "double"),
+        ("default", "Customer", "keyword_list"),
+        ("default", "customer", "text"),
+    ]
+    for namespace, name, value_type in given:
+        assert await store.put_search_attribute(
+            namespace, name, value_type=value_type, created_at=NOON
+        )
+    types = await store.search_attribute_types("default")
+    assert list(types.items()) == [
+        ("Customer", "keyword_list"),
+        ("Total", "double"),
+        ("customer", "text"),
+    ]
+    assert await store.search_attribute_types("billing") == {"Region": "keyword"}
+    assert await store.search_attribute_types("none") == {}
+
+
+async def test_search_attribute_that_exists_keeps_its_type(store: Store) -> None:
+    offers = ["int", "keyword", "bool", "text"]
+    results = await asyncio.gather(
+        *(
+            store.put_search_attribute(
+                "default", "Total", value_type=value_type, created_at=NOON
+            )
+            for value_type in offers
+        )
+    )
+    assert sorted(results) == [False] * 3 + [True]
+    winner = offers[results.index(True)]
+    assert await store.search_attribute_types("default") == {"Total": winner}
+
+
+async def test_deleted_search_attribute_is_free_again(store: Store) -> None:
+    async def put(namespace: str, value_type: str) -> bool:
+        return await store.put_search_attribute(
+            namespace, "Total", value_type=value_type, created_at=NOON
+        )
+
+    assert await put("default", "int")
+    assert await put("billing", "int")
+    assert await store.delete_search_attribute("default", "Total")
+    assert not await store.delete_search_attribute("default", "Total")
+    assert await store.search_attribute_types("default") == {}
+    assert await put("default", "double")
+    assert await store.search_attribute_types("default") == {"Total": "double"}
+    assert await store.search_attribute_types("billing") == {"Total": "int"}
 
 
 # workers ----------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import pytest
 
 from dwserver.engine.model import Activity, Run, Task
 from dwserver.engine.transition import NewActivity
-from dwserver.store.api import LeaseRenewal, Store
+from dwserver.engine.words import ActivityStatus
+from dwserver.store.api import DueActivity, LeaseRenewal, Store
 from tests.store.reading import loaded
 from tests.support.builders import (
     NOON,
@@ -136,3 +137,30 @@ async def test_renewed_lease_expires_later(store: Store) -> None:
     await store.renew_leases([a_renewal(task)])
     expired = await store.expired_leases(now=NOON + SECOND, limit=10)
     assert [lease.task_id for lease in expired] == [activity_task.id]
+
+
+async def test_renewal_leaves_the_indexed_deadline_behind(store: Store) -> None:
+    """The sweep finds the activity although it is alive, until it is written again."""
+    run, _, activity_task, activity = await with_leases(store)
+    running = replace(
+        activity, status=ActivityStatus.RUNNING, heartbeat_deadline_at=NOON + 1
+    )
+    assert await store.commit(a_transition(run, activities=(running,)))
+    renewal = a_renewal(
+        activity_task,
+        attempt=None,
+        attempt_id="attempt-1",
+        activity_id=activity.id,
+        heartbeat_deadline_at=NOON + 9,
+        last_heartbeat_at=NOON + 4,
+    )
+    assert await store.renew_leases([renewal]) == [True]
+    due = DueActivity(run.id, 1, NOON + 1)
+    assert await store.due_activities(now=NOON + 5, limit=10) == [due]
+    state = await loaded(store, run.id)
+    alive = state.activities[1]
+    assert alive.deadline_at == NOON + 9
+    assert await store.commit(a_transition(state.run, activities=(alive,)))
+    assert await store.due_activities(now=NOON + 5, limit=10) == []
+    later = [DueActivity(run.id, 1, NOON + 9)]
+    assert await store.due_activities(now=NOON + 9, limit=10) == later

@@ -24,20 +24,18 @@ from dwserver.engine.words import (
     ActivityStatus,
     AttemptStatus,
     ClosedReason,
-    CommandStatus,
     FailureCategory,
     RunStatus,
     TaskStatus,
     TimerKind,
     TimerStatus,
 )
-from dwserver.store.api import Store, StoredEvent, StoreError
+from dwserver.store.api import Store, StoredEvent
 from tests.store.reading import ALL, full_history, loaded
 from tests.support.builders import (
     NOON,
     SECOND,
     a_change,
-    a_command,
     a_completion,
     a_failure,
     a_run,
@@ -80,6 +78,7 @@ def full_run() -> Run:
         continued_from_run_id="run-before",
         parent_run_id="run-above",
         parent_step=3,
+        inherits_children=True,
     )
 
 
@@ -238,6 +237,7 @@ async def test_changed_run_is_read_back_whole(store: Store) -> None:
         "continued_from_run_id",
         "parent_run_id",
         "parent_step",
+        "inherits_children",
         "version",
     }
     moved = {f.name: getattr(full, f.name) for f in fields(Run) if f.name not in fixed}
@@ -391,28 +391,6 @@ async def test_events_are_read_back_whole(store: Store) -> None:
         )
         for event in events
     ]
-
-
-async def test_commands_are_unique_by_their_number_in_a_run(store: Store) -> None:
-    """The Store has no read of commands yet; that they are there shows in this."""
-    run = a_run()
-    await store.commit(a_start_transition(run))
-    rejected = a_command(
-        run,
-        sequence=2,
-        status=CommandStatus.REJECTED,
-        outcome="rejected",
-        target_name="approve",
-        rejection_reason="unknown_signal",
-        request_id="request-1",
-        payload=Payload("json", "1"),
-        context=DOCUMENT,
-    )
-    assert await store.commit(a_transition(run, commands=(rejected,)))
-    later = replace(run, version=2)
-    with pytest.raises(StoreError):
-        await store.commit(a_transition(later, commands=(rejected,)))
-    assert (await loaded(store, run.id)).run.version == 2
 
 
 async def test_arguments_belong_to_their_activity(store: Store) -> None:

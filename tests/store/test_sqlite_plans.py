@@ -17,6 +17,26 @@ PLANS = {
     "load_tasks": ["tasks_ready_run", "tasks_leased"],
     "load_activities": ["activities_2 (run_id=? AND step>?)", "activities_open"],
     "load_timers": ["PRIMARY KEY (run_id=? AND step>?)", "timers_open"],
+    "load_children": ["PRIMARY KEY (run_id=? AND step>?)", "children_open"],
+    "load_waits": ["PRIMARY KEY (run_id=? AND step>?)", "waits_open"],
+    "load_signals": ["signals_open (run_id=?)"],
+    "load_updates": ["updates_open (run_id=?)"],
+    "list_message_payloads": ["commands_1 (run_id=? AND sequence=?)"],
+    "find_command": ["commands_by_request (run_id=? AND request_id=?)"],
+    "find_update": ["updates_2 (id=?)"],
+    "find_update_of_command": ["updates_1 (run_id=? AND sequence=?)"],
+    "list_open_children": ["children_open (run_id=?)"],
+    "list_due_activities": ["activities_due (deadline_at<?)"],
+    "list_due_runs": ["runs_due (deadline_at<?)"],
+    "list_due_outbox": ["outbox_due (available_at<?)"],
+    "delete_outbox": ["outbox_1 (id=?)"],
+    "postpone_outbox": ["outbox_1 (id=?)"],
+    "list_search_attributes": ["PRIMARY KEY (namespace=?)"],
+    "update_children": ["t USING PRIMARY KEY (run_id=? AND step=?)"],
+    "update_waits": ["t USING PRIMARY KEY (run_id=? AND step=?)"],
+    "update_signals": ["t USING PRIMARY KEY (run_id=? AND sequence=?)"],
+    "update_updates": ["updates_1 (run_id=? AND sequence=?)"],
+    "update_commands": ["commands_1 (run_id=? AND sequence=?)"],
     "list_ready_tasks": ["tasks_ready (namespace=? AND queue=? AND kind=?)"],
     "list_due_timers": ["timers_due (fire_at<?)"],
     "list_expired_leases": ["tasks_leased"],
@@ -69,7 +89,11 @@ def test_statement_scans_no_table(sqlite_url: str, name: str) -> None:
 
 
 def test_lists_are_read_in_the_order_of_their_index(sqlite_url: str) -> None:
-    for name in ("list_ready_tasks", "list_due_timers", "list_failures_of_run"):
+    in_order = (
+        *("list_ready_tasks", "list_due_timers", "list_failures_of_run"),
+        *("list_due_activities", "list_due_runs", "list_due_outbox", "find_command"),
+    )
+    for name in in_order:
         assert not [d for d in plan(sqlite_url, name) if "TEMP B-TREE" in d]
     for name in ("list_runs_in_bucket", "list_runs_of_type"):
         page = plan(sqlite_url, name)

@@ -5,9 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from dwserver.engine.model import Task, Timer
-from dwserver.engine.words import TaskKind, TaskStatus, TimerStatus
-from dwserver.store.api import DueTimer, ExpiredLease, QueueKey, ReadyTask, Store
+import pytest
+
+from dwserver.engine.model import Activity, Run, Task, Timer
+from dwserver.engine.transition import NewActivity
+from dwserver.engine.words import (
+    ActivityStatus,
+    RunStatus,
+    TaskKind,
+    TaskStatus,
+    TimerStatus,
+)
+from dwserver.store.api import (
+    DueActivity,
+    DueRun,
+    DueTimer,
+    ExpiredLease,
+    QueueKey,
+    ReadyTask,
+    Store,
+)
+from tests.store.reading import loaded
 from tests.support.builders import (
     NOON,
     SECOND,
@@ -18,6 +36,7 @@ from tests.support.builders import (
     a_transition,
     an_activity,
     an_activity_task,
+    an_id,
     closed,
     leased,
 )
@@ -173,6 +192,130 @@ async def test_timers_that_are_not_pending_are_not_due(store: Store) -> None:
     cancelled = replace(timers[1], status=TimerStatus.CANCELLED)
     await store.commit(a_transition(run, timers=(fired, cancelled)))
     assert await store.due_timers(now=FAR, limit=10) == [DueTimer(run.id, 3, NOON + 3)]
+
+
+async def test_timers_that_wait_for_a_leased_task_are_not_due(store: Store) -> None:
+    run = a_run()
+    timer = a_timer(run, step=1, fire_at=NOON)
+    await store.commit(a_start_transition(run, new_timers=(timer,)))
+    waiting = replace(timer, is_held=True)
+    await store.commit(a_transition(run, timers=(waiting,)))
+    assert await store.due_timers(now=FAR, limit=10) == []
+    assert (await loaded(store, run.id)).timers == {1: waiting}
+    await store.commit(a_transition(replace(run, version=2), timers=(timer,)))
+    assert await store.due_timers(now=FAR, limit=10) == [DueTimer(run.id, 1, NOON)]
+
+
+# activities that time out -----------------------------------------------------------
+async def with_activities(store: Store, *activities: Activity) -> Run:
+    run = a_run()
+    rows = tuple(
+        NewActivity(replace(activity, run_id=run.id, step=step), None)
+        for step, activity in enumerate(activities, start=1)
+    )
+    assert await store.commit(a_start_transition(run, new_activities=rows))
+    return run
+
+
+async def test_due_activities_come_oldest_first_within_the_limit(
+    store: Store,
+) -> None:
+    ends = (NOON + 2, NOON, None, NOON + 1, NOON + 3)
+    some = [an_activity(a_run(), step=1, schedule_deadline_at=at) for at in ends]
+    run = await with_activities(store, *some)
+    due = await store.due_activities(now=NOON + 2, limit=10)
+    assert due == [
+        DueActivity(run.id, 2, NOON),
+        DueActivity(run.id, 4, NOON + 1),
+        DueActivity(run.id, 1, NOON + 2),
+    ]
+    assert await store.due_activities(now=NOON + 2, limit=2) == due[:2]
+    assert await store.due_activities(now=NOON - 1, limit=10) == []
+
+
+@pytest.mark.parametrize("status", ActivityStatus)
+async def test_activity_is_due_at_the_deadline_of_its_status(
+    store: Store, status: ActivityStatus
+) -> None:
+    """Whether it was made so or has become so."""
+    fields = {
+        "schedule_deadline_at": NOON + 1,
+        "close_deadline_at": NOON + 3,
+        "schedule_to_close_deadline_at": NOON + 4,
+        "heartbeat_deadline_at": NOON + 2,
+    }
+    first = an_activity(a_run(), step=1)
+    run = await with_activities(store, first)
+    then = replace(first, run_id=run.id, status=status, **fields)
+    await store.commit(a_transition(run, activities=(then,)))
+    other = await with_activities(store, an_activity(run, step=1, **fields))
+    await with_activities(store, replace(then, id=an_id("activity")))
+    expected = {ActivityStatus.PENDING: NOON + 1, ActivityStatus.RUNNING: NOON + 2}
+    found = await store.due_activities(now=FAR, limit=10)
+    assert [due.deadline_at for due in found if due.run_id != other.id] == (
+        [expected[status]] * 2 if status in expected else []
+    )
+    assert then.deadline_at == expected.get(status)
+
+
+async def test_activity_without_time_outs_is_never_due(store: Store) -> None:
+    run = await with_activities(store, an_activity(a_run(), step=1))
+    timed = an_activity(run, step=1, schedule_deadline_at=NOON)
+    timed = replace((await loaded(store, run.id)).activities[1], **deadline_of(timed))
+    await store.commit(a_transition(run, activities=(timed,)))
+    assert len(await store.due_activities(now=FAR, limit=10)) == 1
+    untimed = replace(timed, schedule_deadline_at=None)
+    await store.commit(a_transition(replace(run, version=2), activities=(untimed,)))
+    assert await store.due_activities(now=FAR, limit=10) == []
+
+
+def deadline_of(activity: Activity) -> dict[str, int | None]:
+    return {"schedule_deadline_at": activity.schedule_deadline_at}
+
+
+# runs that time out -----------------------------------------------------------------
+async def test_due_runs_come_oldest_first_within_the_limit(store: Store) -> None:
+    ends = (NOON + 2, NOON, None, NOON + 1, NOON + 3)
+    runs = [a_run(run_deadline_at=at) for at in ends]
+    for run in runs:
+        await store.commit(a_start_transition(run))
+    due = await store.due_runs(now=NOON + 2, limit=10)
+    assert due == [DueRun(runs[n].id, ends[n]) for n in (1, 3, 0)]
+    assert await store.due_runs(now=NOON + 2, limit=2) == due[:2]
+    assert await store.due_runs(now=NOON - 1, limit=10) == []
+
+
+@pytest.mark.parametrize(
+    ("run_ends_at", "execution_ends_at", "due_at"),
+    [
+        (NOON, None, NOON),
+        (NOON + 2, NOON + 1, NOON + 1),
+        (NOON + 1, NOON + 2, NOON + 1),
+    ],
+)
+async def test_run_is_due_at_its_first_deadline(
+    store: Store, run_ends_at: int, execution_ends_at: int | None, due_at: int
+) -> None:
+    """Whether it was made so or has become so."""
+    ends = {
+        "run_deadline_at": run_ends_at,
+        "execution_deadline_at": execution_ends_at,
+    }
+    made, changed = a_run(**ends), a_run()
+    for run in (made, changed):
+        await store.commit(a_start_transition(run))
+    await store.commit(a_transition(changed, run_fields=ends))
+    due = await store.due_runs(now=FAR, limit=10)
+    assert due == [DueRun(made.id, due_at), DueRun(changed.id, due_at)]
+
+
+@pytest.mark.parametrize("status", RunStatus)
+async def test_only_open_runs_are_due(store: Store, status: RunStatus) -> None:
+    run = a_run(run_deadline_at=NOON)
+    await store.commit(a_start_transition(run))
+    await store.commit(a_transition(run, run_fields={"status": status}))
+    due = await store.due_runs(now=FAR, limit=10)
+    assert due == ([] if status.is_terminal else [DueRun(run.id, NOON)])
 
 
 # expired leases ---------------------------------------------------------------------

@@ -11,29 +11,40 @@ from typing import Any
 
 from dwserver.engine.model import (
     Activity,
+    Child,
     ClosedAttempt,
     Command,
     Event,
     Failure,
     Instance,
+    OutboxEntry,
     Payload,
     Run,
     RunInput,
     RunState,
+    Signal,
     Task,
     Timer,
+    Update,
+    Wait,
 )
 from dwserver.engine.transition import NewActivity, RunChange, Transition
 from dwserver.engine.words import (
     ActivityStatus,
     AttemptStatus,
+    ChildStatus,
     CommandStatus,
     CommandType,
     FailureCategory,
+    OutboxKind,
     RunStatus,
+    SignalStatus,
     TaskKind,
     TaskStatus,
     TimerStatus,
+    UpdateStatus,
+    WaitFor,
+    WaitStatus,
 )
 from dwserver.store.api import LeaseRenewal, Namespace, WorkerRegistration
 
@@ -159,6 +170,85 @@ def a_timer(run: Run, *, step: int, **fields: Any) -> Timer:
         **fields,
     }
     return Timer(**values)
+
+
+def a_child(run: Run, *, step: int, **fields: Any) -> Child:
+    """A child call that has started, alone in its batch."""
+    values: dict[str, Any] = {
+        "id": an_id("call"),
+        "run_id": run.id,
+        "step": step,
+        "batch": step,
+        "workflow_type": "orders.Pack",
+        "status": ChildStatus.STARTED,
+        "digest": f"digest-{step}",
+        "child_workflow_id": an_id("workflow"),
+        "child_run_id": an_id("run"),
+        "created_at": NOON,
+        **fields,
+    }
+    return Child(**values)
+
+
+def a_wait(run: Run, *, step: int, **fields: Any) -> Wait:
+    """An open wait for a condition, alone in its batch."""
+    values: dict[str, Any] = {
+        "id": an_id("wait"),
+        "run_id": run.id,
+        "step": step,
+        "batch": step,
+        "wait_for": WaitFor.CONDITION,
+        "status": WaitStatus.OPEN,
+        "opened_at": NOON,
+        **fields,
+    }
+    return Wait(**values)
+
+
+def a_signal(run: Run, *, sequence: int, **fields: Any) -> Signal:
+    """A signal that the workflow has not seen yet."""
+    values: dict[str, Any] = {
+        "id": an_id("signal"),
+        "run_id": run.id,
+        "command_id": an_id("command"),
+        "sequence": sequence,
+        "name": "approve",
+        "wait_id": an_id("wait"),
+        "status": SignalStatus.RECEIVED,
+        "received_at": NOON,
+        **fields,
+    }
+    return Signal(**values)
+
+
+def an_update(run: Run, *, sequence: int, **fields: Any) -> Update:
+    """An accepted update."""
+    values: dict[str, Any] = {
+        "id": an_id("update"),
+        "run_id": run.id,
+        "command_id": an_id("command"),
+        "sequence": sequence,
+        "name": "set_address",
+        "status": UpdateStatus.ACCEPTED,
+        "accepted_at": NOON,
+        **fields,
+    }
+    return Update(**values)
+
+
+def an_outbox_entry(run: Run, **fields: Any) -> OutboxEntry:
+    """The close policy of the run is to be carried out now."""
+    values: dict[str, Any] = {
+        "id": an_id("work"),
+        "kind": OutboxKind.PARENT_CLOSE,
+        "namespace": run.namespace,
+        "run_id": run.id,
+        "payload": {},
+        "available_at": NOON,
+        "created_at": NOON,
+        **fields,
+    }
+    return OutboxEntry(**values)
 
 
 def an_event(sequence: int, **fields: Any) -> Event:

@@ -68,6 +68,14 @@ class FaultyStore:
 
         self._rules["commit"].extend([refuse] * times)
 
+    def answer_next(self, method: str, answer: object) -> None:
+        """The next call does not reach the database."""
+
+        async def say(_: Call) -> Any:
+            return answer
+
+        self._rules[method].append(say)
+
     def lose_next_commit_answer(self) -> None:
         """The next commit is applied, but its caller cannot know."""
 
@@ -85,6 +93,16 @@ class FaultyStore:
             return await call()
 
         self._rules[method].append(race)
+
+    def after_next(self, method: str, action: Call) -> None:
+        """Something happens in the database just after the next call."""
+
+        async def follow(call: Call) -> Any:
+            answer = await call()
+            await action()
+            return answer
+
+        self._rules[method].append(follow)
 
     @asynccontextmanager
     async def holding(self, method: str) -> AsyncIterator[Hold]:

@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import TypeVar
 
 from dwserver.engine.context import Context, Policy
 from dwserver.engine.draft import Draft
-from dwserver.engine.model import Activity, Payload, RetryPolicy, RunState, Task, Wake
+from dwserver.engine.model import (
+    Payload,
+    RunInput,
+    RunState,
+    Task,
+    Wake,
+)
 from dwserver.engine.transition import LeaseGuard, RunChange
 from dwserver.engine.words import (
-    ActivityStatus,
     ClosedReason,
+    CommandStatus,
     EventType,
     RunStatus,
     TaskStatus,
-    TimerKind,
-    TimerStatus,
 )
 from tests.support.builders import (
     NOON,
@@ -31,22 +34,19 @@ from tests.support.builders import (
     a_command,
     a_failure,
     a_task,
-    a_timer,
-    an_activity,
-    an_activity_task,
     an_id,
+    an_outbox_entry,
 )
-
-_TEXTS = (
-    "",
-    "plain",
-    "naïve — Ωmega",
-    "emoji 🜚",
-    "quote '\" \\ %s $1 {rows}",
-    "x" * 300,
+from tests.support.random_messages import apply_message, deliver, receive
+from tests.support.random_steps import (
+    change_activity,
+    change_child,
+    change_timer,
+    change_wait,
+    new_batch,
+    release,
 )
-
-Item = TypeVar("Item")
+from tests.support.random_values import TEXTS, choose, document, maybe
 
 
 def a_random_change(state: RunState, random: Random) -> RunChange:
@@ -76,83 +76,19 @@ def _valid_guards(state: RunState) -> tuple[LeaseGuard, ...]:
     )
 
 
-def _choose(items: list[Item], random: Random) -> Item | None:
-    return random.choice(items) if items else None
-
-
-def _document(random: Random) -> dict[str, object]:
-    return {
-        "text": random.choice(_TEXTS),
-        "list": [1, None, True, 1.5, {"deep": {}}],
-        "number": random.randrange(-(2**53), 2**53),
-    }
-
-
-def _maybe(random: Random, value: Item) -> Item | None:
-    return value if random.random() < 0.5 else None
-
-
-def _new_batch(draft: Draft, random: Random) -> None:
-    """Activities and timers of one batch, the newest one from now on."""
-    size = random.randint(1, 3)
-    first = draft.last_step + 1
-    for _ in range(size):
-        step = draft.next_step()
-        if random.random() < 0.5:
-            _new_activity(draft, random, step=step, batch=first)
-        else:
-            _new_timer(draft, random, step=step, batch=first)
-    draft.set_run(batch_first=first, batch_size=size, batch_resolved_sequence=0)
-
-
-def _new_activity(draft: Draft, random: Random, *, step: int, batch: int) -> None:
-    run = draft.run
-    policy = RetryPolicy(
-        max_attempts=3,
-        backoff_seconds=(1, 2),
-        non_retryable_error_types=(random.choice(_TEXTS),),
-        heartbeat_timeout=random.randrange(100),
-    )
-    activity = an_activity(
-        run,
-        step=step,
-        batch=batch,
-        retry_policy=_maybe(random, policy),
-        parallel=random.choice([None, {}, _document(random)]),
-        schedule_deadline_at=_maybe(random, draft.context.now + SECOND),
-    )
-    arguments = Payload("json", random.choice(_TEXTS))
-    draft.schedule(activity, _maybe(random, arguments))
-    draft.tasks.add(an_activity_task(activity, run, priority=random.randint(0, 9)))
-    draft.append(EventType.ACTIVITY_SCHEDULED, {})
-
-
-def _new_timer(draft: Draft, random: Random, *, step: int, batch: int) -> None:
-    timer = a_timer(
-        draft.run,
-        step=step,
-        batch=batch,
-        kind=random.choice(list(TimerKind)),
-        fire_at=NOON + random.randrange(7200) * SECOND,
-        parallel=_maybe(random, _document(random)),
-    )
-    draft.timers.add(timer)
-    draft.append(EventType.TIMER_SCHEDULED, {})
-
-
 def _new_workflow_task(draft: Draft, random: Random) -> None:
     task = a_task(
         draft.run,
         available_at=draft.context.now + random.randrange(-9, 9) * SECOND,
-        compatibility=_maybe(random, "build-7"),
-        resume=random.choice([{}, _document(random)]),
+        compatibility=maybe(random, "build-7"),
+        resume=random.choice([{}, document(random)]),
     )
     draft.tasks.add(task)
 
 
 def _change_task(draft: Draft, random: Random) -> None:
     """Lease, requeue or close one that is open."""
-    task = _choose(list(draft.open_tasks()), random)
+    task = choose(list(draft.open_tasks()), random)
     if task is None:
         return
     draft.tasks.put(random.choice((_leased, _requeued, _closed))(draft, task, random))
@@ -183,7 +119,7 @@ def _requeued(draft: Draft, task: Task, random: Random) -> Task:
         lease_expires_at=None,
         attempt_id=None,
         repair_count=task.repair_count + 1,
-        last_error=random.choice(_TEXTS),
+        last_error=random.choice(TEXTS),
     )
 
 
@@ -194,95 +130,63 @@ def _closed(draft: Draft, task: Task, random: Random) -> Task:
     return replace(task, status=status, closed_at=draft.context.now)
 
 
-def _change_activity(draft: Draft, random: Random) -> None:
-    """Start one, or close it with its event at once or held back."""
-    open_ones = [a for a in draft.activities.values() if a.is_open]
-    activity = _choose(open_ones, random)
-    if activity is None:
-        return
-    if random.random() < 0.4:
-        draft.activities.put(_started(activity, draft.context.now))
-        draft.append(EventType.ACTIVITY_STARTED, {})
-        return
-    is_held = random.random() < 0.5
-    status = random.choice((ActivityStatus.COMPLETED, ActivityStatus.FAILED))
-    draft.activities.put(
-        replace(activity, status=status, closed_at=draft.context.now, is_held=is_held)
-    )
-    held_at = -activity.step if is_held else None
-    draft.append(EventType.ACTIVITY_COMPLETED, {}, held_at=held_at)
-
-
-def _started(activity: Activity, now: int) -> Activity:
-    return replace(
-        activity,
-        status=ActivityStatus.RUNNING,
-        attempt_count=activity.attempt_count + 1,
-        started_at=now,
-        close_deadline_at=now + SECOND,
-        schedule_to_close_deadline_at=now + 2 * SECOND,
-        heartbeat_deadline_at=now + 3 * SECOND,
-        last_heartbeat_at=now,
+def _leave_work(draft: Draft, random: Random) -> None:
+    """Work for after the commit."""
+    now = draft.context.now
+    draft.leave(
+        an_outbox_entry(
+            draft.run,
+            payload=random.choice([{}, document(random)]),
+            available_at=now + random.randrange(-9, 9) * SECOND,
+            created_at=now,
+        )
     )
 
 
-def _change_timer(draft: Draft, random: Random) -> None:
-    """Fire one, its event at once or held back, or cancel it."""
-    timer = _choose([t for t in draft.timers.values() if t.is_open], random)
-    if timer is None:
-        return
-    is_held = random.random() < 0.5
-    status = TimerStatus.FIRED if is_held else TimerStatus.CANCELLED
-    draft.timers.put(
-        replace(timer, status=status, closed_at=draft.context.now, is_held=is_held)
+def _replace_input(draft: Draft, random: Random) -> None:
+    """What the run was started with, with other search attributes."""
+    draft.input = RunInput(
+        arguments=Payload("json", random.choice(TEXTS)),
+        memo=random.choice([{}, document(random)]),
+        search_attributes=random.choice([{}, document(random)]),
+        business_key=maybe(random, "key 3"),
     )
-    held_at = -timer.step if is_held else None
-    draft.append(EventType.TIMER_FIRED, {}, held_at=held_at)
-
-
-def _release(draft: Draft, random: Random) -> None:
-    """All held events take their places."""
-    for activity in list(draft.activities.values()):
-        if activity.is_held:
-            draft.release(-activity.step)
-            draft.activities.put(replace(activity, is_held=False))
-    for timer in list(draft.timers.values()):
-        if timer.is_held:
-            draft.release(-timer.step)
-            draft.timers.put(replace(timer, is_held=False))
-    draft.set_run(batch_resolved_sequence=draft.last_sequence)
 
 
 def _change_run(draft: Draft, random: Random) -> None:
     status = random.choice(list(RunStatus))
-    wakes = tuple(Wake(_document(random)) for _ in range(random.randrange(3)))
+    wakes = tuple(Wake(document(random)) for _ in range(random.randrange(3)))
     draft.set_run(
         status=status,
-        closed_reason=_maybe(random, random.choice(list(ClosedReason))),
+        closed_reason=maybe(random, random.choice(list(ClosedReason))),
         closed_at=draft.context.now if status.is_terminal else None,
-        compatibility=_maybe(random, random.choice(_TEXTS)),
+        compatibility=maybe(random, random.choice(TEXTS)),
         wakes=wakes,
         task_failures=random.randrange(5),
-        run_deadline_at=_maybe(random, draft.context.now),
+        run_deadline_at=maybe(random, draft.context.now),
+        execution_deadline_at=maybe(random, draft.context.now + SECOND),
     )
     if status.is_terminal:
-        draft.output = Payload("avro", random.choice(_TEXTS))
+        draft.output = Payload("avro", random.choice(TEXTS))
 
 
 def _record(draft: Draft, random: Random) -> None:
     """A command, a failure and an event that belong to nothing."""
     sequence = draft.run.command_sequence + 1
     draft.set_run(command_sequence=sequence)
-    payload = Payload("json", random.choice(_TEXTS))
+    payload = Payload("json", random.choice(TEXTS))
     draft.record_command(
         a_command(
             draft.run,
             sequence=sequence,
-            payload=_maybe(random, payload),
-            context=random.choice([{}, _document(random)]),
+            status=random.choice(list(CommandStatus)),
+            request_id=maybe(random, f"request-{random.randrange(6)}"),
+            rejection_reason=maybe(random, random.choice(TEXTS)),
+            payload=maybe(random, payload),
+            context=random.choice([{}, document(random)]),
         )
     )
-    message = random.choice(_TEXTS)
+    message = random.choice(TEXTS)
     draft.record_failure(
         a_failure(
             draft.run,
@@ -295,12 +199,19 @@ def _record(draft: Draft, random: Random) -> None:
 
 
 _STEPS: tuple[Callable[[Draft, Random], None], ...] = (
-    _new_batch,
+    new_batch,
     _new_workflow_task,
     _change_task,
-    _change_activity,
-    _change_timer,
-    _release,
+    change_activity,
+    change_timer,
+    change_child,
+    change_wait,
+    receive,
+    deliver,
+    apply_message,
+    _leave_work,
+    _replace_input,
+    release,
     _change_run,
     _record,
 )

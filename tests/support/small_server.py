@@ -186,8 +186,7 @@ async def small_server(
     try:
         yield SmallServer(core, faults, clock, supervisor, ids, metrics)
     finally:
-        core.matcher.drain()
-        core.waiters.release_all()
+        core.release_waits()
         await supervisor.stop()
 
 

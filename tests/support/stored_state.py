@@ -27,6 +27,15 @@ QUERIES = {
     " from activities order by run_id, step",
     "timers": "select id, run_id, step, status, closed_at, is_held"
     " from timers order by run_id, step",
+    "children": "select run_id, step, status, child_run_id, closed_at, is_held"
+    " from children order by run_id, step",
+    "waits": "select run_id, step, status, closed_at, is_held"
+    " from waits order by run_id, step",
+    "messages": "select 'signal' as kind, id, run_id, sequence, status, event_sequence"
+    " from signals union all"
+    " select 'update', id, run_id, sequence, status, event_sequence from updates"
+    " order by run_id, sequence",
+    "outbox": "select id, kind, run_id from outbox order by id",
     "instances": "select workflow_id, current_run_id, run_count"
     " from instances order by workflow_id",
     "commands": "select id, run_id, sequence from commands order by run_id, sequence",
@@ -82,6 +91,46 @@ class StoredTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredChild:
+    run_id: str
+    step: int
+    status: str
+    child_run_id: str
+    closed_at: int | None
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWait:
+    run_id: str
+    step: int
+    status: str
+    closed_at: int | None
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A signal or an update; ``event_sequence`` is 0 until it is in history."""
+
+    kind: str
+    id: str
+    run_id: str
+    sequence: int
+    status: str
+    event_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWork:
+    """What the outbox holds."""
+
+    id: str
+    kind: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredInstance:
     workflow_id: str
     current_run_id: str
@@ -110,6 +159,10 @@ class StoredState:
     timers: Sequence[StoredTimer]
     instances: Sequence[StoredInstance]
     commands: Sequence[StoredCommand]
+    children: Sequence[StoredChild] = ()
+    waits: Sequence[StoredWait] = ()
+    messages: Sequence[StoredMessage] = ()
+    outbox: Sequence[StoredWork] = ()
 
 
 def read_state(url: str) -> StoredState:
@@ -174,4 +227,8 @@ def _state(rows: Mapping[str, Sequence[Row]]) -> StoredState:
         timers=_records(StoredTimer, rows["timers"]),
         instances=_records(StoredInstance, rows["instances"]),
         commands=_records(StoredCommand, rows["commands"]),
+        children=_records(StoredChild, rows["children"]),
+        waits=_records(StoredWait, rows["waits"]),
+        messages=_records(StoredMessage, rows["messages"]),
+        outbox=_records(StoredWork, rows["outbox"]),
     )

@@ -162,7 +162,8 @@ WORKER_PLANE_VARIABLES = (
         "query_tasks.ttl_seconds",
         default=180,
         unit="seconds",
-        minimum=1,
+        minimum=60,
+        on_invalid=OnInvalid.CLAMP,
         description="How long an answered or abandoned query task is remembered.",
     ),
     Variable(
@@ -186,7 +187,8 @@ WORKER_PLANE_VARIABLES = (
         maximum=60,
         on_invalid=OnInvalid.CLAMP,
         origin=Origin.LATER,
-        description="How long an idle query-task poll is held open.",
+        description="Longest time that an idle query-task poll is held open, whatever "
+        "it asks for; some SDKs stop only when it ends.",
     ),
 )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwserver.engine import events
+from dwserver.engine.activity_tasks import new_activity_task
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
 from dwserver.engine.model import Activity, JsonMap, Payload, RetryPolicy, Task
 from dwserver.engine.payloads import digest
-from dwserver.engine.words import ActivityStatus, EventType, TaskKind, TaskStatus
+from dwserver.engine.words import ActivityStatus, EventType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,25 +60,3 @@ def apply(draft: Draft, command: ScheduleActivity, *, batch: int, cause: Task) -
         task_id=cause.id,
     )
     return new_activity_task(draft, activity).id
-
-
-def new_activity_task(draft: Draft, activity: Activity, *, delay: int = 0) -> Task:
-    """A ready task for the next attempt; it counts on from the attempts made."""
-    run, context = draft.run, draft.context
-    task = Task(
-        id=context.next_id(),
-        run_id=run.id,
-        namespace=run.namespace,
-        kind=TaskKind.ACTIVITY,
-        status=TaskStatus.READY,
-        queue=activity.queue,
-        type_name=activity.activity_type,
-        available_at=context.now + delay,
-        created_at=context.now,
-        compatibility=run.compatibility,
-        priority=run.priority,
-        attempt=activity.attempt_count,
-        activity_id=activity.id,
-    )
-    draft.tasks.add(task)
-    return task

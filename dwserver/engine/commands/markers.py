@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from dwserver.engine.background import Background
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import JsonMap, Payload, Task
+from dwserver.engine.outcome import Rejection
 from dwserver.engine.payloads import WIRE_CODEC, embed
 from dwserver.engine.records import replace
+from dwserver.engine.search_attributes import SYSTEM_ATTRIBUTES, problem_of
 from dwserver.engine.words import EventType
 
 
@@ -30,9 +33,11 @@ class RecordVersionMarker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpsertSearchAttributes:
-    """``attributes`` by name; a null value deletes."""
+    """``attributes`` by name; a null value deletes. ``types`` come with the values for
+    names that the namespace has not defined."""
 
     attributes: JsonMap
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 Marker = RecordSideEffect | RecordVersionMarker | UpsertSearchAttributes
@@ -62,6 +67,55 @@ def apply(draft: Draft, marker: Marker, *, cause: Task, background: Background) 
         case _:
             assert_never(marker)
     draft.append(event_type, fields, task_id=cause.id)
+
+
+def check(
+    draft: Draft, commands: Iterable[object], background: Background
+) -> Rejection | None:
+    """Rules about markers that a worker breaks knowingly, not by a slip of form."""
+    limits = draft.context.policy.limits
+    for command in commands:
+        problem = None
+        if isinstance(command, RecordVersionMarker):
+            problem = _version_problem(command)
+        elif isinstance(command, UpsertSearchAttributes):
+            types = {
+                **command.types,
+                **background.attribute_types,
+                **SYSTEM_ATTRIBUTES,
+            }
+            problem = problem_of(command.attributes, types, limits)
+        if problem is not None:
+            return Rejection("invalid_commands", problem)
+    return None
+
+
+def _version_problem(marker: RecordVersionMarker) -> str | None:
+    if marker.min_supported <= marker.version <= marker.max_supported:
+        return None
+    return (
+        f"Version {marker.version} of change [{marker.change_id}] is outside "
+        f"{marker.min_supported} to {marker.max_supported}."
+    )
+
+
+def search_attribute_sizes(
+    draft: Draft, commands: Iterable[object], background: Background
+) -> list[tuple[str, int, int]]:
+    """What the search attributes would come to, as (limit, value, bound): their
+    number and the bytes of their JSON text (§12)."""
+    upserts = [c for c in commands if isinstance(c, UpsertSearchAttributes)]
+    if not upserts:
+        return []
+    limits = draft.context.policy.limits
+    merged: JsonMap = (draft.input or background.input).search_attributes
+    for upsert in upserts:
+        merged = merge(merged, upsert.attributes)
+    size = len(draft.context.encode(merged))
+    return [
+        ("search_attribute_count", len(merged), limits.search_attributes),
+        ("search_attribute_size", size, limits.search_attribute_bytes),
+    ]
 
 
 def merge(current: JsonMap, changes: JsonMap) -> dict[str, object]:

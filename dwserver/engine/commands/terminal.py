@@ -6,16 +6,12 @@ from dataclasses import dataclass
 
 from dwserver.engine import events
 from dwserver.engine.background import Background
-from dwserver.engine.closing import cancel_open_steps, close_run
+from dwserver.engine.carry_over import carry_messages
+from dwserver.engine.chain import open_successor
+from dwserver.engine.closing import cancel_what_is_open, close_run
 from dwserver.engine.draft import Draft
-from dwserver.engine.leases import after
-from dwserver.engine.model import (
-    Failure,
-    JsonMap,
-    Payload,
-    Run,
-    Task,
-)
+from dwserver.engine.family import leaves_children
+from dwserver.engine.model import Failure, JsonMap, Payload, Task
 from dwserver.engine.payloads import WIRE_CODEC, embed
 from dwserver.engine.records import replace
 from dwserver.engine.wakes import new_workflow_task
@@ -84,14 +80,6 @@ def fail(draft: Draft, command: FailWorkflow, cause: Task) -> None:
         non_retryable=command.non_retryable,
         event_sequence=draft.last_sequence + 1,
     )
-    exception = events.present(
-        {
-            "class": command.exception_class,
-            "type": command.exception_type,
-            "message": command.message,
-            **(command.exception or {}),
-        }
-    )
     draft.append(
         EventType.WORKFLOW_FAILED,
         {
@@ -103,12 +91,13 @@ def fail(draft: Draft, command: FailWorkflow, cause: Task) -> None:
             "exception_type": failure.exception_type,
             "exception_class": failure.exception_class,
             "message": failure.message,
-            "exception": exception,
+            "exception": events.exception_of(failure, command.exception),
             "task": events.task_snapshot(cause),
         },
         task_id=cause.id,
     )
     draft.record_failure(failure)
+    draft.exception = command.exception
     close_run(draft, RunStatus.FAILED, ClosedReason.FAILED)
 
 
@@ -117,20 +106,29 @@ def continue_as_new(
 ) -> str:
     """Close this run and create its successor; the id of the new run's first task.
 
-    Needs the run's input and its instance.
+    Needs the run's input and its instance. Open children stay with the run that started
+    them; the successor knows that they are there.
     """
-    if background.instance is None:
-        raise ValueError("continue_as_new needs the instance of the run")
-    context, run = draft.context, draft.run
-    successor = _successor(draft, command)
-    link_id = context.next_id()
-    cancel_open_steps(draft)
+    run, link_id = draft.run, draft.context.next_id()
+    run_input = draft.input or background.input
+    if command.arguments is not None:
+        run_input = replace(run_input, arguments=command.arguments)
+    new = open_successor(
+        draft,
+        run_input,
+        background=background,
+        workflow_type=command.workflow_type or run.workflow_type,
+        task_queue=command.queue or run.task_queue,
+        continued_from_run_id=run.id,
+        inherits_children=leaves_children(draft),
+    )
+    cancel_what_is_open(draft)
     draft.append(
         EventType.WORKFLOW_CONTINUED_AS_NEW,
         {
             "sequence": draft.next_step(),
-            "continued_to_run_id": successor.id,
-            "continued_to_run_number": successor.run_number,
+            "continued_to_run_id": new.run.id,
+            "continued_to_run_number": new.run.run_number,
             "workflow_link_id": link_id,
             "closed_reason": ClosedReason.CONTINUED,
             "task": events.task_snapshot(cause),
@@ -138,48 +136,13 @@ def continue_as_new(
         task_id=cause.id,
     )
     close_run(draft, RunStatus.COMPLETED, ClosedReason.CONTINUED)
-    run_input = draft.input or background.input
-    if command.arguments is not None:
-        run_input = replace(run_input, arguments=command.arguments)
-    new = Draft.of_new_run(successor, run_input, context)
     new.append(
         EventType.WORKFLOW_STARTED,
         {
-            **events.workflow_started(successor, run_input, None),
+            **events.workflow_started(new.run, run_input, None),
             "workflow_link_id": link_id,
         },
     )
     task = new_workflow_task(new, {})
-    draft.created.append(new)
-    draft.instance = replace(
-        background.instance,
-        workflow_type=successor.workflow_type,
-        current_run_id=successor.id,
-        run_count=run.run_number + 1,
-    )
+    carry_messages(draft, new, background)
     return task.id
-
-
-def _successor(draft: Draft, command: ContinueAsNew) -> Run:
-    run, now = draft.run, draft.context.now
-    return Run(
-        id=draft.context.next_id(),
-        namespace=run.namespace,
-        workflow_id=run.workflow_id,
-        workflow_type=command.workflow_type or run.workflow_type,
-        run_number=run.run_number + 1,
-        status=RunStatus.PENDING,
-        task_queue=command.queue or run.task_queue,
-        payload_codec=run.payload_codec,
-        started_at=now,
-        last_progress_at=now,
-        compatibility=run.compatibility,
-        priority=run.priority,
-        execution_timeout_seconds=run.execution_timeout_seconds,
-        run_timeout_seconds=run.run_timeout_seconds,
-        execution_deadline_at=run.execution_deadline_at,
-        run_deadline_at=after(now, run.run_timeout_seconds),
-        continued_from_run_id=run.id,
-        parent_run_id=run.parent_run_id,
-        parent_step=run.parent_step,
-    )

@@ -5,31 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwserver.engine import events
-from dwserver.engine.commands.activities import new_activity_task
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import (
     activity_of,
-    after,
     close_attempt,
     current,
     run_closed_fields,
 )
+from dwserver.engine.lifecycle.activity_retry import delay_of_retry, schedule_retry
 from dwserver.engine.model import (
     Activity,
     ClosedAttempt,
     Failure,
     JsonMap,
     Payload,
-    RetryPolicy,
     Run,
     Task,
 )
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.payloads import WIRE_CODEC, embed
-from dwserver.engine.records import replace
+from dwserver.engine.records import quick_init, replace
 from dwserver.engine.steps import resolve
 from dwserver.engine.wakes import resume_of_activity
-from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import (
     ActivityStatus,
     AttemptStatus,
@@ -55,6 +52,7 @@ class AttemptFailure:
     extra: JsonMap | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """An outcome for the attempt that ``task`` carried when it was looked up.
@@ -179,13 +177,18 @@ def _fail(
 ) -> str | None:
     now = draft.context.now
     close_attempt(draft, task, AttemptStatus.FAILED)
-    delay = retry_delay(activity, task, failure, now=now)
-    if delay is not None and not draft.run.status.is_terminal:
-        return _schedule_retry(draft, activity, task, failure, delay=delay)
     failed_task = replace(
         task, status=TaskStatus.COMPLETED, closed_at=now, last_error=failure.message
     )
     draft.tasks.put(failed_task)
+    delay = None
+    if not (failure.is_non_retryable or draft.run.status.is_terminal):
+        failed_as = (failure.type, failure.failure_class)
+        delay = delay_of_retry(activity, now=now, failed_as=failed_as)
+    if delay is not None:
+        return schedule_retry(
+            draft, activity, failed_task, delay=delay, cause=exception_fields(failure)
+        )
     failed = replace(activity, status=ActivityStatus.FAILED, closed_at=now)
     draft.activities.put(failed)
     if draft.run.status.is_terminal:
@@ -207,56 +210,6 @@ def _fail(
         resume=resume_of_activity(failed, task.attempt_id, event),
         task_id=task.id,
     )
-
-
-def retry_delay(
-    activity: Activity, task: Task, failure: AttemptFailure, *, now: int
-) -> int | None:
-    """Microseconds until the next attempt, None when this failure is final (§7.2)."""
-    policy = activity.retry_policy or RetryPolicy()
-    if failure.is_non_retryable or task.attempt >= policy.max_attempts:
-        return None
-    if {failure.type, failure.failure_class} & set(policy.non_retryable_error_types):
-        return None
-    backoff = policy.backoff_seconds
-    seconds = backoff[min(task.attempt - 1, len(backoff) - 1)] if backoff else 0
-    deadline = activity.schedule_to_close_deadline_at
-    if deadline is not None and now + seconds * MICROS >= deadline:
-        return None
-    return seconds * MICROS
-
-
-def _schedule_retry(
-    draft: Draft,
-    activity: Activity,
-    task: Task,
-    failure: AttemptFailure,
-    *,
-    delay: int,
-) -> str:
-    now = draft.context.now
-    closed_task = replace(
-        task, status=TaskStatus.COMPLETED, closed_at=now, last_error=failure.message
-    )
-    draft.tasks.put(closed_task)
-    policy = activity.retry_policy or RetryPolicy()
-    pending = replace(
-        activity,
-        status=ActivityStatus.PENDING,
-        schedule_deadline_at=after(now + delay, policy.schedule_to_start_timeout),
-        close_deadline_at=None,
-        heartbeat_deadline_at=None,
-    )
-    draft.activities.put(pending)
-    retry_task = new_activity_task(draft, pending, delay=delay)
-    draft.append(
-        EventType.ACTIVITY_RETRY_SCHEDULED,
-        events.activity_retry_scheduled(
-            pending, closed_task, retry_task, failure=exception_fields(failure)
-        ),
-        task_id=task.id,
-    )
-    return retry_task.id
 
 
 def exception_fields(failure: AttemptFailure) -> dict[str, object]:

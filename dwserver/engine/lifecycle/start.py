@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from dwserver.engine import events
 from dwserver.engine.context import Context
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
-from dwserver.engine.model import Command, Instance, JsonMap, Run, RunInput
+from dwserver.engine.lifecycle.operator import OperatorRequest, accept, reject
+from dwserver.engine.model import Instance, Run, RunInput
+from dwserver.engine.records import quick_init
 from dwserver.engine.wakes import new_workflow_task
 from dwserver.engine.words import (
-    CommandStatus,
+    CommandOutcome,
+    CommandRejection,
     CommandType,
     EventType,
     RunStatus,
@@ -24,11 +27,11 @@ class DuplicatePolicy(StrEnum):
     USE_EXISTING = "use-existing"
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """A validated start request; ``context`` is its attribution (§3 rule 5)."""
+class Start(OperatorRequest):
+    """A validated start request."""
 
-    namespace: str
     workflow_id: str
     workflow_type: str
     task_queue: str
@@ -39,7 +42,6 @@ class Start:
     run_timeout_seconds: int | None = None
     compatibility: str | None = None
     priority: int = 5
-    context: JsonMap = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,6 @@ def start_new(start: Start, context: Context) -> Draft:
         payload_codec=start.payload_codec,
         started_at=now,
         last_progress_at=now,
-        command_sequence=1,
         compatibility=start.compatibility,
         priority=start.priority,
         execution_timeout_seconds=start.execution_timeout_seconds,
@@ -74,8 +75,13 @@ def start_new(start: Start, context: Context) -> Draft:
         run_deadline_at=after(now, start.run_timeout_seconds),
     )
     draft = Draft.of_new_run(run, start.input, context)
-    command = _command(start, run, 1, "started_new", context)
-    draft.record_command(command)
+    command = accept(
+        draft,
+        start,
+        CommandType.START,
+        outcome=CommandOutcome.STARTED_NEW,
+        payload=start.input.arguments,
+    )
     draft.append(
         EventType.START_ACCEPTED,
         events.start_decided(run, start.input, command),
@@ -101,51 +107,29 @@ def start_new(start: Start, context: Context) -> Draft:
 def start_again(draft: Draft, start: Start) -> Started:
     """A start of an id whose current run is the draft's: returned if it is active and
     the caller accepts that, else rejected. Either way the run's history says so."""
-    run = draft.run
+    run, arguments = draft.run, start.input.arguments
     if (
         start.duplicate_policy is DuplicatePolicy.USE_EXISTING
         and not run.status.is_terminal
     ):
-        outcome, reason, event = (
-            "returned_existing_active",
-            None,
-            EventType.START_ACCEPTED,
+        event = EventType.START_ACCEPTED
+        command = accept(
+            draft,
+            start,
+            CommandType.START,
+            outcome=CommandOutcome.RETURNED_EXISTING_ACTIVE,
+            payload=arguments,
         )
     else:
-        outcome, reason, event = (
-            "rejected_duplicate",
-            "instance_already_started",
-            EventType.START_REJECTED,
+        event = EventType.START_REJECTED
+        command = reject(
+            draft,
+            start,
+            CommandType.START,
+            reason=CommandRejection.INSTANCE_ALREADY_STARTED,
+            payload=arguments,
         )
-    sequence = run.command_sequence + 1
-    command = _command(start, run, sequence, outcome, draft.context, reason)
-    draft.set_run(command_sequence=sequence)
-    draft.record_command(command)
     draft.append(
         event, events.start_decided(run, start.input, command), command_id=command.id
     )
-    return Started(run, outcome, reason)
-
-
-def _command(
-    start: Start,
-    run: Run,
-    sequence: int,
-    outcome: str,
-    context: Context,
-    reason: str | None = None,
-) -> Command:
-    return Command(
-        id=context.next_id(),
-        namespace=start.namespace,
-        workflow_id=start.workflow_id,
-        run_id=run.id,
-        sequence=sequence,
-        command_type=CommandType.START,
-        status=CommandStatus.REJECTED if reason else CommandStatus.ACCEPTED,
-        outcome=outcome,
-        created_at=context.now,
-        rejection_reason=reason,
-        payload=start.input.arguments,
-        context=start.context,
-    )
+    return Started(run, command.outcome, command.rejection_reason)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dwserver.engine.arrivals import release
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.model import Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import replace
-from dwserver.engine.wakes import (
-    follow_up,
-    forget_covered,
-    is_waiting,
-    new_workflow_task,
-    retry_stalled,
-)
+from dwserver.engine.wakes import delivered_anew, follow_up, new_workflow_task
 from dwserver.engine.words import TaskStatus
 
 
@@ -53,8 +48,8 @@ def fail_workflow_task(draft: Draft, failure: TaskFailure) -> TaskFailed | Rejec
     now = draft.context.now
     if failure.is_waiting:
         draft.tasks.put(replace(task, status=TaskStatus.COMPLETED, closed_at=now))
-        if follow_up(draft) is None and not is_waiting(draft, draft.run):
-            retry_stalled(draft, task)
+        release(draft)
+        follow_up(draft, task, seen=task.snapshot_sequence)
         return TaskFailed("waiting_for_history")
     failures = draft.run.task_failures + 1
     draft.tasks.put(
@@ -63,7 +58,7 @@ def fail_workflow_task(draft: Draft, failure: TaskFailure) -> TaskFailed | Rejec
         )
     )
     draft.set_run(task_failures=failures)
-    forget_covered(draft)
     delay = draft.context.policy.task_failure_backoff(failures)
-    new_workflow_task(draft, task.resume, delay=delay)
+    new_workflow_task(draft, delivered_anew(draft, task), delay=delay)
+    release(draft)
     return TaskFailed("failed")

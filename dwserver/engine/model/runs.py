@@ -56,6 +56,9 @@ class Run:
     ``batch_first``/``batch_size``: step numbers of the newest batch of blocking
     commands (size 0: none yet). ``batch_resolved_sequence``: history sequence of the
     event that resolved its last open member, 0 while one is open.
+
+    ``inherits_children``: an earlier run of the chain may have left open children to
+    which the close policy of this run applies (§8); known when the run is made.
     """
 
     id: str
@@ -89,6 +92,7 @@ class Run:
     continued_from_run_id: str | None = None
     parent_run_id: str | None = None
     parent_step: int | None = None
+    inherits_children: bool = False
 
     @property
     def deadline_at(self) -> int | None:

@@ -27,6 +27,19 @@ def no_run(workflow_id: str, run_id: str) -> Refusal:
     )
 
 
+def not_current(workflow_id: str, run_id: str) -> Refusal:
+    """409 for a command to a run that is not the newest of its workflow id (§5.12)."""
+    return refuse(
+        Reason.HISTORICAL_RUN_COMMAND_REJECTED,
+        Plane.CONTROL,
+        f"Run [{run_id}] is not the current run. Leave the run id out to reach the "
+        "current one.",
+        workflow_id=workflow_id,
+        run_id=run_id,
+        target_scope="run",
+    )
+
+
 def no_worker(namespace: str, worker_id: str) -> Refusal:
     return refuse(
         Reason.WORKER_NOT_FOUND,

@@ -9,7 +9,8 @@ from dwserver.http.control_plane.fleet import Fleet
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.payloads.framing import Framing, display, encode_for
 from dwserver.services.records import RunView
-from dwserver.services.workflows import RunDetail, waiting_for
+from dwserver.services.run_waits import waiting_for
+from dwserver.services.workflows import RunDetail
 
 
 def list_row(view: RunView, fleet: Fleet) -> JsonObject:
@@ -48,8 +49,11 @@ def run_row(view: RunView, fleet: Fleet) -> JsonObject:
     }
 
 
-def run_detail(detail: RunDetail, fleet: Fleet, framing: Framing) -> JsonObject:
-    """Everything about a run; ``framing`` is for values that came unencoded."""
+def run_detail(
+    detail: RunDetail, fleet: Fleet, framing: Framing, *, can_query: bool
+) -> JsonObject:
+    """Everything about a run; ``framing`` is for values that came unencoded.
+    ``can_query``: a worker is there that could answer a query about it."""
     view, run = detail.view, detail.view.run
     waiting = waiting_for(detail.state) if detail.state else None
     wait_kind, wait_reason = waiting or (None, None)
@@ -84,7 +88,9 @@ def run_detail(detail: RunDetail, fleet: Fleet, framing: Framing) -> JsonObject:
         "wait_reason": wait_reason,
         "memo": dict(view.input.memo),
         "search_attributes": dict(view.input.search_attributes),
-        "actions": _actions(run, is_current=run.id == view.current_run_id),
+        "actions": _actions(
+            run, is_current=run.id == view.current_run_id, can_query=can_query
+        ),
         **failure_fields(run, detail.failures),
     }
 
@@ -107,11 +113,12 @@ def _envelope(payload: Payload | None, framing: Framing) -> JsonObject | None:
     return None if payload is None else encode_for(payload, framing)
 
 
-def _actions(run: Run, *, is_current: bool) -> JsonObject:
+def _actions(run: Run, *, is_current: bool, can_query: bool) -> JsonObject:
     is_open = is_current and not run.status.is_terminal
     return {
         "can_signal": is_open,
-        "can_query": False,
+        # Of a closed run, too (decision 17).
+        "can_query": can_query,
         "can_update": is_open,
         "can_cancel": is_open,
         "can_terminate": is_open,

@@ -46,9 +46,15 @@ async def list_runs(services: Services, call: Call) -> Reply:
 
 
 async def _detail(services: Services, call: Call, detail: RunDetail) -> Reply:
-    fleet = await fleet_for(services, call.namespace, (detail.view.run,))
-    framing = services.limits.control_plane_framing
-    return Reply(200, run_detail(detail, fleet, framing))
+    run = detail.view.run
+    is_current = run.id == detail.view.current_run_id
+    body = run_detail(
+        detail,
+        await fleet_for(services, call.namespace, (run,)),
+        services.limits.control_plane_framing,
+        can_query=is_current and await services.queries.can_answer(run),
+    )
+    return Reply(200, body)
 
 
 ROUTES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from dwserver.protocol.json_types import JsonValue
+from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.validation import (
     ARRAY,
     NUMBER,
@@ -30,6 +30,18 @@ PROGRESS_FIELDS: Final = (
 )
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+
+
+def reported_progress(values: JsonObject) -> JsonObject | None:
+    """What checked :data:`PROGRESS_FIELDS` say, without what is blank or absent."""
+    progress: JsonObject = {}
+    for field in PROGRESS_FIELDS:
+        value = values[field.name]
+        if isinstance(value, str):
+            value = value.strip()
+        if value is not None and value != "" and value != {} and value != []:
+            progress[field.name] = value
+    return progress or None
 
 
 def details_errors(details: JsonValue) -> Errors:

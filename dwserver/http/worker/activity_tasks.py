@@ -7,21 +7,26 @@ from collections.abc import Awaitable
 from typing import Final
 
 from dwserver.engine.lifecycle.activity_outcome import Recorded
+from dwserver.engine.lifecycle.heartbeat import HeartbeatState
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.wire_time import micro_or_none
+from dwserver.engine.words import TaskStatus
 from dwserver.http.call import Call, Reply
 from dwserver.http.errors import invalid_fields
-from dwserver.http.request_fields import check_fields
 from dwserver.http.route import Method, worker_route
 from dwserver.http.worker.activity_failures import FAILURE_FIELDS, attempt_failure
-from dwserver.http.worker.activity_progress import PROGRESS_FIELDS, details_errors
+from dwserver.http.worker.activity_progress import (
+    PROGRESS_FIELDS,
+    details_errors,
+    reported_progress,
+)
 from dwserver.http.worker.rejections import or_run_gone, refusal, status
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.payloads.envelopes import parse_worker_payload
 from dwserver.protocol.payloads.records import AVRO_CODEC
 from dwserver.protocol.reasons import Reason
-from dwserver.protocol.validation import ANY, Field, collect
-from dwserver.services.activity_tasks import AttemptRef, Beat
+from dwserver.protocol.validation import ANY, Field, check, collect
+from dwserver.services.activity_tasks import AttemptRef
 from dwserver.services.catalog import Services
 
 ATTEMPT_FIELDS: Final = (
@@ -42,7 +47,7 @@ STOPPED_STATUS: Final = "cancelled"
 
 
 async def complete_activity(services: Services, call: Call) -> Reply:
-    values, errors = check_fields(call.body, COMPLETE_FIELDS)
+    values, errors = check(call.body, COMPLETE_FIELDS)
     result = parse_worker_payload(values["result"], AVRO_CODEC, "result")
     if isinstance(result, list):
         errors.update(collect(result))
@@ -55,7 +60,7 @@ async def complete_activity(services: Services, call: Call) -> Reply:
 
 
 async def fail_activity(services: Services, call: Call) -> Reply:
-    values, errors = check_fields(call.body, FAIL_FIELDS)
+    values, errors = check(call.body, FAIL_FIELDS)
     failure = attempt_failure(values, errors)
     if errors:
         raise invalid_fields(errors)
@@ -67,21 +72,23 @@ async def fail_activity(services: Services, call: Call) -> Reply:
 
 async def heartbeat_activity(services: Services, call: Call) -> Reply:
     """Renew the lease, or tell the activity to stop: both answer 200."""
-    values, errors = check_fields(call.body, HEARTBEAT_FIELDS)
+    values, errors = check(call.body, HEARTBEAT_FIELDS)
     if "details" not in errors:
         errors.update(details_errors(values["details"]))
     if errors:
         raise invalid_fields(errors)
     ref = _attempt_ref(call, values)
-    beat = await or_run_gone(services.activity_tasks.heartbeat(ref))
-    if isinstance(beat, Rejection):
-        raise refusal(beat, **_identity(ref))
-    return Reply(200, _heartbeat_body(ref, beat))
+    state = await or_run_gone(
+        services.activity_tasks.heartbeat(ref, reported_progress(values))
+    )
+    if isinstance(state, Rejection):
+        raise refusal(state, **_identity(ref))
+    return Reply(200, _heartbeat_body(ref, state))
 
 
-def _heartbeat_body(ref: AttemptRef, beat: Beat) -> JsonObject:
-    state = beat.state
-    run = state.run
+def _heartbeat_body(ref: AttemptRef, state: HeartbeatState) -> JsonObject:
+    run, task = state.run, state.task
+    is_leased = task.status is TaskStatus.LEASED
     return {
         **_identity(ref),
         "lease_owner": ref.owner,
@@ -91,8 +98,8 @@ def _heartbeat_body(ref: AttemptRef, beat: Beat) -> JsonObject:
         "run_closed_reason": run.closed_reason,
         "run_closed_at": micro_or_none(run.closed_at),
         "heartbeat_recorded": state.can_continue,
-        "lease_expires_at": micro_or_none(beat.lease_expires_at),
-        "last_heartbeat_at": micro_or_none(beat.last_heartbeat_at),
+        "lease_expires_at": micro_or_none(task.lease_expires_at if is_leased else None),
+        "last_heartbeat_at": micro_or_none(state.heartbeat_at),
     }
 
 

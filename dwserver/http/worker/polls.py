@@ -1,10 +1,11 @@
-"""Long polls for workflow and activity tasks (``spec/worker-protocol.md`` §5)."""
+"""Long polls for workflow and activity tasks, and what polls of every kind share
+(``spec/worker-protocol.md`` §5)."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import TaskKind
@@ -23,6 +24,8 @@ from dwserver.services.deliveries import HistoryRequest
 from dwserver.services.polls import PollRequest
 
 MAX_WAIT_SECONDS: Final = 60
+
+Lease = TypeVar("Lease")
 
 POLL_FIELDS: Final = (
     Field("worker_id", required=True, max_length=255),
@@ -71,40 +74,60 @@ async def _poll(
     request: PollRequest,
     build: Callable[[Delivery], Awaitable[bytes]],
 ) -> Reply:
-    """Lease a task and answer it; a lease that cannot be answered is given back."""
     found = await services.polls.poll(request)
+    return await answer_poll(
+        call, found, build=build, give_back=services.polls.undeliverable
+    )
+
+
+async def answer_poll(
+    call: Call,
+    found: Lease | Rejection | None,
+    *,
+    build: Callable[[Lease], Awaitable[bytes]],
+    give_back: Callable[[Lease], Awaitable[None]],
+) -> Reply:
+    """Answer a poll with the JSON text of what it leased; a lease that cannot be
+    answered is given back."""
     if isinstance(found, Rejection):
         raise refusal(found)
     if found is None:
         return EMPTY
-    give_back = partial(services.polls.undeliverable, found)
+    undeliverable = partial(give_back, found)
     if not call.is_connected():
-        await give_back()
+        await undeliverable()
         return EMPTY
     try:
         task = await build(found)
     except BaseException:
-        await give_back()
+        await undeliverable()
         raise
     body = b'{"task":%b,"poll_status":"leased"}' % task
-    return Reply(200, body, on_undelivered=give_back)
+    return Reply(200, body, on_undelivered=undeliverable)
 
 
 def _request(
     kind: TaskKind, values: JsonObject, call: Call, limits: RequestLimits
 ) -> PollRequest:
-    asked = values["timeout_seconds"]
-    wait = limits.poll_timeout_seconds if asked is None else asked
     return PollRequest(
         namespace=call.namespace,
         kind=kind,
         worker_id=values["worker_id"],
         task_queue=values["task_queue"],
-        wait_seconds=min(max(float(wait), 0.0), float(MAX_WAIT_SECONDS)),
+        wait_seconds=wait_seconds(values, limits.poll_timeout_seconds),
         is_connected=call.is_connected,
         build_id=values["build_id"],
         poll_request_id=values["poll_request_id"],
     )
+
+
+def wait_seconds(
+    values: JsonObject, default: int, *, longest: int = MAX_WAIT_SECONDS
+) -> float:
+    """How long a poll may be held: as asked, but no longer than ``longest``."""
+    asked = values["timeout_seconds"]
+    wait = default if asked is None else asked
+    return min(max(float(wait), 0.0), float(longest))
 
 
 def history_request(values: JsonObject, limits: RequestLimits) -> HistoryRequest:

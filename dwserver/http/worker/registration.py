@@ -8,7 +8,7 @@ from typing import Final
 from dwserver.engine.outcome import Rejection
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import invalid_fields, refuse
-from dwserver.http.request_fields import check_fields, checked
+from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, worker_route
 from dwserver.http.worker.registration_fields import (
     HEARTBEAT_FIELDS,
@@ -20,6 +20,7 @@ from dwserver.http.worker.registration_fields import (
 from dwserver.http.worker.rejections import refusal
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.reasons import Plane, Reason
+from dwserver.protocol.validation import check
 from dwserver.services.catalog import Services
 from dwserver.services.records import WorkerRegistration
 
@@ -27,7 +28,7 @@ MICROS: Final = 1_000_000
 
 
 async def register(services: Services, call: Call) -> Reply:
-    values, errors = check_fields(call.body, REGISTER_FIELDS)
+    values, errors = check(call.body, REGISTER_FIELDS)
     prints = fingerprints(values, errors)
     limits = task_limits(values, errors)
     if errors:

@@ -7,12 +7,13 @@ from typing import Final
 
 import orjson
 
+from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.wire_time import micro
 from dwserver.engine.words import TaskStatus
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import invalid_fields, refuse
-from dwserver.http.request_fields import check_fields, checked
+from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, worker_route
 from dwserver.http.worker.polls import HISTORY_FIELDS, framing_of, history_request
 from dwserver.http.worker.rejections import or_run_gone, refusal, status
@@ -21,7 +22,16 @@ from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.page_tokens import read_page_token
 from dwserver.protocol.payloads.records import AVRO_CODEC
 from dwserver.protocol.reasons import Plane, Reason
-from dwserver.protocol.validation import ANY, INTEGER, OBJECT, TEXT, Field, required
+from dwserver.protocol.validation import (
+    ANY,
+    INTEGER,
+    OBJECT,
+    TEXT,
+    Field,
+    check,
+    required,
+)
+from dwserver.protocol.versions import OLDEST_WORKER_VERSION
 from dwserver.services.catalog import Services
 from dwserver.services.workflow_tasks import TaskRef
 
@@ -54,7 +64,6 @@ NOT_RECORDED: Final = frozenset(
         Reason.INVALID_COMMANDS,
         Reason.RUN_NOT_FOUND,
         Reason.RUN_ALREADY_CLOSED,
-        Reason.RUN_TIMED_OUT,
         Reason.TASK_NOT_WORKFLOW,
     }
 )
@@ -62,7 +71,7 @@ NOT_RECORDED: Final = frozenset(
 
 async def workflow_task_history(services: Services, call: Call) -> Reply:
     """A further page of the history that the poll began."""
-    values, errors = check_fields(call.body, PAGE_FIELDS)
+    values, errors = check(call.body, PAGE_FIELDS)
     # Workers up to 0.3 use the short name.
     token = values["next_history_page_token"] or values["page_token"]
     if token is None and "page_token" not in errors:
@@ -113,13 +122,24 @@ async def heartbeat_workflow_task(services: Services, call: Call) -> Reply:
 
 async def complete_workflow_task(services: Services, call: Call) -> Reply:
     """Apply the commands, all or none."""
-    values, errors = check_fields(call.body, COMPLETE_FIELDS)
-    commands, wrong = parse_commands(values["commands"], run_codec=AVRO_CODEC)
+    values, errors = check(call.body, COMPLETE_FIELDS)
+    commands, wrong = parse_commands(
+        values["commands"],
+        run_codec=AVRO_CODEC,
+        version=call.worker_version or OLDEST_WORKER_VERSION,
+    )
     errors.update(wrong)
     if errors:
         raise invalid_fields(errors)
     ref = _task_ref(call, values)
     done = await or_run_gone(services.workflow_tasks.complete(ref, commands))
+    if isinstance(done, RunTimedOut):
+        late = Rejection(
+            Reason.RUN_TIMED_OUT,
+            "A deadline of the run has passed.",
+            {"run_id": done.run.id, "run_status": done.run.status},
+        )
+        return _not_recorded(late, ref)
     if isinstance(done, Rejection):
         if done.reason in NOT_RECORDED:
             return _not_recorded(done, ref)
@@ -193,8 +213,8 @@ def _not_recorded(rejection: Rejection, ref: TaskRef) -> Reply:
         **_identity(ref),
         "outcome": "completed",
         "recorded": False,
-        "run_id": None,
-        "run_status": None,
+        "run_id": rejection.fields.get("run_id"),
+        "run_status": rejection.fields.get("run_status"),
         "created_task_ids": [],
         "reason": rejection.reason,
         "message": rejection.message,

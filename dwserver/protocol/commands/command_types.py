@@ -9,11 +9,20 @@ from typing import Final
 
 from dwserver.engine.commands.batch import WorkflowCommand
 from dwserver.protocol.capabilities import WorkerCommand
-from dwserver.protocol.commands import schedule_activity, start_timer, terminal
+from dwserver.protocol.commands import (
+    markers,
+    schedule_activity,
+    start_child_workflow,
+    start_timer,
+    terminal,
+    updates,
+    waits,
+)
 from dwserver.protocol.commands.fields import CommandFields
 from dwserver.protocol.commands.scope import check_scope
 from dwserver.protocol.json_types import JsonValue
 from dwserver.protocol.validation import Errors, must_be, required
+from dwserver.protocol.versions import OLDEST_WORKER_VERSION, WorkerVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,18 @@ _TYPES: Final = (
     CommandType(WorkerCommand.CONTINUE_AS_NEW, True, terminal.continue_as_new),
     CommandType(WorkerCommand.SCHEDULE_ACTIVITY, False, schedule_activity.parse),
     CommandType(WorkerCommand.START_TIMER, False, start_timer.parse),
+    CommandType(WorkerCommand.START_CHILD_WORKFLOW, False, start_child_workflow.parse),
+    CommandType(WorkerCommand.COMPLETE_UPDATE, False, updates.complete_update),
+    CommandType(WorkerCommand.FAIL_UPDATE, False, updates.fail_update),
+    CommandType(WorkerCommand.RECORD_SIDE_EFFECT, False, markers.record_side_effect),
+    CommandType(
+        WorkerCommand.RECORD_VERSION_MARKER, False, markers.record_version_marker
+    ),
+    CommandType(
+        WorkerCommand.UPSERT_SEARCH_ATTRIBUTES, False, markers.upsert_search_attributes
+    ),
+    CommandType(WorkerCommand.OPEN_CONDITION_WAIT, False, waits.open_condition_wait),
+    CommandType(WorkerCommand.OPEN_SIGNAL_WAIT, False, waits.open_signal_wait),
 )
 
 COMMAND_TYPES: Final[Mapping[str, CommandType]] = MappingProxyType(
@@ -43,13 +64,14 @@ WORKING_COMMANDS: Final = frozenset(command.name for command in _TYPES)
 
 
 def parse_commands(
-    raw: JsonValue, *, run_codec: str
+    raw: JsonValue, *, run_codec: str, version: WorkerVersion = OLDEST_WORKER_VERSION
 ) -> tuple[list[WorkflowCommand], Errors]:
     """The commands of a ``complete`` request in list order, and what is wrong.
 
     ``raw`` is the value of ``commands``; an empty list is a completion without news.
-    ``run_codec`` is the codec of blobs that come without an envelope. Errors have
-    paths such as ``commands.0.activity_type``; with any, the commands mean nothing.
+    ``run_codec`` is the codec of blobs that come without an envelope, ``version`` what
+    the worker speaks. Errors have paths such as ``commands.0.activity_type``; with any,
+    the commands mean nothing.
     """
     if not isinstance(raw, list):
         text = required("commands") if raw is None else must_be("commands", "an array")
@@ -58,7 +80,7 @@ def parse_commands(
     errors: Errors = {}
     for index, item in enumerate(raw):
         members = item if isinstance(item, dict) else {}
-        fields = CommandFields(members, f"commands.{index}", run_codec, errors)
+        fields = CommandFields(members, f"commands.{index}", run_codec, errors, version)
         command_type = _type_of(fields)
         if command_type is not None:
             check_scope(command_type.name, fields)

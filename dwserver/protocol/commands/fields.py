@@ -29,8 +29,10 @@ from dwserver.protocol.validation import (
     must_be,
     not_greater,
     required,
+    storable,
     too_long,
 )
+from dwserver.protocol.versions import OLDEST_WORKER_VERSION, WorkerVersion
 
 MAX_NAME_LENGTH: Final = 255
 MAX_COUNT: Final = (1 << 31) - 1
@@ -40,12 +42,14 @@ _INTEGER: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 
 @dataclass(slots=True)
 class CommandFields:
-    """One command; ``path`` is its place in the request, such as ``commands.0``."""
+    """One command; ``path`` is its place in the request, such as ``commands.0``.
+    ``version`` is what the worker speaks."""
 
     raw: JsonObject
     path: str
     run_codec: str
     errors: Errors
+    version: WorkerVersion = OLDEST_WORKER_VERSION
 
     def path_of(self, name: str) -> str:
         return f"{self.path}.{name}"
@@ -53,6 +57,10 @@ class CommandFields:
     def report(self, name: str, message: str) -> None:
         """Note an error of the field ``name`` (a dotted path within the command)."""
         self.errors.setdefault(self.path_of(name), []).append(message)
+
+    def report_command(self, message: str) -> None:
+        """Note an error of the command as a whole."""
+        self.errors.setdefault(self.path, []).append(message)
 
     def required_identifier(self, name: str) -> str:
         """A non-blank string; ``""`` with an error otherwise."""
@@ -178,11 +186,6 @@ def as_whole_number(value: JsonValue) -> int | None:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
     return None
-
-
-def storable(text: str) -> str:
-    """Free text without null characters, which no database column takes."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
 
 
 def recording_errors(value: JsonValue, path: str) -> list[str]:

@@ -12,30 +12,28 @@ from typing import Any, Protocol, TypeVar
 import orjson
 
 from dwserver.engine.model import (
-    Activity,
     ClosedAttempt,
+    Command,
     Failure,
     Instance,
     JsonMap,
+    OutboxEntry,
     Payload,
-    RetryPolicy,
     Run,
     RunInput,
-    RunState,
     Task,
-    Timer,
     Wake,
 )
 from dwserver.engine.words import (
-    ActivityStatus,
     AttemptStatus,
     ClosedReason,
+    CommandStatus,
+    CommandType,
     FailureCategory,
+    OutboxKind,
     RunStatus,
     TaskKind,
     TaskStatus,
-    TimerKind,
-    TimerStatus,
 )
 from dwserver.store.api import Namespace, RunView, StoredEvent, WorkerRegistration
 
@@ -48,21 +46,19 @@ class Columns(Protocol):
     def __getitem__(self, position: int, /) -> Any: ...
 
 
-_RUN_WIDTH = 31
+RUN_WIDTH = 32
 _INPUT_WIDTH = 5
 
 
-def _words(enum: type[Word]) -> dict[str, Word]:
+def words_of(enum: type[Word]) -> dict[str, Word]:
+    """The words of an enum by what the database calls them."""
     return {word.value: word for word in enum}
 
 
-_RUN_STATUS = _words(RunStatus)
-_CLOSED_REASON = _words(ClosedReason)
-_TASK_KIND = _words(TaskKind)
-_TASK_STATUS = _words(TaskStatus)
-_ACTIVITY_STATUS = _words(ActivityStatus)
-_TIMER_STATUS = _words(TimerStatus)
-_TIMER_KIND = _words(TimerKind)
+_RUN_STATUS = words_of(RunStatus)
+_CLOSED_REASON = words_of(ClosedReason)
+_TASK_KIND = words_of(TaskKind)
+_TASK_STATUS = words_of(TaskStatus)
 
 
 def decode_map(value: bytes | None) -> JsonMap:
@@ -79,15 +75,6 @@ def decode_payload(codec: str | None, data: bytes | None) -> Payload | None:
     if codec is None or data is None:
         return None
     return Payload(codec, data.decode())
-
-
-def _decode_policy(value: bytes | None) -> RetryPolicy | None:
-    if value is None:
-        return None
-    fields = orjson.loads(value)
-    fields["backoff_seconds"] = tuple(fields["backoff_seconds"])
-    fields["non_retryable_error_types"] = tuple(fields["non_retryable_error_types"])
-    return RetryPolicy(**fields)
 
 
 def _decode_wakes(value: bytes | None) -> tuple[Wake, ...]:
@@ -126,7 +113,8 @@ def decode_run(row: Columns) -> Run:
         continued_from_run_id=row[27],
         parent_run_id=row[28],
         parent_step=row[29],
-        wakes=_decode_wakes(row[30]),
+        inherits_children=row[30],
+        wakes=_decode_wakes(row[31]),
     )
 
 
@@ -140,10 +128,10 @@ def decode_input(row: Columns, start: int) -> RunInput:
 
 
 def decode_run_view(row: Columns) -> RunView:
-    rest = _RUN_WIDTH + _INPUT_WIDTH
+    rest = RUN_WIDTH + _INPUT_WIDTH
     return RunView(
         run=decode_run(row),
-        input=decode_input(row, _RUN_WIDTH),
+        input=decode_input(row, RUN_WIDTH),
         output=decode_payload(row[rest], row[rest + 1]),
         run_count=row[rest + 2],
         current_run_id=row[rest + 3],
@@ -174,63 +162,6 @@ def decode_task(row: Columns, start: int = 0) -> Task:
         last_error=row[start + 19],
         closed_at=row[start + 20],
         resume=decode_map(row[start + 21]),
-    )
-
-
-def _decode_activity(row: Columns) -> Activity:
-    return Activity(
-        id=row[1],
-        run_id=row[2],
-        step=row[3],
-        batch=row[4],
-        activity_type=row[5],
-        status=_ACTIVITY_STATUS[row[6]],
-        queue=row[7],
-        payload_codec=row[8],
-        digest=row[9],
-        created_at=row[10],
-        attempt_count=row[11],
-        schedule_deadline_at=row[12],
-        close_deadline_at=row[13],
-        schedule_to_close_deadline_at=row[14],
-        heartbeat_deadline_at=row[15],
-        last_heartbeat_at=row[16],
-        started_at=row[17],
-        closed_at=row[18],
-        is_held=row[19],
-        retry_policy=_decode_policy(row[20]),
-        parallel=decode_optional_map(row[21]),
-    )
-
-
-def _decode_timer(row: Columns) -> Timer:
-    return Timer(
-        id=row[1],
-        run_id=row[2],
-        step=row[3],
-        batch=row[4],
-        status=_TIMER_STATUS[row[5]],
-        delay_seconds=row[6],
-        fire_at=row[7],
-        task_id=row[8],
-        created_at=row[9],
-        kind=_TIMER_KIND[row[10]],
-        closed_at=row[11],
-        is_held=row[12],
-        parallel=decode_optional_map(row[13]),
-    )
-
-
-def decode_run_state(row: Columns) -> RunState:
-    """From the run's columns and the arrays of tasks, activities and timers."""
-    tasks = sorted((decode_task(t, 1) for t in row[_RUN_WIDTH]), key=lambda t: t.id)
-    activities = map(_decode_activity, row[_RUN_WIDTH + 1])
-    timers = map(_decode_timer, row[_RUN_WIDTH + 2])
-    return RunState(
-        run=decode_run(row),
-        tasks={task.id: task for task in tasks},
-        activities={a.step: a for a in sorted(activities, key=lambda a: a.step)},
-        timers={t.step: t for t in sorted(timers, key=lambda t: t.step)},
     )
 
 
@@ -272,6 +203,38 @@ def decode_event(row: Columns) -> StoredEvent:
     )
 
 
+def decode_command(row: Columns) -> Command:
+    return Command(
+        id=row[0],
+        namespace=row[1],
+        workflow_id=row[2],
+        run_id=row[3],
+        sequence=row[4],
+        command_type=CommandType(row[5]),
+        status=CommandStatus(row[6]),
+        outcome=row[7],
+        created_at=row[8],
+        target_name=row[9],
+        rejection_reason=row[10],
+        request_id=row[11],
+        applied_at=row[12],
+        payload=decode_payload(row[13], row[14]),
+        context=decode_map(row[15]),
+    )
+
+
+def decode_outbox_entry(row: Columns) -> OutboxEntry:
+    return OutboxEntry(
+        id=row[0],
+        kind=OutboxKind(row[1]),
+        namespace=row[2],
+        run_id=row[3],
+        available_at=row[4],
+        created_at=row[5],
+        payload=decode_map(row[6]),
+    )
+
+
 def decode_failure(row: Columns) -> Failure:
     return Failure(
         id=row[0],
@@ -295,9 +258,9 @@ def decode_namespace(row: Columns) -> Namespace:
         description=row[1],
         retention_days=row[2],
         status=row[3],
-        external_storage=decode_optional_map(row[4]),
-        created_at=row[5],
-        updated_at=row[6],
+        created_at=row[4],
+        updated_at=row[5],
+        external_storage=decode_optional_map(row[6]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Namespaces and workers."""
+"""Namespaces, search attributes and workers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dwserver.store.api import Namespace, WorkerRegistration
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import ConnectionPool
+from dwserver.store.postgres.fields import encode_json, encode_optional
 from dwserver.store.postgres.records import decode_namespace, decode_worker
-from dwserver.store.postgres.rows import encode_json, encode_optional
 
 _LIST_NAMESPACES = block("list_namespaces")
 _FIND_NAMESPACE = block("find_namespace")
 _CREATE_NAMESPACE = block("create_namespace")
 _UPDATE_NAMESPACE = block("update_namespace")
+_LIST_SEARCH_ATTRIBUTES = block("list_search_attributes")
+_PUT_SEARCH_ATTRIBUTE = block("put_search_attribute")
+_DELETE_SEARCH_ATTRIBUTE = block("delete_search_attribute")
 _FIND_WORKER = block("find_worker")
 _PUT_WORKER = block("put_worker")
 _DELETE_WORKER = block("delete_worker")
@@ -22,7 +25,8 @@ _LIST_WORKERS = block("list_workers")
 
 
 class Registry:
-    """Namespaces and workers of the Store (:class:`dwserver.store.api.Store`)."""
+    """What namespaces define and which workers there are
+    (:class:`dwserver.store.api.Store`)."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -58,6 +62,22 @@ class Registry:
             namespace.updated_at,
         )
         return bool(updated)
+
+    async def search_attribute_types(self, namespace: str) -> dict[str, str]:
+        rows = await self._pool.fetch(_LIST_SEARCH_ATTRIBUTES, namespace)
+        return {row[0]: row[1] for row in rows}
+
+    async def put_search_attribute(
+        self, namespace: str, name: str, *, value_type: str, created_at: int
+    ) -> bool:
+        key = (namespace, name)
+        rows = await self._pool.write(
+            _PUT_SEARCH_ATTRIBUTE, *key, value_type, created_at
+        )
+        return bool(rows)
+
+    async def delete_search_attribute(self, namespace: str, name: str) -> bool:
+        return bool(await self._pool.write(_DELETE_SEARCH_ATTRIBUTE, namespace, name))
 
     async def find_worker(
         self, namespace: str, worker_id: str

@@ -1,27 +1,12 @@
-"""Transitions as arrays of rows: what the parts of the commit statement carry.
-
-A row is a tuple in the order of its type in ``migrations/`` (``task_row``, …), where
-the plain fields of the record come first and the encoded ones last.
-"""
+"""Transitions as arrays of rows: what the parts of the commit statement carry."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from operator import attrgetter
-from typing import Any
+from collections.abc import Sequence
 
-import orjson
-
-from dwserver.engine.model import (
-    Command,
-    Payload,
-    RunInput,
-    Wake,
-)
-from dwserver.engine.transition import NewActivity, RunChange, Transition
-from dwserver.engine.words import RunStatus
-
-Row = tuple[Any, ...]
+from dwserver.engine.transition import RunChange, Transition
+from dwserver.store.postgres import fields
+from dwserver.store.postgres.fields import Row
 
 # Parts in the order in which the statement names them; each has a block of this name.
 # The first two may decide which transitions apply. PostgreSQL runs those that nothing
@@ -40,263 +25,19 @@ PARTS = (
     "insert_attempts",
     "insert_timers",
     "update_timers",
+    "insert_children",
+    "update_children",
+    "insert_waits",
+    "update_waits",
+    "insert_signals",
+    "update_signals",
+    "insert_updates",
+    "update_updates",
     "insert_commands",
+    "update_commands",
     "insert_failures",
+    "insert_outbox",
 )
-
-_BUCKETS = {status: status.bucket.value for status in RunStatus}
-
-_instance = attrgetter(
-    "namespace",
-    "workflow_id",
-    "workflow_type",
-    "current_run_id",
-    "run_count",
-    "created_at",
-)
-_run = attrgetter(
-    "id",
-    "namespace",
-    "workflow_id",
-    "workflow_type",
-    "run_number",
-    "status",
-    "task_queue",
-    "payload_codec",
-    "started_at",
-    "last_progress_at",
-    "version",
-    "last_sequence",
-    "last_step",
-    "history_bytes",
-    "command_sequence",
-    "closed_reason",
-    "closed_at",
-    "compatibility",
-    "priority",
-    "execution_timeout_seconds",
-    "run_timeout_seconds",
-    "execution_deadline_at",
-    "run_deadline_at",
-    "task_failures",
-    "batch_first",
-    "batch_size",
-    "batch_resolved_sequence",
-    "continued_from_run_id",
-    "parent_run_id",
-    "parent_step",
-)
-_run_change = attrgetter(
-    "id",
-    "status",
-    "task_queue",
-    "last_progress_at",
-    "version",
-    "last_sequence",
-    "last_step",
-    "history_bytes",
-    "command_sequence",
-    "closed_reason",
-    "closed_at",
-    "compatibility",
-    "priority",
-    "execution_timeout_seconds",
-    "run_timeout_seconds",
-    "execution_deadline_at",
-    "run_deadline_at",
-    "task_failures",
-    "batch_first",
-    "batch_size",
-    "batch_resolved_sequence",
-)
-_event = attrgetter(
-    "sequence",
-    "id",
-    "event_type",
-    "payload",
-    "recorded_at",
-    "has_plain",
-    "task_id",
-    "command_id",
-)
-_released = attrgetter("held", "sequence", "recorded_at")
-_task = attrgetter(
-    "id",
-    "run_id",
-    "namespace",
-    "kind",
-    "status",
-    "queue",
-    "type_name",
-    "available_at",
-    "created_at",
-    "compatibility",
-    "priority",
-    "attempt",
-    "repair_count",
-    "lease_owner",
-    "leased_at",
-    "lease_expires_at",
-    "snapshot_sequence",
-    "activity_id",
-    "attempt_id",
-    "last_error",
-    "closed_at",
-)
-_task_change = attrgetter(
-    "id",
-    "status",
-    "queue",
-    "available_at",
-    "compatibility",
-    "priority",
-    "attempt",
-    "repair_count",
-    "lease_owner",
-    "leased_at",
-    "lease_expires_at",
-    "snapshot_sequence",
-    "attempt_id",
-    "last_error",
-    "closed_at",
-)
-_activity = attrgetter(
-    "id",
-    "run_id",
-    "step",
-    "batch",
-    "activity_type",
-    "status",
-    "queue",
-    "payload_codec",
-    "digest",
-    "created_at",
-    "attempt_count",
-    "schedule_deadline_at",
-    "close_deadline_at",
-    "schedule_to_close_deadline_at",
-    "heartbeat_deadline_at",
-    "last_heartbeat_at",
-    "started_at",
-    "closed_at",
-    "is_held",
-)
-_activity_change = attrgetter(
-    "id",
-    "status",
-    "attempt_count",
-    "schedule_deadline_at",
-    "close_deadline_at",
-    "schedule_to_close_deadline_at",
-    "heartbeat_deadline_at",
-    "last_heartbeat_at",
-    "started_at",
-    "closed_at",
-    "is_held",
-)
-_attempt = attrgetter(
-    "id",
-    "activity_id",
-    "task_id",
-    "run_id",
-    "number",
-    "status",
-    "lease_owner",
-    "started_at",
-    "closed_at",
-)
-_timer = attrgetter(
-    "id",
-    "run_id",
-    "step",
-    "batch",
-    "status",
-    "delay_seconds",
-    "fire_at",
-    "task_id",
-    "created_at",
-    "kind",
-    "closed_at",
-    "is_held",
-)
-_timer_change = attrgetter(
-    "run_id", "step", "status", "fire_at", "closed_at", "is_held"
-)
-_command = attrgetter(
-    "id",
-    "namespace",
-    "workflow_id",
-    "run_id",
-    "sequence",
-    "command_type",
-    "status",
-    "outcome",
-    "created_at",
-    "target_name",
-    "rejection_reason",
-    "request_id",
-)
-_failure = attrgetter(
-    "id",
-    "run_id",
-    "source_kind",
-    "source_id",
-    "propagation_kind",
-    "category",
-    "message",
-    "created_at",
-    "exception_type",
-    "exception_class",
-    "non_retryable",
-    "event_sequence",
-)
-
-_NO_PAYLOAD = (None, None)
-_NO_INPUT = (False, None, None, None, None, None)
-
-
-def _plain(value: object) -> object:
-    """What orjson does not know: any mapping that is not a dict."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def encode_json(value: object) -> bytes:
-    """Compact JSON of plain values, mappings, dataclasses and enums."""
-    return orjson.dumps(value, default=_plain)
-
-
-def _encode_map(value: Mapping[str, object] | None) -> bytes | None:
-    """JSON of a map that is mostly empty, which is stored as null."""
-    return encode_json(value) if value else None
-
-
-def encode_optional(value: object | None) -> bytes | None:
-    """JSON of a value whose absence means something else than its emptiness."""
-    return None if value is None else encode_json(value)
-
-
-def _encode_payload(payload: Payload | None) -> Row:
-    if payload is None:
-        return _NO_PAYLOAD
-    return payload.codec, payload.data.encode()
-
-
-def _encode_wakes(wakes: tuple[Wake, ...]) -> bytes | None:
-    return encode_json([wake.resume for wake in wakes]) if wakes else None
-
-
-def _encode_input(value: RunInput) -> Row:
-    return (
-        *_encode_payload(value.arguments),
-        _encode_map(value.memo),
-        _encode_map(value.search_attributes),
-        value.business_key,
-    )
-
-
-_EMPTY_INPUT = RunInput(arguments=None)
 
 
 class Rows:
@@ -353,12 +94,14 @@ class Rows:
             self._add_history(n, change)
             self._add_tasks(n, change)
             self._add_steps(n, change)
+            self._add_waiting(n, change)
+            self._add_messages(n, change)
         if transition.new_instances:
             rows = self._part("insert_instances")
-            rows.extend((n, *_instance(i)) for i in transition.new_instances)
+            rows.extend((n, *fields.instance(i)) for i in transition.new_instances)
         if transition.instances:
             rows = self._part("update_instances")
-            rows.extend((n, *_instance(i)) for i in transition.instances)
+            rows.extend((n, *fields.instance(i)) for i in transition.instances)
         if len(guarded) == 1:
             self.keys.append(guarded[0])
         else:
@@ -370,11 +113,11 @@ class Rows:
             sibling_of = None if run.id in reserved else run.workflow_id
             row = (
                 n,
-                *_run(run),
-                _BUCKETS[run.status],
-                _encode_wakes(run.wakes),
+                *fields.run(run),
+                fields.BUCKETS[run.status],
+                fields.encode_wakes(run.wakes),
                 sibling_of,
-                *_run_payloads(change.input or _EMPTY_INPUT, change.output),
+                *fields.run_payloads(change.input or fields.EMPTY_INPUT, change.output),
             )
             self._part("insert_runs").append(row)
             return
@@ -382,11 +125,15 @@ class Rows:
         row = (
             n,
             change.base_version,
-            *_run_change(run),
-            _BUCKETS[run.status],
-            _encode_wakes(run.wakes),
-            *_encode_payload(change.output),
-            *(_NO_INPUT if given is None else (True, *_encode_input(given))),
+            *fields.run_change(run),
+            fields.BUCKETS[run.status],
+            fields.encode_wakes(run.wakes),
+            *fields.encode_payload(change.output),
+            *(
+                fields.NO_INPUT
+                if given is None
+                else (True, *fields.encode_input(given))
+            ),
         )
         self._part("update_runs").append(row)
 
@@ -394,70 +141,102 @@ class Rows:
         run_id = change.run.id
         if change.events:
             rows = self._part("insert_events")
-            rows.extend((n, run_id, *_event(event)) for event in change.events)
+            rows.extend((n, run_id, *fields.event(event)) for event in change.events)
         if change.released:
             rows = self._part("release_events")
-            rows.extend((n, run_id, *_released(event)) for event in change.released)
+            rows.extend(
+                (n, run_id, *fields.released(event)) for event in change.released
+            )
         if change.commands:
             rows = self._part("insert_commands")
-            rows.extend(_command_row(n, command) for command in change.commands)
+            rows.extend(fields.command_row(n, command) for command in change.commands)
         if change.failures:
             rows = self._part("insert_failures")
-            rows.extend((n, *_failure(failure)) for failure in change.failures)
+            rows.extend((n, *fields.failure(failure)) for failure in change.failures)
+        if change.outbox:
+            rows = self._part("insert_outbox")
+            rows.extend(
+                (n, *fields.outbox_entry(entry), fields.encode_map(entry.payload))
+                for entry in change.outbox
+            )
 
     def _add_tasks(self, n: int, change: RunChange) -> None:
         if change.new_tasks:
             rows = self._part("insert_tasks")
-            rows.extend((n, *_task(t), _encode_map(t.resume)) for t in change.new_tasks)
+            rows.extend(
+                (n, *fields.task(t), fields.encode_map(t.resume))
+                for t in change.new_tasks
+            )
         if change.tasks:
             rows = self._part("update_tasks")
             rows.extend(
-                (n, *_task_change(t), _encode_map(t.resume)) for t in change.tasks
+                (n, *fields.task_change(t), fields.encode_map(t.resume))
+                for t in change.tasks
             )
 
     def _add_steps(self, n: int, change: RunChange) -> None:
         if change.new_activities:
             rows = self._part("insert_activities")
-            rows.extend(_activity_row(n, new) for new in change.new_activities)
+            rows.extend(fields.activity_row(n, new) for new in change.new_activities)
         if change.activities:
             rows = self._part("update_activities")
-            rows.extend((n, *_activity_change(a)) for a in change.activities)
+            rows.extend((n, *fields.activity_change(a)) for a in change.activities)
         if change.attempts:
             rows = self._part("insert_attempts")
-            rows.extend((n, *_attempt(attempt)) for attempt in change.attempts)
+            rows.extend((n, *fields.attempt(attempt)) for attempt in change.attempts)
         if change.new_timers:
             rows = self._part("insert_timers")
             rows.extend(
-                (n, *_timer(t), encode_optional(t.parallel)) for t in change.new_timers
+                (n, *fields.timer(t), fields.encode_optional(t.parallel))
+                for t in change.new_timers
             )
         if change.timers:
             rows = self._part("update_timers")
-            rows.extend((n, *_timer_change(timer)) for timer in change.timers)
+            rows.extend((n, *fields.timer_change(timer)) for timer in change.timers)
 
+    def _add_waiting(self, n: int, change: RunChange) -> None:
+        if change.new_children:
+            rows = self._part("insert_children")
+            rows.extend(fields.child_row(n, child) for child in change.new_children)
+        if change.children:
+            rows = self._part("update_children")
+            rows.extend((n, *fields.child_change(child)) for child in change.children)
+        if change.new_waits:
+            rows = self._part("insert_waits")
+            rows.extend(
+                (n, *fields.wait(w), fields.encode_optional(w.parallel))
+                for w in change.new_waits
+            )
+        if change.waits:
+            rows = self._part("update_waits")
+            rows.extend((n, *fields.wait_change(wait)) for wait in change.waits)
 
-def _run_payloads(given: RunInput, output: Payload | None) -> Row:
-    arguments_codec, arguments, *rest = _encode_input(given)
-    return (arguments_codec, arguments, *_encode_payload(output), *rest)
-
-
-def _activity_row(n: int, new: NewActivity) -> Row:
-    activity = new.activity
-    return (
-        n,
-        *_activity(activity),
-        encode_optional(activity.retry_policy),
-        encode_optional(activity.parallel),
-        *_encode_payload(new.arguments),
-    )
-
-
-def _command_row(n: int, command: Command) -> Row:
-    return (
-        n,
-        *_command(command),
-        *_encode_payload(command.payload),
-        _encode_map(command.context),
-    )
+    def _add_messages(self, n: int, change: RunChange) -> None:
+        if change.new_signals:
+            rows = self._part("insert_signals")
+            rows.extend((n, *fields.signal(signal)) for signal in change.new_signals)
+        if change.signals:
+            rows = self._part("update_signals")
+            rows.extend((n, *fields.signal_change(signal)) for signal in change.signals)
+        if change.new_updates:
+            rows = self._part("insert_updates")
+            rows.extend(
+                (n, *fields.update(u), *fields.encode_payload(u.result))
+                for u in change.new_updates
+            )
+        if change.updates:
+            rows = self._part("update_updates")
+            rows.extend(
+                (n, *fields.update_change(u), *fields.encode_payload(u.result))
+                for u in change.updates
+            )
+        if change.applied_commands:
+            run_id = change.run.id
+            rows = self._part("update_commands")
+            rows.extend(
+                (n, run_id, *fields.applied_command(applied))
+                for applied in change.applied_commands
+            )
 
 
 _LOCK_ORDER = {

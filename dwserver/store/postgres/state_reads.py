@@ -5,24 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dwserver.engine.model import (
+    Child,
     ClosedAttempt,
+    Command,
     Instance,
     Payload,
     RunInput,
     RunState,
     Task,
+    Update,
 )
+from dwserver.engine.words import CommandType
 from dwserver.store.api import StoredEvent
 from dwserver.store.combiner import LoadCombiner
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import ConnectionPool
+from dwserver.store.postgres.hot_state import (
+    decode_child,
+    decode_run_state,
+    decode_update,
+)
 from dwserver.store.postgres.records import (
     decode_attempt,
+    decode_command,
     decode_event,
     decode_input,
     decode_instance,
     decode_payload,
-    decode_run_state,
     decode_task,
 )
 
@@ -32,6 +41,11 @@ _FIND_TASK = block("find_task")
 _FIND_CLOSED_ATTEMPT = block("find_closed_attempt")
 _LIST_RUN_INPUTS = block("list_run_inputs")
 _LIST_ACTIVITY_ARGUMENTS = block("list_activity_arguments")
+_LIST_MESSAGE_PAYLOADS = block("list_message_payloads")
+_FIND_COMMAND = block("find_command")
+_FIND_UPDATE = block("find_update")
+_FIND_UPDATE_OF_COMMAND = block("find_update_of_command")
+_LIST_OPEN_CHILDREN = block("list_open_children")
 _LIST_HISTORY = block("list_history")
 
 _LAST_SEQUENCE = 2**63 - 1
@@ -72,6 +86,30 @@ class StateReads:
     ) -> dict[str, Payload | None]:
         rows = await self._pool.fetch(_LIST_ACTIVITY_ARGUMENTS, activity_ids)
         return {row[0]: decode_payload(row[1], row[2]) for row in rows}
+
+    async def message_payloads(
+        self, run_id: str, sequences: Sequence[int]
+    ) -> dict[int, Payload | None]:
+        rows = await self._pool.fetch(_LIST_MESSAGE_PAYLOADS, run_id, sequences)
+        return {row[0]: decode_payload(row[1], row[2]) for row in rows}
+
+    async def find_command(
+        self, run_id: str, request_id: str, *, command_type: CommandType | None = None
+    ) -> Command | None:
+        rows = await self._pool.fetch(_FIND_COMMAND, run_id, request_id, command_type)
+        return decode_command(rows[0]) if rows else None
+
+    async def find_update(self, update_id: str) -> Update | None:
+        rows = await self._pool.fetch(_FIND_UPDATE, update_id)
+        return decode_update(rows[0]) if rows else None
+
+    async def find_update_of_command(self, run_id: str, sequence: int) -> Update | None:
+        rows = await self._pool.fetch(_FIND_UPDATE_OF_COMMAND, run_id, sequence)
+        return decode_update(rows[0]) if rows else None
+
+    async def open_children(self, run_ids: Sequence[str]) -> list[Child]:
+        rows = await self._pool.fetch(_LIST_OPEN_CHILDREN, run_ids)
+        return list(map(decode_child, rows))
 
     async def history(
         self, run_id: str, *, after: int, upto: int | None, limit: int

@@ -1,11 +1,14 @@
-"""Set operations on tasks, leases and timers."""
+"""Set operations: tasks, leases, what is due, the outbox."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dwserver.engine.model import OutboxEntry
 from dwserver.engine.words import TaskKind
 from dwserver.store.api import (
+    DueActivity,
+    DueRun,
     DueTimer,
     ExpiredLease,
     LeaseRenewal,
@@ -14,9 +17,15 @@ from dwserver.store.api import (
 )
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import ConnectionPool
+from dwserver.store.postgres.records import decode_outbox_entry
 
 _LIST_READY_TASKS = block("list_ready_tasks")
 _LIST_DUE_TIMERS = block("list_due_timers")
+_LIST_DUE_ACTIVITIES = block("list_due_activities")
+_LIST_DUE_RUNS = block("list_due_runs")
+_LIST_DUE_OUTBOX = block("list_due_outbox")
+_DELETE_OUTBOX = block("delete_outbox")
+_POSTPONE_OUTBOX = block("postpone_outbox")
 _LIST_EXPIRED_LEASES = block("list_expired_leases")
 RENEW = f"""with held as materialized ({block("list_held_leases")}),
 leases as ({block("renew_leases")}),
@@ -48,6 +57,25 @@ class TaskSets:
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
         rows = await self._pool.fetch(_LIST_DUE_TIMERS, now, limit)
         return [DueTimer(*row) for row in rows]
+
+    async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
+        rows = await self._pool.fetch(_LIST_DUE_ACTIVITIES, now, limit)
+        return [DueActivity(*row) for row in rows]
+
+    async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
+        rows = await self._pool.fetch(_LIST_DUE_RUNS, now, limit)
+        return [DueRun(*row) for row in rows]
+
+    async def due_outbox(self, *, now: int, limit: int) -> list[OutboxEntry]:
+        rows = await self._pool.fetch(_LIST_DUE_OUTBOX, now, limit)
+        return list(map(decode_outbox_entry, rows))
+
+    async def delete_outbox(self, ids: Sequence[str]) -> None:
+        # Every process takes the locks of the rows in one order.
+        await self._pool.write(_DELETE_OUTBOX, sorted(ids))
+
+    async def postpone_outbox(self, ids: Sequence[str], *, available_at: int) -> None:
+        await self._pool.write(_POSTPONE_OUTBOX, sorted(ids), available_at)
 
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]:
         rows = await self._pool.fetch(_LIST_EXPIRED_LEASES, now, limit)

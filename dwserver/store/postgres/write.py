@@ -13,7 +13,8 @@ from dwserver.engine.transition import Transition
 from dwserver.store.api import StoreError
 from dwserver.store.postgres.connections import Writers
 from dwserver.store.postgres.errors import write_with_retries
-from dwserver.store.postgres.rows import PARTS, Row, Rows
+from dwserver.store.postgres.fields import Row
+from dwserver.store.postgres.rows import PARTS, Rows
 from dwserver.store.postgres.statement import locking_statement, simple_statement
 
 _ALL_PARTS: Final = frozenset(PARTS)

@@ -8,20 +8,31 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dwserver.engine.model import (
-    Activity,
+    Child,
     ClosedAttempt,
+    Command,
     Instance,
+    OutboxEntry,
     Payload,
     RunInput,
     RunState,
     Task,
-    Timer,
+    Update,
 )
-from dwserver.engine.words import TaskKind
-from dwserver.store.api import DueTimer, ExpiredLease, QueueKey, ReadyTask, StoredEvent
+from dwserver.engine.rows import by_id, by_sequence, by_step
+from dwserver.engine.words import CommandType, TaskKind
+from dwserver.store.api import (
+    DueActivity,
+    DueRun,
+    DueTimer,
+    ExpiredLease,
+    QueueKey,
+    ReadyTask,
+    StoredEvent,
+)
 from dwserver.store.sqlite import records
 from dwserver.store.sqlite.records import Columns
 from dwserver.store.sqlite.rows import encode_json
@@ -58,8 +69,19 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("rollback")
 
 
-def to_array(keys: Sequence[str]) -> str:
+def to_array(keys: Sequence[str] | Sequence[int]) -> str:
     return encode_json(list(keys)).decode()
+
+
+_PARTS: dict[str, tuple[Callable[[Columns], Any], Callable[[Any], Any]]] = {
+    "tasks": (records.to_task, by_id),
+    "activities": (records.to_activity, by_step),
+    "timers": (records.to_timer, by_step),
+    "children": (records.to_child, by_step),
+    "waits": (records.to_wait, by_step),
+    "signals": (records.to_signal, by_sequence),
+    "updates": (records.to_update, by_sequence),
+}
 
 
 def load_runs(
@@ -68,23 +90,15 @@ def load_runs(
     """The hot states of the runs that exist, by id."""
     ids = to_array(run_ids)
     with snapshot(connection):
-        runs = fetch(connection, "load_runs", ids)
-        task_rows = fetch(connection, "load_tasks", ids)
-        activity_rows = fetch(connection, "load_activities", ids)
-        timer_rows = fetch(connection, "load_timers", ids)
-    tasks: dict[str, dict[str, Task]] = {row["id"]: {} for row in runs}
-    activities: dict[str, dict[int, Activity]] = {row["id"]: {} for row in runs}
-    timers: dict[str, dict[int, Timer]] = {row["id"]: {} for row in runs}
-    for task in map(records.to_task, task_rows):
-        tasks[task.run_id][task.id] = task
-    for activity in map(records.to_activity, activity_rows):
-        activities[activity.run_id][activity.step] = activity
-    for timer in map(records.to_timer, timer_rows):
-        timers[timer.run_id][timer.step] = timer
-    return {
-        run.id: RunState(run, tasks[run.id], activities[run.id], timers[run.id])
-        for run in map(records.to_run, runs)
+        runs = [records.to_run(row) for row in fetch(connection, "load_runs", ids)]
+        found = {part: fetch(connection, f"load_{part}", ids) for part in _PARTS}
+    states: dict[str, dict[str, Any]] = {
+        run.id: {part: {} for part in _PARTS} for run in runs
     }
+    for part, (convert, key) in _PARTS.items():
+        for record in map(convert, found[part]):
+            states[record.run_id][part][key(record)] = record
+    return {run.id: RunState(run, **states[run.id]) for run in runs}
 
 
 def find_instance(
@@ -124,6 +138,45 @@ def list_activity_arguments(
     }
 
 
+def list_message_payloads(
+    connection: sqlite3.Connection, run_id: str, sequences: Sequence[int]
+) -> dict[int, Payload | None]:
+    rows = fetch(connection, "list_message_payloads", run_id, to_array(sequences))
+    return {
+        row["sequence"]: records.to_payload(row["payload_codec"], row["payload"])
+        for row in rows
+    }
+
+
+def find_command(
+    connection: sqlite3.Connection,
+    run_id: str,
+    request_id: str,
+    *,
+    command_type: CommandType | None,
+) -> Command | None:
+    key = (run_id, request_id, command_type)
+    return fetch_one(connection, records.to_command, "find_command", *key)
+
+
+def find_update(connection: sqlite3.Connection, update_id: str) -> Update | None:
+    return fetch_one(connection, records.to_update, "find_update", update_id)
+
+
+def find_update_of_command(
+    connection: sqlite3.Connection, run_id: str, sequence: int
+) -> Update | None:
+    key = (run_id, sequence)
+    return fetch_one(connection, records.to_update, "find_update_of_command", *key)
+
+
+def list_open_children(
+    connection: sqlite3.Connection, run_ids: Sequence[str]
+) -> list[Child]:
+    rows = fetch(connection, "list_open_children", to_array(run_ids))
+    return [records.to_child(row) for row in rows]
+
+
 def list_history(
     connection: sqlite3.Connection,
     run_id: str,
@@ -156,6 +209,26 @@ def list_due_timers(
     connection: sqlite3.Connection, *, now: int, limit: int
 ) -> list[DueTimer]:
     return [DueTimer(**row) for row in fetch(connection, "list_due_timers", now, limit)]
+
+
+def list_due_activities(
+    connection: sqlite3.Connection, *, now: int, limit: int
+) -> list[DueActivity]:
+    rows = fetch(connection, "list_due_activities", now, limit)
+    return [DueActivity(**row) for row in rows]
+
+
+def list_due_runs(
+    connection: sqlite3.Connection, *, now: int, limit: int
+) -> list[DueRun]:
+    return [DueRun(**row) for row in fetch(connection, "list_due_runs", now, limit)]
+
+
+def list_due_outbox(
+    connection: sqlite3.Connection, *, now: int, limit: int
+) -> list[OutboxEntry]:
+    rows = fetch(connection, "list_due_outbox", now, limit)
+    return [records.to_outbox_entry(row) for row in rows]
 
 
 def list_expired_leases(

@@ -13,28 +13,43 @@ import orjson
 
 from dwserver.engine.model import (
     Activity,
+    Child,
     ClosedAttempt,
+    Command,
     Failure,
     Instance,
     JsonMap,
+    OutboxEntry,
     Payload,
     RetryPolicy,
     Run,
     RunInput,
+    Signal,
     Task,
     Timer,
+    Update,
+    Wait,
     Wake,
 )
 from dwserver.engine.words import (
     ActivityStatus,
     AttemptStatus,
+    ChildStatus,
     ClosedReason,
+    CommandStatus,
+    CommandType,
     FailureCategory,
+    OutboxKind,
+    ParentClosePolicy,
     RunStatus,
+    SignalStatus,
     TaskKind,
     TaskStatus,
     TimerKind,
     TimerStatus,
+    UpdateStatus,
+    WaitFor,
+    WaitStatus,
 )
 from dwserver.store.api import (
     Namespace,
@@ -50,6 +65,7 @@ def to_run(row: Columns) -> Run:
     reason = row["closed_reason"]
     row["status"] = RunStatus(row["status"])
     row["closed_reason"] = None if reason is None else ClosedReason(reason)
+    row["inherits_children"] = bool(row["inherits_children"])
     row["wakes"] = _to_wakes(row["wakes"])
     return Run(**row)
 
@@ -75,6 +91,48 @@ def to_timer(row: Columns) -> Timer:
     row["parallel"] = _to_optional(row["parallel"])
     row["is_held"] = bool(row["is_held"])
     return Timer(**row)
+
+
+def to_child(row: Columns) -> Child:
+    row["status"] = ChildStatus(row["status"])
+    row["parent_close_policy"] = ParentClosePolicy(row["parent_close_policy"])
+    row["retry_policy"] = _to_retry_policy(row["retry_policy"])
+    row["parallel"] = _to_optional(row["parallel"])
+    row["is_held"] = bool(row["is_held"])
+    return Child(**row)
+
+
+def to_wait(row: Columns) -> Wait:
+    row["wait_for"] = WaitFor(row["wait_for"])
+    row["status"] = WaitStatus(row["status"])
+    row["parallel"] = _to_optional(row["parallel"])
+    row["is_held"] = bool(row["is_held"])
+    return Wait(**row)
+
+
+def to_signal(row: Columns) -> Signal:
+    row["status"] = SignalStatus(row["status"])
+    return Signal(**row)
+
+
+def to_update(row: Columns) -> Update:
+    row["status"] = UpdateStatus(row["status"])
+    row["result"] = to_payload(row.pop("result_codec"), row["result"])
+    return Update(**row)
+
+
+def to_command(row: Columns) -> Command:
+    row["command_type"] = CommandType(row["command_type"])
+    row["status"] = CommandStatus(row["status"])
+    row["payload"] = to_payload(row.pop("payload_codec"), row["payload"])
+    row["context"] = _to_map(row["context"])
+    return Command(**row)
+
+
+def to_outbox_entry(row: Columns) -> OutboxEntry:
+    row["kind"] = OutboxKind(row["kind"])
+    row["payload"] = _to_map(row["payload"])
+    return OutboxEntry(**row)
 
 
 def to_instance(row: Columns) -> Instance:

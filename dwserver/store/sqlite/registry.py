@@ -1,4 +1,4 @@
-"""Namespaces and worker registrations.
+"""Namespaces, search attributes and worker registrations.
 
 Functions of a connection: those that change something are called on the writer thread,
 the others on a reader. Each may raise sqlite3.Error.
@@ -39,6 +39,33 @@ def create_namespace(connection: sqlite3.Connection, namespace: Namespace) -> bo
 def update_namespace(connection: sqlite3.Connection, namespace: Namespace) -> bool:
     """False when there is none of that name."""
     return write_rows(connection, "update_namespace", [_namespace_row(namespace)]) > 0
+
+
+def list_search_attributes(
+    connection: sqlite3.Connection, namespace: str
+) -> dict[str, str]:
+    rows = fetch(connection, "list_search_attributes", namespace)
+    return {row["name"]: row["value_type"] for row in rows}
+
+
+def put_search_attribute(
+    connection: sqlite3.Connection,
+    namespace: str,
+    name: str,
+    *,
+    value_type: str,
+    created_at: int,
+) -> bool:
+    """False when the name exists."""
+    row = (namespace, name, value_type, created_at)
+    return write_rows(connection, "put_search_attribute", [row]) > 0
+
+
+def delete_search_attribute(
+    connection: sqlite3.Connection, namespace: str, name: str
+) -> bool:
+    block = BLOCKS["delete_search_attribute"]
+    return connection.execute(block, (namespace, name)).rowcount > 0
 
 
 def find_worker(

@@ -34,10 +34,21 @@ PARTS = (
     "insert_attempts",
     "insert_timers",
     "update_timers",
+    "insert_children",
+    "update_children",
+    "insert_waits",
+    "update_waits",
+    "insert_signals",
+    "update_signals",
+    "insert_updates",
+    "update_updates",
     "insert_commands",
+    "update_commands",
     "insert_failures",
+    "insert_outbox",
 )
 
+_RESULT = ("result_codec", "result")
 _OUTPUT = ("output_codec", "output")
 _INPUT = ("arguments_codec", "arguments", "memo", "search_attributes", "business_key")
 
@@ -67,6 +78,16 @@ _activity = fields("update_activities")
 _attempt = fields("insert_attempts")
 _new_timer = fields("insert_timers", "parallel")
 _timer = fields("update_timers")
+_new_child = fields("insert_children", "retry_policy", "parallel")
+_child = fields("update_children")
+_new_wait = fields("insert_waits", "parallel")
+_wait = fields("update_waits")
+_new_signal = fields("insert_signals")
+_signal = fields("update_signals")
+_new_update = fields("insert_updates", *_RESULT)
+_update = fields("update_updates", *_RESULT)
+_applied_command = fields("update_commands", "run_id")
+_outbox_entry = fields("insert_outbox", "payload")
 _command = fields("insert_commands", "payload_codec", "payload", "context")
 _failure = fields("insert_failures")
 
@@ -97,6 +118,8 @@ def parts_of(transitions: Sequence[Transition]) -> dict[str, list[Row]]:
             _add_history(add, change)
             _add_tasks(add, change)
             _add_steps(add, change)
+            _add_waiting(add, change)
+            _add_messages(add, change)
     return parts
 
 
@@ -173,6 +196,8 @@ def _add_history(add: _Add, change: RunChange) -> None:
         add("insert_commands", row)
     for failure in change.failures:
         add("insert_failures", _failure(failure))
+    for entry in change.outbox:
+        add("insert_outbox", (*_outbox_entry(entry), encode_map(entry.payload)))
 
 
 def _add_tasks(add: _Add, change: RunChange) -> None:
@@ -198,6 +223,31 @@ def _add_steps(add: _Add, change: RunChange) -> None:
         add("insert_timers", (*_new_timer(timer), encode_optional(timer.parallel)))
     for timer in change.timers:
         add("update_timers", _timer(timer))
+
+
+def _add_waiting(add: _Add, change: RunChange) -> None:
+    for child in change.new_children:
+        documents = map(encode_optional, (child.retry_policy, child.parallel))
+        add("insert_children", (*_new_child(child), *documents))
+    for child in change.children:
+        add("update_children", _child(child))
+    for wait in change.new_waits:
+        add("insert_waits", (*_new_wait(wait), encode_optional(wait.parallel)))
+    for wait in change.waits:
+        add("update_waits", _wait(wait))
+
+
+def _add_messages(add: _Add, change: RunChange) -> None:
+    for signal in change.new_signals:
+        add("insert_signals", _new_signal(signal))
+    for signal in change.signals:
+        add("update_signals", _signal(signal))
+    for update in change.new_updates:
+        add("insert_updates", (*_new_update(update), *_encode_payload(update.result)))
+    for update in change.updates:
+        add("update_updates", (*_update(update), *_encode_payload(update.result)))
+    for applied in change.applied_commands:
+        add("update_commands", (*_applied_command(applied), change.run.id))
 
 
 def _new_activity_row(activity: Activity, arguments: Payload | None) -> Row:

@@ -9,16 +9,23 @@ from pathlib import Path
 from typing import TypeVar
 
 from dwserver.engine.model import (
+    Child,
     ClosedAttempt,
+    Command,
     Failure,
     Instance,
+    OutboxEntry,
     Payload,
     RunInput,
     RunState,
     Task,
+    Update,
 )
 from dwserver.engine.transition import Transition
+from dwserver.engine.words import CommandType
 from dwserver.store.api import (
+    DueActivity,
+    DueRun,
     DueTimer,
     ExpiredLease,
     LeaseRenewal,
@@ -37,6 +44,7 @@ from dwserver.store.combiner import Combiner, LoadCombiner, Observe
 from dwserver.store.sqlite import lists, reads, registry
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
+from dwserver.store.sqlite.outbox import delete_outbox, postpone_outbox
 from dwserver.store.sqlite.renewals import renew_leases
 from dwserver.store.sqlite.serving_lock import ServingLock
 from dwserver.store.sqlite.thread import DatabaseThread, run_each
@@ -119,6 +127,27 @@ class SqliteStore:
     ) -> dict[str, Payload | None]:
         return await self._read(reads.list_activity_arguments, activity_ids)
 
+    async def message_payloads(
+        self, run_id: str, sequences: Sequence[int]
+    ) -> dict[int, Payload | None]:
+        return await self._read(reads.list_message_payloads, run_id, sequences)
+
+    async def find_command(
+        self, run_id: str, request_id: str, *, command_type: CommandType | None = None
+    ) -> Command | None:
+        return await self._read(
+            reads.find_command, run_id, request_id, command_type=command_type
+        )
+
+    async def find_update(self, update_id: str) -> Update | None:
+        return await self._read(reads.find_update, update_id)
+
+    async def find_update_of_command(self, run_id: str, sequence: int) -> Update | None:
+        return await self._read(reads.find_update_of_command, run_id, sequence)
+
+    async def open_children(self, run_ids: Sequence[str]) -> list[Child]:
+        return await self._read(reads.list_open_children, run_ids)
+
     async def history(
         self, run_id: str, *, after: int, upto: int | None, limit: int
     ) -> list[StoredEvent]:
@@ -135,11 +164,27 @@ class SqliteStore:
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
         return await self._read(reads.list_due_timers, now=now, limit=limit)
 
+    async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
+        return await self._read(reads.list_due_activities, now=now, limit=limit)
+
+    async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
+        return await self._read(reads.list_due_runs, now=now, limit=limit)
+
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]:
         return await self._read(reads.list_expired_leases, now=now, limit=limit)
 
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool]:
         return await self._write(renew_leases, renewals)
+
+    # outbox ---------------------------------------------------------------------
+    async def due_outbox(self, *, now: int, limit: int) -> list[OutboxEntry]:
+        return await self._read(reads.list_due_outbox, now=now, limit=limit)
+
+    async def delete_outbox(self, ids: Sequence[str]) -> None:
+        await self._write(delete_outbox, ids)
+
+    async def postpone_outbox(self, ids: Sequence[str], *, available_at: int) -> None:
+        await self._write(postpone_outbox, ids, available_at=available_at)
 
     # reads for operators --------------------------------------------------------
     async def find_run_view(self, namespace: str, run_id: str) -> RunView | None:
@@ -168,6 +213,24 @@ class SqliteStore:
 
     async def update_namespace(self, namespace: Namespace) -> bool:
         return await self._write(registry.update_namespace, namespace)
+
+    # search attributes ----------------------------------------------------------
+    async def search_attribute_types(self, namespace: str) -> dict[str, str]:
+        return await self._read(registry.list_search_attributes, namespace)
+
+    async def put_search_attribute(
+        self, namespace: str, name: str, *, value_type: str, created_at: int
+    ) -> bool:
+        return await self._write(
+            registry.put_search_attribute,
+            namespace,
+            name,
+            value_type=value_type,
+            created_at=created_at,
+        )
+
+    async def delete_search_attribute(self, namespace: str, name: str) -> bool:
+        return await self._write(registry.delete_search_attribute, namespace, name)
 
     # workers --------------------------------------------------------------------
     async def find_worker(

@@ -205,7 +205,10 @@ def workflow_answers(recording: Recording) -> dict[str, Any]:
         given = RunInput(arguments=None, business_key=row["business_key"])
         return {"workflows.runs": [a_view(run, input=given)]}
     if "input_envelope" in answer:
-        return {"workflows.describe": described_run(answer)}
+        return {
+            "workflows.describe": described_run(answer),
+            "queries.can_answer": False,
+        }
     given = RunInput(arguments=None, business_key=answer["business_key"])
     reason = "instance_already_started" if recording.status == 409 else None
     return {

@@ -24,7 +24,10 @@ WRAPPED_A = "AApbImEiXQI="
 
 
 async def described(view: Any, *failures: Failure, **stage: Any) -> dict[str, Any]:
-    answers = {"workflows.describe": RunDetail(view, None, failures)}
+    answers = {
+        "workflows.describe": RunDetail(view, None, failures),
+        "queries.can_answer": True,
+    }
     answer = await Stage(answers, **stage).ask(describe, params=PARAMS)
     assert answer.status == 200
     return answer.body
@@ -134,13 +137,26 @@ async def test_actions_follow_the_state_of_the_run(
     assert body["is_current_run"] is is_current
     assert body["actions"] == {
         "can_signal": may_change,
-        "can_query": False,
+        # A closed run answers as well, as long as it is the current one.
+        "can_query": is_current,
         "can_update": may_change,
         "can_cancel": may_change,
         "can_terminate": may_change,
         "can_repair": may_change,
         "can_archive": may_archive,
     }
+
+
+async def test_nobody_can_query_without_a_worker() -> None:
+    stage = Stage(
+        {
+            "workflows.describe": RunDetail(a_view(), None, ()),
+            "queries.can_answer": False,
+        }
+    )
+    answer = await stage.ask(describe, params=PARAMS)
+    assert stage.calls[-1].arguments == (a_run(),)
+    assert answer.body["actions"]["can_query"] is False
 
 
 # failures ----------------------------------------------------------------------------

@@ -10,15 +10,21 @@ from dwserver.engine.lifecycle.activity_outcome import AttemptFailure, Recorded
 from dwserver.engine.lifecycle.heartbeat import HeartbeatState
 from dwserver.engine.model import Payload
 from dwserver.engine.outcome import Rejection
-from dwserver.engine.words import ClosedReason, FailureCategory, RunStatus
+from dwserver.engine.words import (
+    ClosedReason,
+    FailureCategory,
+    RunStatus,
+    TaskKind,
+    TaskStatus,
+)
 from dwserver.http.worker.activity_tasks import (
     complete_activity,
     fail_activity,
     heartbeat_activity,
 )
-from dwserver.services.activity_tasks import AttemptRef, Beat
+from dwserver.services.activity_tasks import AttemptRef
 from tests.http.handler_stage import NAMESPACE, NOW, Stage
-from tests.http.runs import ATTEMPT_ID, TASK_ID, a_run
+from tests.http.runs import ATTEMPT_ID, TASK_ID, a_run, a_task
 
 ATTEMPT = {"activity_attempt_id": ATTEMPT_ID, "lease_owner": "wk1"}
 REF = AttemptRef(NAMESPACE, TASK_ID, ATTEMPT_ID, "wk1")
@@ -259,11 +265,12 @@ async def test_fail_passes_the_failure_on(
 
 
 async def test_a_heartbeat_that_may_go_on_answers_the_lease() -> None:
-    beat = Beat(HeartbeatState(a_run()), NOW, NOW)
+    task = a_task(kind=TaskKind.ACTIVITY, lease_expires_at=NOW)
+    beat = HeartbeatState(run=a_run(), task=task, heartbeat_at=NOW)
     stage = Stage({"activity_tasks.heartbeat": beat})
     progress = {"message": "half", "current": 5, "total": 10.5, "unit": "rows"}
     answer = await ask(heartbeat_activity, stage, **progress, details={"k": None})
-    assert stage.calls[0].arguments == (REF,)
+    assert stage.calls[0].arguments == (REF, {**progress, "details": {"k": None}})
     noon = "2026-04-13T12:00:00.000000Z"
     assert (answer.status, answer.body) == (
         200,
@@ -282,11 +289,33 @@ async def test_a_heartbeat_that_may_go_on_answers_the_lease() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sent", "progress"),
+    [
+        ({}, None),
+        ({"message": None, "details": {}}, None),
+        ({"message": "  ", "unit": ""}, None),
+        ({"message": " half ", "current": 0}, {"message": "half", "current": 0}),
+        ({"details": {"k": "v", "n": 1.5}}, {"details": {"k": "v", "n": 1.5}}),
+    ],
+)
+async def test_progress_has_what_was_said(
+    sent: dict[str, Any], progress: dict[str, Any] | None
+) -> None:
+    beat = HeartbeatState(run=a_run(), task=a_task(), heartbeat_at=NOW)
+    stage = Stage({"activity_tasks.heartbeat": beat})
+    await ask(heartbeat_activity, stage, **sent)
+    assert stage.calls[0].arguments == (REF, progress)
+
+
 async def test_a_heartbeat_that_must_stop_still_answers_200() -> None:
     run = a_run(
         status=RunStatus.CANCELLED, closed_reason=ClosedReason.CANCELLED, closed_at=NOW
     )
-    beat = Beat(HeartbeatState(run, "run_cancelled", True), None, None)
+    task = a_task(kind=TaskKind.ACTIVITY, status=TaskStatus.CANCELLED)
+    beat = HeartbeatState(
+        run=run, task=task, reason="run_cancelled", cancel_requested=True
+    )
     stage = Stage({"activity_tasks.heartbeat": beat})
     answer = await ask(heartbeat_activity, stage)
     assert answer.status == 200

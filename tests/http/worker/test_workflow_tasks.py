@@ -8,10 +8,11 @@ import pytest
 
 from dwserver.engine.commands.batch import Completed
 from dwserver.engine.commands.terminal import CompleteWorkflow
+from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.lifecycle.task_failure import TaskFailed
 from dwserver.engine.model import Payload
 from dwserver.engine.outcome import Rejection
-from dwserver.engine.words import RunStatus
+from dwserver.engine.words import ClosedReason, RunStatus
 from dwserver.http.worker.workflow_tasks import (
     complete_workflow_task,
     fail_workflow_task,
@@ -126,9 +127,7 @@ async def test_the_ownership_guard_is_told_with_the_task(
     )
 
 
-@pytest.mark.parametrize(
-    "reason", ["invalid_commands", "run_already_closed", "run_timed_out"]
-)
+@pytest.mark.parametrize("reason", ["invalid_commands", "run_already_closed"])
 async def test_a_completion_that_is_not_recorded_says_so(reason: str) -> None:
     stage = Stage({"workflow_tasks.complete": Rejection(reason, "m")})
     answer = await ask(complete_workflow_task, stage)
@@ -144,6 +143,28 @@ async def test_a_completion_that_is_not_recorded_says_so(reason: str) -> None:
             "reason": reason,
             "message": "m",
             "error": "m",
+        },
+    )
+
+
+async def test_a_completion_after_the_deadline_of_its_run() -> None:
+    run = a_run(status=RunStatus.FAILED, closed_reason=ClosedReason.TIMED_OUT)
+    answer = await ask(
+        complete_workflow_task, Stage({"workflow_tasks.complete": RunTimedOut(run)})
+    )
+    text = "A deadline of the run has passed."
+    assert (answer.status, answer.body) == (
+        409,
+        {
+            **IDENTITY,
+            "outcome": "completed",
+            "recorded": False,
+            "run_id": RUN_ID,
+            "run_status": "failed",
+            "created_task_ids": [],
+            "reason": "run_timed_out",
+            "message": text,
+            "error": text,
         },
     )
 

@@ -94,6 +94,8 @@ create table runs (
     continued_from_run_id text,
     parent_run_id text,
     parent_step bigint,
+    inherits_children boolean not null,
+    deadline_at bigint,
     sibling_of text collate "C",
     arguments_codec text,
     arguments bytea,
@@ -116,6 +118,9 @@ create index runs_list_by_type on runs (namespace, workflow_type, started_at, id
 -- list_runs_of_instance: the runs that did not create their instance
 create index runs_siblings on runs (namespace, sibling_of, run_number)
     where sibling_of is not null;
+-- list_due_runs: only open runs that can time out have an entry
+create index runs_due on runs (deadline_at, id)
+    where deadline_at is not null and status_bucket = 'running';
 
 -- Held events wait under a negative sequence (spec/engine.md §10).
 create table history_events (
@@ -175,6 +180,9 @@ create index tasks_ready_run on tasks (run_id) where ready_at is not null;
 -- index on the expiry would take an entry for each task and one for each renewal.
 create index tasks_leased on tasks (run_id) where status = 'leased';
 
+-- `deadline_at` is the earliest deadline that counts while the activity is open. Renewals
+-- move the deadline of the heartbeat and leave `deadline_at` behind, so that they stay
+-- heap-only; whoever finds the activity due looks at the deadlines themselves.
 create table activities (
     id text collate "C" not null,
     run_id text collate "C" not null,
@@ -197,6 +205,7 @@ create table activities (
     started_at bigint,
     closed_at bigint,
     is_held boolean not null,
+    deadline_at bigint,
     arguments_codec text,
     arguments bytea,
     constraint activities_pkey primary key (id),
@@ -210,6 +219,9 @@ create table activities (
 -- load_runs: open and held activities of a run (the newest batch: activities_run_step)
 create index activities_open on activities (run_id)
     where is_held or status in ('pending', 'running');
+-- list_due_activities: only open activities that can time out have an entry
+create index activities_due on activities (deadline_at, run_id, step)
+    where deadline_at is not null;
 
 create table activity_attempts (
     id text collate "C" not null,
@@ -245,8 +257,9 @@ create table timers (
     autovacuum_analyze_scale_factor = 0.05
 );
 
--- list_due_timers
-create index timers_due on timers (fire_at, run_id, step) where status = 'pending';
+-- list_due_timers: a pending timer that is held waits for the leased workflow task
+create index timers_due on timers (fire_at, run_id, step)
+    where status = 'pending' and not is_held;
 -- load_runs: pending and held timers of a run (the newest batch: timers_pkey)
 create index timers_open on timers (run_id) where is_held or status = 'pending';
 
@@ -266,8 +279,13 @@ create table commands (
     payload_codec text,
     payload bytea,
     context bytea,
+    applied_at bigint,
     constraint commands_pkey primary key (run_id, sequence)
 );
+
+-- find_command: commands that their caller can name
+create index commands_by_request on commands (run_id, request_id, sequence)
+    where request_id is not null;
 
 create table failures (
     id text collate "C" not null,
@@ -356,6 +374,8 @@ create type run_row as (
     continued_from_run_id text,
     parent_run_id text,
     parent_step bigint,
+    inherits_children boolean,
+    deadline_at bigint,
     status_bucket text,
     wakes bytea,
     sibling_of text,
@@ -394,6 +414,7 @@ create type run_change_row as (
     batch_first bigint,
     batch_size integer,
     batch_resolved_sequence bigint,
+    deadline_at bigint,
     status_bucket text,
     wakes bytea,
     output_codec text,
@@ -496,6 +517,7 @@ create type activity_row as (
     is_held boolean,
     retry_policy bytea,
     parallel bytea,
+    deadline_at bigint,
     arguments_codec text,
     arguments bytea
 );
@@ -512,7 +534,8 @@ create type activity_change_row as (
     last_heartbeat_at bigint,
     started_at bigint,
     closed_at bigint,
-    is_held boolean
+    is_held boolean,
+    deadline_at bigint
 );
 
 create type attempt_row as (
@@ -569,6 +592,7 @@ create type command_row as (
     target_name text,
     rejection_reason text,
     request_id text,
+    applied_at bigint,
     payload_codec text,
     payload bytea,
     context bytea

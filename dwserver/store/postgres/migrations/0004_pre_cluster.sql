@@ -20,20 +20,30 @@ create table leader_leases (
     constraint leader_leases_pkey primary key (name)
 ) with (fillfactor = 50);
 
--- Work that a transition leaves for later; a delivered row is deleted.
+-- Work that a transition leaves for after its commit; a row is deleted once it is done.
 create table outbox (
     id text collate "C" not null,
     kind text not null,
-    namespace text collate "C" not null,
-    run_id text,
-    payload bytea not null,
-    attempts integer not null,
+    namespace text not null,
+    run_id text not null,
     available_at bigint not null,
     created_at bigint not null,
+    payload bytea,
     constraint outbox_pkey primary key (id)
 );
 
--- due rows, oldest first
+create type outbox_row as (
+    n integer,
+    id text,
+    kind text,
+    namespace text,
+    run_id text,
+    available_at bigint,
+    created_at bigint,
+    payload bytea
+);
+
+-- list_due_outbox
 create index outbox_due on outbox (available_at, id);
 
 -- The cohort without a build id is the empty string: a key column cannot be null.

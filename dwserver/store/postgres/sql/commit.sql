@@ -69,6 +69,8 @@ insert into runs (
     continued_from_run_id,
     parent_run_id,
     parent_step,
+    inherits_children,
+    deadline_at,
     status_bucket,
     wakes,
     sibling_of,
@@ -111,6 +113,8 @@ select
     x.continued_from_run_id,
     x.parent_run_id,
     x.parent_step,
+    x.inherits_children,
+    x.deadline_at,
     x.status_bucket,
     x.wakes,
     x.sibling_of,
@@ -148,6 +152,7 @@ set
     batch_first = x.batch_first,
     batch_size = x.batch_size,
     batch_resolved_sequence = x.batch_resolved_sequence,
+    deadline_at = x.deadline_at,
     status_bucket = x.status_bucket,
     wakes = x.wakes,
     output_codec = coalesce(x.output_codec, r.output_codec),
@@ -304,6 +309,7 @@ insert into activities (
     is_held,
     retry_policy,
     parallel,
+    deadline_at,
     arguments_codec,
     arguments
 )
@@ -329,6 +335,7 @@ select
     x.is_held,
     x.retry_policy,
     x.parallel,
+    x.deadline_at,
     x.arguments_codec,
     x.arguments
 from unnest($1::activity_row[]) x
@@ -347,7 +354,8 @@ set
     last_heartbeat_at = x.last_heartbeat_at,
     started_at = x.started_at,
     closed_at = x.closed_at,
-    is_held = x.is_held
+    is_held = x.is_held,
+    deadline_at = x.deadline_at
 from unnest($1::activity_change_row[]) x
 where a.id = x.id
 and {applies}
@@ -425,6 +433,213 @@ where t.run_id = x.run_id
 and t.step = x.step
 and {applies}
 
+-- name: insert_children
+-- New child calls.
+insert into children (
+    id,
+    run_id,
+    step,
+    batch,
+    workflow_type,
+    status,
+    digest,
+    child_workflow_id,
+    child_run_id,
+    created_at,
+    child_run_number,
+    attempt_count,
+    parent_close_policy,
+    closed_at,
+    is_held,
+    retry_policy,
+    parallel
+)
+select
+    x.id,
+    x.run_id,
+    x.step,
+    x.batch,
+    x.workflow_type,
+    x.status,
+    x.digest,
+    x.child_workflow_id,
+    x.child_run_id,
+    x.created_at,
+    x.child_run_number,
+    x.attempt_count,
+    x.parent_close_policy,
+    x.closed_at,
+    x.is_held,
+    x.retry_policy,
+    x.parallel
+from unnest($1::child_row[]) x
+where {applies}
+
+-- name: update_children
+-- Child calls as they are after the transition.
+update children c
+set
+    status = x.status,
+    child_run_id = x.child_run_id,
+    child_run_number = x.child_run_number,
+    attempt_count = x.attempt_count,
+    closed_at = x.closed_at,
+    is_held = x.is_held
+from unnest($1::child_change_row[]) x
+where c.run_id = x.run_id
+and c.step = x.step
+and {applies}
+
+-- name: insert_waits
+-- New waits.
+insert into waits (
+    id,
+    run_id,
+    step,
+    batch,
+    wait_for,
+    status,
+    opened_at,
+    name,
+    condition_key,
+    fingerprint,
+    timeout_seconds,
+    closed_at,
+    is_held,
+    parallel
+)
+select
+    x.id,
+    x.run_id,
+    x.step,
+    x.batch,
+    x.wait_for,
+    x.status,
+    x.opened_at,
+    x.name,
+    x.condition_key,
+    x.fingerprint,
+    x.timeout_seconds,
+    x.closed_at,
+    x.is_held,
+    x.parallel
+from unnest($1::wait_row[]) x
+where {applies}
+
+-- name: update_waits
+-- Waits as they are after the transition.
+update waits w
+set
+    status = x.status,
+    closed_at = x.closed_at,
+    is_held = x.is_held
+from unnest($1::wait_change_row[]) x
+where w.run_id = x.run_id
+and w.step = x.step
+and {applies}
+
+-- name: insert_signals
+-- New signals.
+insert into signals (
+    id,
+    run_id,
+    command_id,
+    sequence,
+    name,
+    wait_id,
+    status,
+    received_at,
+    event_sequence,
+    step,
+    applied_at
+)
+select
+    x.id,
+    x.run_id,
+    x.command_id,
+    x.sequence,
+    x.name,
+    x.wait_id,
+    x.status,
+    x.received_at,
+    x.event_sequence,
+    x.step,
+    x.applied_at
+from unnest($1::signal_row[]) x
+where {applies}
+
+-- name: update_signals
+-- Signals as they are after the transition.
+update signals s
+set
+    wait_id = x.wait_id,
+    status = x.status,
+    event_sequence = x.event_sequence,
+    step = x.step,
+    applied_at = x.applied_at
+from unnest($1::signal_change_row[]) x
+where s.run_id = x.run_id
+and s.sequence = x.sequence
+and {applies}
+
+-- name: insert_updates
+-- New updates.
+insert into updates (
+    id,
+    run_id,
+    command_id,
+    sequence,
+    name,
+    status,
+    accepted_at,
+    request_id,
+    event_sequence,
+    step,
+    failure_id,
+    failure_message,
+    applied_at,
+    closed_at,
+    result_codec,
+    result
+)
+select
+    x.id,
+    x.run_id,
+    x.command_id,
+    x.sequence,
+    x.name,
+    x.status,
+    x.accepted_at,
+    x.request_id,
+    x.event_sequence,
+    x.step,
+    x.failure_id,
+    x.failure_message,
+    x.applied_at,
+    x.closed_at,
+    x.result_codec,
+    x.result
+from unnest($1::update_row[]) x
+where {applies}
+
+-- name: update_updates
+-- Updates as they are after the transition.
+update updates u
+set
+    status = x.status,
+    event_sequence = x.event_sequence,
+    step = x.step,
+    failure_id = x.failure_id,
+    failure_message = x.failure_message,
+    applied_at = x.applied_at,
+    closed_at = x.closed_at,
+    result_codec = x.result_codec,
+    result = x.result
+from unnest($1::update_change_row[]) x
+where u.run_id = x.run_id
+and u.sequence = x.sequence
+and {applies}
+
 -- name: insert_commands
 -- Recorded commands.
 insert into commands (
@@ -440,6 +655,7 @@ insert into commands (
     target_name,
     rejection_reason,
     request_id,
+    applied_at,
     payload_codec,
     payload,
     context
@@ -457,11 +673,23 @@ select
     x.target_name,
     x.rejection_reason,
     x.request_id,
+    x.applied_at,
     x.payload_codec,
     x.payload,
     x.context
 from unnest($1::command_row[]) x
 where {applies}
+
+-- name: update_commands
+-- Commands that took effect.
+update commands c
+set
+    outcome = x.outcome,
+    applied_at = x.applied_at
+from unnest($1::applied_command_row[]) x
+where c.run_id = x.run_id
+and c.sequence = x.sequence
+and {applies}
 
 -- name: insert_failures
 -- Recorded failures.
@@ -493,6 +721,28 @@ select
     x.non_retryable,
     x.event_sequence
 from unnest($1::failure_row[]) x
+where {applies}
+
+-- name: insert_outbox
+-- Work for after the commit.
+insert into outbox (
+    id,
+    kind,
+    namespace,
+    run_id,
+    available_at,
+    created_at,
+    payload
+)
+select
+    x.id,
+    x.kind,
+    x.namespace,
+    x.run_id,
+    x.available_at,
+    x.created_at,
+    x.payload
+from unnest($1::outbox_row[]) x
 where {applies}
 
 -- name: list_run_versions

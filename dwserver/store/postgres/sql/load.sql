@@ -1,6 +1,6 @@
--- Loads: the slices that decisions read. {run}, {task}, {activity} and {timer} are the
--- columns of the records (dwserver/store/columns.py); rows come as arrays of
--- the row types, so that one statement answers for many runs.
+-- Loads: the slices that decisions read. {run}, {task}, … are the columns of the records
+-- (dwserver/store/columns.py); rows come as arrays of the row types, so that one
+-- statement answers for many runs.
 
 -- name: load_runs
 -- The hot state of runs.
@@ -8,7 +8,11 @@ select
     {run},
     array({load_tasks}) as tasks,
     array({load_activities}) as activities,
-    array({load_timers}) as timers
+    array({load_timers}) as timers,
+    array({load_children}) as children,
+    array({load_waits}) as waits,
+    array({load_signals}) as signals,
+    array({load_updates}) as updates
 from runs r
 where r.id = any($1::text[])
 
@@ -26,13 +30,13 @@ and t.status = 'leased'
 
 -- name: load_activities
 -- Open and held activities of a run, and the members of its newest batch.
-select row(0, {activity}, null, null)::activity_row
+select row(0, {activity}, null, null, null)::activity_row
 from activities a
 where a.run_id = r.id
 and r.batch_size > 0
 and a.step >= r.batch_first
 union all
-select row(0, {activity}, null, null)::activity_row
+select row(0, {activity}, null, null, null)::activity_row
 from activities a
 where a.run_id = r.id
 and (a.is_held or a.status in ('pending', 'running'))
@@ -51,6 +55,48 @@ from timers m
 where m.run_id = r.id
 and (m.is_held or m.status = 'pending')
 and (r.batch_size = 0 or m.step < r.batch_first)
+
+-- name: load_children
+-- Open and held children of a run, and the members of its newest batch.
+select row(0, {child})::child_row
+from children c
+where c.run_id = r.id
+and r.batch_size > 0
+and c.step >= r.batch_first
+union all
+select row(0, {child})::child_row
+from children c
+where c.run_id = r.id
+and (c.is_held or c.status in ('scheduled', 'started'))
+and (r.batch_size = 0 or c.step < r.batch_first)
+
+-- name: load_waits
+-- Open and held waits of a run, and the members of its newest batch.
+select row(0, {wait})::wait_row
+from waits w
+where w.run_id = r.id
+and r.batch_size > 0
+and w.step >= r.batch_first
+union all
+select row(0, {wait})::wait_row
+from waits w
+where w.run_id = r.id
+and (w.is_held or w.status = 'open')
+and (r.batch_size = 0 or w.step < r.batch_first)
+
+-- name: load_signals
+-- Signals of a run that are not applied yet.
+select row(0, {signal})::signal_row
+from signals s
+where s.run_id = r.id
+and s.status = 'received'
+
+-- name: load_updates
+-- Updates of a run that are not closed yet.
+select row(0, {update})::update_row
+from updates u
+where u.run_id = r.id
+and u.status = 'accepted'
 
 -- name: find_instance
 -- The instance of a workflow id.

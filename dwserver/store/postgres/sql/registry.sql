@@ -1,4 +1,4 @@
--- Namespaces and workers.
+-- Namespaces, search attributes and workers.
 
 -- name: list_namespaces
 -- All namespaces by name.
@@ -105,3 +105,31 @@ from worker_registrations
 where namespace = $1
 and ($2::text is null or task_queue = $2)
 order by last_heartbeat_at desc, worker_id
+
+-- name: list_search_attributes
+-- The search attributes of a namespace.
+select
+    d.name,
+    d.value_type
+from search_attribute_definitions d
+where d.namespace = $1
+order by d.name
+
+-- name: put_search_attribute
+-- A new search attribute, unless the name exists.
+insert into search_attribute_definitions (
+    namespace,
+    name,
+    value_type,
+    created_at
+)
+values ($1, $2, $3, $4)
+on conflict (namespace, name) do nothing
+returning name
+
+-- name: delete_search_attribute
+-- Forget a search attribute.
+delete from search_attribute_definitions
+where namespace = $1
+and name = $2
+returning name

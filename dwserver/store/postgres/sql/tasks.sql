@@ -40,8 +40,31 @@ select
     m.fire_at
 from timers m
 where m.status = 'pending'
+and not m.is_held
 and m.fire_at <= $1
 order by m.fire_at, m.run_id, m.step
+limit $2
+
+-- name: list_due_activities
+-- Open activities that have timed out, unless renewals moved their heartbeat meanwhile.
+select
+    a.run_id,
+    a.step,
+    a.deadline_at
+from activities a
+where a.deadline_at <= $1
+order by a.deadline_at, a.run_id, a.step
+limit $2
+
+-- name: list_due_runs
+-- Open runs that have timed out, the longest overdue first.
+select
+    r.id,
+    r.deadline_at
+from runs r
+where r.deadline_at <= $1
+and r.status_bucket = 'running'
+order by r.deadline_at, r.id
 limit $2
 
 -- name: list_expired_leases

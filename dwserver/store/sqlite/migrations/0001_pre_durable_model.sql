@@ -67,6 +67,8 @@ create table runs (
     continued_from_run_id text,
     parent_run_id text,
     parent_step integer,
+    inherits_children integer not null,
+    deadline_at integer,
     sibling_of text,
     arguments_codec text,
     arguments blob,
@@ -92,6 +94,9 @@ create index runs_list_by_type on runs (namespace, workflow_type, started_at, id
 -- list_runs_of_instance: the runs that did not create their instance
 create index runs_siblings on runs (namespace, sibling_of, run_number)
     where sibling_of is not null;
+-- list_due_runs: only open runs that can time out have an entry
+create index runs_due on runs (deadline_at, id)
+    where deadline_at is not null and status_bucket = 'running';
 
 -- Held events wait under a negative sequence (spec/engine.md §10).
 create table history_events (
@@ -151,6 +156,9 @@ create index tasks_ready_run on tasks (run_id) where ready_at is not null;
 -- are as many as workers have slots, so that reading them all is cheap.
 create index tasks_leased on tasks (run_id) where status = 'leased';
 
+-- `deadline_at` is the earliest deadline that counts while the activity is open. Renewals
+-- move the deadline of the heartbeat and leave `deadline_at` behind, so that they touch
+-- no index; whoever finds the activity due looks at the deadlines themselves.
 create table activities (
     id text not null,
     run_id text not null,
@@ -173,6 +181,7 @@ create table activities (
     started_at integer,
     closed_at integer,
     is_held integer not null,
+    deadline_at integer,
     arguments_codec text,
     arguments blob,
     constraint activities_pkey primary key (id),
@@ -185,6 +194,9 @@ create table activities (
 -- load_runs: open and held activities of a run (the newest batch: activities_run_step)
 create index activities_open on activities (run_id)
     where is_held or status in ('pending', 'running');
+-- list_due_activities: only open activities that can time out have an entry
+create index activities_due on activities (deadline_at, run_id, step)
+    where deadline_at is not null;
 
 create table activity_attempts (
     id text not null,
@@ -223,8 +235,9 @@ create table timers (
     )
 ) strict, without rowid;
 
--- list_due_timers
-create index timers_due on timers (fire_at, run_id, step) where status = 'pending';
+-- list_due_timers: a pending timer that is held waits for the leased workflow task
+create index timers_due on timers (fire_at, run_id, step)
+    where status = 'pending' and not is_held;
 -- load_runs: pending and held timers of a run (the newest batch: timers_pkey)
 create index timers_open on timers (run_id) where is_held or status = 'pending';
 
@@ -242,11 +255,16 @@ create table commands (
     rejection_reason text,
     request_id text,
     payload_codec text,
+    applied_at integer,
     payload blob,
     context blob,
     constraint commands_pkey primary key (run_id, sequence),
     constraint commands_status check (status in ('accepted', 'rejected'))
 ) strict;
+
+-- find_command: commands that their caller can name
+create index commands_by_request on commands (run_id, request_id, sequence)
+    where request_id is not null;
 
 create table failures (
     id text not null,

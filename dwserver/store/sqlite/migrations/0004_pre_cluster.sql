@@ -20,20 +20,19 @@ create table leader_leases (
     constraint leader_leases_pkey primary key (name)
 ) strict;
 
--- Work that a transition leaves for later; a delivered row is deleted.
+-- Work that a transition leaves for after its commit; a row is deleted once it is done.
 create table outbox (
     id text not null,
     kind text not null,
     namespace text not null,
-    run_id text,
-    payload blob not null,
-    attempts integer not null,
+    run_id text not null,
     available_at integer not null,
     created_at integer not null,
+    payload blob,
     constraint outbox_pkey primary key (id)
 ) strict;
 
--- due rows, oldest first
+-- list_due_outbox
 create index outbox_due on outbox (available_at, id);
 
 -- The cohort without a build id is the empty string: a key column cannot be null.

@@ -66,6 +66,8 @@ insert into runs (
     continued_from_run_id,
     parent_run_id,
     parent_step,
+    inherits_children,
+    deadline_at,
     status_bucket,
     wakes,
     sibling_of,
@@ -103,6 +105,7 @@ with x (
     batch_first,
     batch_size,
     batch_resolved_sequence,
+    deadline_at,
     status_bucket,
     wakes
 ) as (values {rows})
@@ -128,6 +131,7 @@ set
     batch_first = x.batch_first,
     batch_size = x.batch_size,
     batch_resolved_sequence = x.batch_resolved_sequence,
+    deadline_at = x.deadline_at,
     status_bucket = x.status_bucket,
     wakes = x.wakes
 from x
@@ -291,6 +295,7 @@ insert into activities (
     started_at,
     closed_at,
     is_held,
+    deadline_at,
     retry_policy,
     parallel,
     arguments_codec,
@@ -311,7 +316,8 @@ with x (
     last_heartbeat_at,
     started_at,
     closed_at,
-    is_held
+    is_held,
+    deadline_at
 ) as (values {rows})
 update activities as t
 set
@@ -324,7 +330,8 @@ set
     last_heartbeat_at = x.last_heartbeat_at,
     started_at = x.started_at,
     closed_at = x.closed_at,
-    is_held = x.is_held
+    is_held = x.is_held,
+    deadline_at = x.deadline_at
 from x
 where t.id = x.id
 
@@ -382,6 +389,182 @@ from x
 where t.run_id = x.run_id
 and t.step = x.step
 
+-- name: insert_children
+-- New child calls.
+insert into children (
+    id,
+    run_id,
+    step,
+    batch,
+    workflow_type,
+    status,
+    digest,
+    child_workflow_id,
+    child_run_id,
+    created_at,
+    child_run_number,
+    attempt_count,
+    parent_close_policy,
+    closed_at,
+    is_held,
+    retry_policy,
+    parallel
+)
+values {rows}
+
+-- name: update_children
+-- Child calls as they are after the transition.
+with x (
+    run_id,
+    step,
+    status,
+    child_run_id,
+    child_run_number,
+    attempt_count,
+    closed_at,
+    is_held
+) as (values {rows})
+update children as t
+set
+    status = x.status,
+    child_run_id = x.child_run_id,
+    child_run_number = x.child_run_number,
+    attempt_count = x.attempt_count,
+    closed_at = x.closed_at,
+    is_held = x.is_held
+from x
+where t.run_id = x.run_id
+and t.step = x.step
+
+-- name: insert_waits
+-- New waits.
+insert into waits (
+    id,
+    run_id,
+    step,
+    batch,
+    wait_for,
+    status,
+    opened_at,
+    name,
+    condition_key,
+    fingerprint,
+    timeout_seconds,
+    closed_at,
+    is_held,
+    parallel
+)
+values {rows}
+
+-- name: update_waits
+-- Waits as they are after the transition.
+with x (
+    run_id,
+    step,
+    status,
+    closed_at,
+    is_held
+) as (values {rows})
+update waits as t
+set
+    status = x.status,
+    closed_at = x.closed_at,
+    is_held = x.is_held
+from x
+where t.run_id = x.run_id
+and t.step = x.step
+
+-- name: insert_signals
+-- New signals.
+insert into signals (
+    id,
+    run_id,
+    command_id,
+    sequence,
+    name,
+    wait_id,
+    status,
+    received_at,
+    event_sequence,
+    step,
+    applied_at
+)
+values {rows}
+
+-- name: update_signals
+-- Signals as they are after the transition.
+with x (
+    run_id,
+    sequence,
+    wait_id,
+    status,
+    event_sequence,
+    step,
+    applied_at
+) as (values {rows})
+update signals as t
+set
+    wait_id = x.wait_id,
+    status = x.status,
+    event_sequence = x.event_sequence,
+    step = x.step,
+    applied_at = x.applied_at
+from x
+where t.run_id = x.run_id
+and t.sequence = x.sequence
+
+-- name: insert_updates
+-- New updates.
+insert into updates (
+    id,
+    run_id,
+    command_id,
+    sequence,
+    name,
+    status,
+    accepted_at,
+    request_id,
+    event_sequence,
+    step,
+    failure_id,
+    failure_message,
+    applied_at,
+    closed_at,
+    result_codec,
+    result
+)
+values {rows}
+
+-- name: update_updates
+-- Updates as they are after the transition.
+with x (
+    run_id,
+    sequence,
+    status,
+    event_sequence,
+    step,
+    failure_id,
+    failure_message,
+    applied_at,
+    closed_at,
+    result_codec,
+    result
+) as (values {rows})
+update updates as t
+set
+    status = x.status,
+    event_sequence = x.event_sequence,
+    step = x.step,
+    failure_id = x.failure_id,
+    failure_message = x.failure_message,
+    applied_at = x.applied_at,
+    closed_at = x.closed_at,
+    result_codec = x.result_codec,
+    result = x.result
+from x
+where t.run_id = x.run_id
+and t.sequence = x.sequence
+
 -- name: insert_commands
 -- Recorded commands.
 insert into commands (
@@ -397,11 +580,28 @@ insert into commands (
     target_name,
     rejection_reason,
     request_id,
+    applied_at,
     payload_codec,
     payload,
     context
 )
 values {rows}
+
+-- name: update_commands
+-- Commands that took effect.
+with x (
+    sequence,
+    outcome,
+    applied_at,
+    run_id
+) as (values {rows})
+update commands as t
+set
+    outcome = x.outcome,
+    applied_at = x.applied_at
+from x
+where t.run_id = x.run_id
+and t.sequence = x.sequence
 
 -- name: insert_failures
 -- Recorded failures.
@@ -418,6 +618,19 @@ insert into failures (
     exception_class,
     non_retryable,
     event_sequence
+)
+values {rows}
+
+-- name: insert_outbox
+-- Work for after the commit.
+insert into outbox (
+    id,
+    kind,
+    namespace,
+    run_id,
+    available_at,
+    created_at,
+    payload
 )
 values {rows}
 

@@ -52,6 +52,54 @@ where (m.is_held or m.status = 'pending')
 and (r.batch_size = 0 or m.step < r.batch_first)
 order by step
 
+-- name: load_children
+-- Their open and held children, and all members of their newest batches.
+select {child}
+from json_each($1) k
+join runs r on r.id = k.value
+join children c on c.run_id = r.id and c.step >= r.batch_first
+where r.batch_size > 0
+union all
+select {child}
+from json_each($1) k
+join runs r on r.id = k.value
+join children c indexed by children_open on c.run_id = r.id
+where (c.is_held or c.status in ('scheduled', 'started'))
+and (r.batch_size = 0 or c.step < r.batch_first)
+order by step
+
+-- name: load_waits
+-- Their open and held waits, and all members of their newest batches.
+select {wait}
+from json_each($1) k
+join runs r on r.id = k.value
+join waits w on w.run_id = r.id and w.step >= r.batch_first
+where r.batch_size > 0
+union all
+select {wait}
+from json_each($1) k
+join runs r on r.id = k.value
+join waits w indexed by waits_open on w.run_id = r.id
+where (w.is_held or w.status = 'open')
+and (r.batch_size = 0 or w.step < r.batch_first)
+order by step
+
+-- name: load_signals
+-- Their signals that are not applied yet. The key would pass all that they ever had.
+select {signal}
+from signals s indexed by signals_open
+where run_id in (select value from json_each($1))
+and status = 'received'
+order by sequence
+
+-- name: load_updates
+-- Their updates that are not closed yet.
+select {update}
+from updates u indexed by updates_open
+where run_id in (select value from json_each($1))
+and status = 'accepted'
+order by sequence
+
 -- name: find_instance
 -- A workflow id and its current run.
 select

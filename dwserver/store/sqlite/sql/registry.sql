@@ -1,4 +1,4 @@
--- Namespaces and worker registrations.
+-- Namespaces, search attributes and worker registrations.
 
 -- name: list_namespaces
 -- All of them, by name.
@@ -111,3 +111,29 @@ from worker_registrations
 where namespace = $1
 and ($2 is null or task_queue = $2)
 order by last_heartbeat_at desc, worker_id
+
+-- name: list_search_attributes
+-- The search attributes of a namespace.
+select
+    name,
+    value_type
+from search_attribute_definitions
+where namespace = $1
+order by name
+
+-- name: put_search_attribute
+-- A new search attribute, unless the name exists.
+insert into search_attribute_definitions (
+    namespace,
+    name,
+    value_type,
+    created_at
+)
+values {rows}
+on conflict (namespace, name) do nothing
+
+-- name: delete_search_attribute
+-- Forget a search attribute.
+delete from search_attribute_definitions
+where namespace = $1
+and name = $2

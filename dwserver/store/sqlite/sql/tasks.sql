@@ -28,8 +28,31 @@ select
     fire_at
 from timers
 where status = 'pending'
+and not is_held
 and fire_at <= $1
 order by fire_at, run_id, step
+limit $2
+
+-- name: list_due_activities
+-- Open activities that have timed out, unless renewals moved their heartbeat meanwhile.
+select
+    run_id,
+    step,
+    deadline_at
+from activities
+where deadline_at <= $1
+order by deadline_at, run_id, step
+limit $2
+
+-- name: list_due_runs
+-- Open runs that have timed out, the longest overdue first.
+select
+    id as run_id,
+    deadline_at
+from runs
+where deadline_at <= $1
+and status_bucket = 'running'
+order by deadline_at, id
 limit $2
 
 -- name: list_expired_leases

@@ -1,0 +1,18 @@
+"""Finish what a closing transition left for after its commit."""
+
+from __future__ import annotations
+
+from dwserver.runtime.service import FailurePolicy, Loop, TaskHost
+from dwserver.services.close_policies import ClosePolicies
+
+LOOK_EVERY_SECONDS = 1.0
+
+
+def outbox_loop(policies: ClosePolicies, host: TaskHost) -> Loop:
+    return Loop(
+        "outbox",
+        policies.deliver_due,
+        host,
+        interval_seconds=LOOK_EVERY_SECONDS,
+        on_failure=FailurePolicy.RESTART,
+    )

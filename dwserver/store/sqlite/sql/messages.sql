@@ -1,0 +1,64 @@
+-- Operator commands and the messages that they brought, children, and the outbox.
+
+-- name: list_message_payloads
+-- Arguments of messages; $2: array of the numbers of their commands.
+select
+    sequence,
+    payload_codec,
+    payload
+from commands
+where run_id = $1
+and sequence in (select value from json_each($2))
+
+-- name: find_command
+-- The first command of a run that carries a request id; $3: of this type only.
+select {command}
+from commands c
+where run_id = $1
+and request_id = $2
+and ($3 is null or command_type = $3)
+order by sequence
+limit 1
+
+-- name: find_update
+-- An update in whatever status; where a run left it to its successor, as it stands
+-- there.
+select {update}
+from updates u
+where id = $1
+order by status = 'accepted', accepted_at desc, run_id desc
+limit 1
+
+-- name: find_update_of_command
+-- The update that a command brought, in whatever status.
+select {update}
+from updates u
+where run_id = $1
+and sequence = $2
+
+-- name: list_open_children
+-- Open children of runs; $1: array of run ids.
+select {child}
+from children c indexed by children_open
+where run_id in (select value from json_each($1))
+and status in ('scheduled', 'started')
+order by run_id, step
+
+-- name: list_due_outbox
+-- Work that is due, the oldest first.
+select {outbox}
+from outbox o
+where available_at <= $1
+order by available_at, id
+limit $2
+
+-- name: delete_outbox
+-- Work that is done; $1: array of ids.
+delete from outbox
+where id in (select value from json_each($1))
+
+-- name: postpone_outbox
+-- Work that is to be tried again later; $1: array of ids.
+update outbox
+set available_at = $2
+where id in (select value from json_each($1))
