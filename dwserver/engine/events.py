@@ -71,7 +71,7 @@ def start_decided(run: Run, run_input: RunInput, command: Command) -> dict[str, 
         "business_key": run_input.business_key,
         "visibility_labels": None,
         "memo": run_input.memo,
-        "search_attributes": run_input.search_attributes,
+        "search_attributes": run_input.search_attributes or None,
         "outcome": command.outcome,
     }
     if command.rejection_reason is not None:

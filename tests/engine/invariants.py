@@ -26,6 +26,8 @@ RESOLUTION: dict[EventType, object] = {
     EventType.TIMER_CANCELLED: TimerStatus.CANCELLED,
     EventType.CHILD_RUN_COMPLETED: ChildStatus.COMPLETED,
     EventType.CHILD_RUN_FAILED: ChildStatus.FAILED,
+    EventType.CHILD_RUN_CANCELLED: ChildStatus.CANCELLED,
+    EventType.CHILD_RUN_TERMINATED: ChildStatus.TERMINATED,
 }
 SCHEDULING = (
     EventType.ACTIVITY_SCHEDULED,
@@ -140,7 +142,8 @@ def check_steps(rows: Rows) -> None:
     types = {event.event_type for event in rows.events.values()}
     if types & CANCELLING or not rows.run.status.is_terminal:
         closed = {number for number, step in steps.items() if not step.is_open}
-        if continued:  # children that outlive the run have no outcome in its history
+        if rows.run.status.is_terminal:
+            # Children that outlive the run have no outcome in its history.
             closed -= rows.children.keys() - set(resolved)
         assert closed == set(resolved)
     assert {number for number, step in steps.items() if step.is_held} == {

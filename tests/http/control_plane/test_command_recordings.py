@@ -266,7 +266,7 @@ def events_otherwise(name: str, ours: list[dict[str, Any]]) -> list[str]:
 def compared(
     recording: Recording, ours: dict[str, Any], otherwise: dict[str, Any]
 ) -> list[str]:
-    theirs = empty_maps_as_objects(recording.answer)
+    theirs = recording.answer
     found = _differences(ours, theirs, otherwise)
     nested = ours.get("control_plane", {})
     if "contract" not in nested:
@@ -299,18 +299,6 @@ def _differences(
         elif ours[key] != expected:
             found.append(f"{key} is {ours[key]!r}, not {expected!r}")
     return found
-
-
-def empty_maps_as_objects(value: Any) -> Any:
-    """The reference writes ``[]`` for an empty map (decision 3)."""
-    if isinstance(value, dict):
-        return {
-            key: {}
-            if key == "validation_errors" and item == []
-            else empty_maps_as_objects(item)
-            for key, item in value.items()
-        }
-    return value
 
 
 def masked(value: Any) -> Any:
