@@ -57,6 +57,8 @@ from dwserver.engine.waits import newest_open_condition, signal_for
 from dwserver.engine.wakes import follow_up, update_of
 from dwserver.engine.words import (
     ActivityStatus,
+    ChildStatus,
+    EventType,
     FailureCategory,
     RunStatus,
     TaskStatus,
@@ -84,7 +86,7 @@ TERMINAL = (CompleteWorkflow, FailWorkflow, ContinueAsNew)
 class Completion:
     """A validated ``complete`` request and the background that its commands need.
 
-    ``sees_failures``: replay by this worker takes notice of failed activities.
+    ``unseen``: ends of steps that replay by this worker passes over.
     """
 
     task: Task
@@ -92,7 +94,7 @@ class Completion:
     attempt: int
     commands: Sequence[WorkflowCommand]
     background: Background = NO_BACKGROUND
-    sees_failures: bool = True
+    unseen: frozenset[EventType] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,14 +250,31 @@ def _verdict_on_blind_worker(
 
     Its replay skips the failure, so it would ask for ever (decision 20e).
     """
-    if completion.sees_failures or not _repeats_newest_batch(
+    if not completion.unseen or not _repeats_newest_batch(
         draft, _blocking(completion.commands)
     ):
         return None
     for step in members(draft, draft.run.batch_first):
-        if isinstance(step, Activity) and step.status is ActivityStatus.FAILED:
-            message = f"The activity [{step.activity_type}] failed."
-            return [FailWorkflow(message=message, category=FailureCategory.ACTIVITY)]
+        verdict = _verdict_on_step(step, completion.unseen)
+        if verdict is not None:
+            return [verdict]
+    return None
+
+
+def _verdict_on_step(step: Step, unseen: frozenset[EventType]) -> FailWorkflow | None:
+    match step:
+        case Activity(status=ActivityStatus.FAILED):
+            if EventType.ACTIVITY_FAILED in unseen:
+                message = f"The activity [{step.activity_type}] failed."
+                return FailWorkflow(message=message, category=FailureCategory.ACTIVITY)
+        case Child(status=ChildStatus.CANCELLED | ChildStatus.TERMINATED):
+            if EventType.CHILD_RUN_CANCELLED in unseen:
+                message = (
+                    f"The child workflow [{step.workflow_type}] was {step.status}."
+                )
+                return FailWorkflow(
+                    message=message, category=FailureCategory.CHILD_WORKFLOW
+                )
     return None
 
 
