@@ -7,7 +7,7 @@ which rejects has not touched the draft (``touched`` counts, callers check).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -283,6 +283,11 @@ class Draft:
     def close_attempt(self, attempt: ClosedAttempt) -> None:
         self._attempts.append(attempt)
         self._writes += 1
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """Operator commands recorded so far."""
+        return self._commands
 
     def record_command(self, command: Command) -> None:
         self._commands.append(command)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
-from aiohttp import hdrs
+from aiohttp import hdrs, web
 
-from dwserver.http.auth.principal import AuthMethod
-from dwserver.http.call import Call
+from dwserver.http.auth.principal import AuthMethod, Principal
 from dwserver.http.observation import REQUEST_ID_HEADER
 from dwserver.http.text import valid_text
 from dwserver.protocol.json_types import JsonObject, JsonValue
@@ -40,6 +39,19 @@ class ForwardedHeaders:
     auth_method: str = "X-Workflow-Auth-Method"
 
 
+class Attributable(Protocol):
+    """What is looked at of a request that passed the checks."""
+
+    @property
+    def request(self) -> web.BaseRequest: ...
+    @property
+    def principal(self) -> Principal: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def body(self) -> JsonValue: ...
+
+
 class Attribution:
     """Builds command contexts; ``trusted`` is ``None`` without a gateway."""
 
@@ -48,7 +60,7 @@ class Attribution:
 
     def context(
         self,
-        call: Call,
+        call: Attributable,
         command: str,
         metadata: Mapping[str, JsonValue],
         *,
@@ -67,14 +79,14 @@ class Attribution:
             },
         }
 
-    def _caller(self, call: Call) -> JsonObject:
+    def _caller(self, call: Attributable) -> JsonObject:
         names = self._trusted
         return {
             "type": (names and _header(call, names.caller_type)) or _CALLER_TYPE,
             "label": (names and _header(call, names.caller_label)) or _CALLER_LABEL,
         }
 
-    def _auth(self, call: Call) -> JsonObject:
+    def _auth(self, call: Attributable) -> JsonObject:
         principal, names = call.principal, self._trusted
         is_anonymous = principal.method is AuthMethod.NONE
         status = _NOT_CONFIGURED if is_anonymous else _AUTHORIZED
@@ -88,7 +100,10 @@ class Attribution:
         }
 
 
-def _request(call: Call) -> JsonObject:
+NO_GATEWAY: Final = Attribution()
+
+
+def _request(call: Attributable) -> JsonObject:
     request = call.request
     ids = {
         "x_request_id": _header(call, REQUEST_ID_HEADER),
@@ -108,19 +123,23 @@ def _request(call: Call) -> JsonObject:
     return {key: value for key, value in block.items() if value}
 
 
-def _fingerprint(call: Call, headers: JsonObject) -> str:
-    """The same for a request that is sent again, whatever the order of its keys."""
+def _fingerprint(call: Attributable, headers: JsonObject) -> str | None:
+    """The same for a request that is sent again, whatever the order of its keys; None
+    for one with an ignored field that is nested too deeply to be written."""
     document = {
         "method": call.request.method,
         "path": valid_text(call.request.path),
         "payload": call.body,
         "headers": headers,
     }
-    text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    try:
+        text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return None
     return f"sha256:{hashlib.sha256(text).hexdigest()}"
 
 
-def _header(call: Call, name: str) -> str | None:
+def _header(call: Attributable, name: str) -> str | None:
     """The trimmed header, ``None`` when it is absent or blank."""
     value = call.request.headers.get(name)
     return valid_text(value).strip() or None if value else None

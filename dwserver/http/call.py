@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from dwserver.engine.records import quick_init
+from dwserver.http.attribution import NO_GATEWAY, Attribution
 from dwserver.http.auth.principal import Principal
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.versions import WorkerVersion
@@ -20,7 +21,8 @@ class Call:
     are the decoded path parameters by their names in the route's path; ``body`` is
     the parsed JSON, ``{}`` when there was none; ``namespace`` exists unless the
     route is exempt; ``worker_version`` is what the caller speaks (worker plane
-    only). Of a repeated query word the last one counts."""
+    only); ``attribution`` says who gave a command. Of a repeated query word the last
+    one counts."""
 
     request: web.BaseRequest
     operation: str
@@ -31,6 +33,19 @@ class Call:
     namespace: str
     request_id: str
     worker_version: WorkerVersion | None = None
+    attribution: Attribution = NO_GATEWAY
+
+    def context(
+        self,
+        command: str,
+        metadata: Mapping[str, JsonValue],
+        *,
+        workflow_id: str | None = None,
+    ) -> JsonObject:
+        """What is stored with ``command``: who gave it, from where."""
+        return self.attribution.context(
+            self, command, metadata, workflow_id=workflow_id
+        )
 
     def is_connected(self) -> bool:
         """The client can still be answered."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from dwserver.http.attribution import NO_GATEWAY, Attribution
 from dwserver.protocol.capabilities import WorkingFeatures
 from dwserver.protocol.versions import WorkerVersion
 from dwserver.topology.identity import NodeIdentity
@@ -21,6 +22,7 @@ class NodeFacts:
     default_namespace: str
     max_body_bytes: int
     backend_driver: str
+    attribution: Attribution = NO_GATEWAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,6 +177,7 @@ class Pipeline:
             namespace,
             exchange.request_id,
             exchange.version,
+            self._node.attribution,
         )
         return await endpoint.handler(self._services, call)
 

@@ -150,6 +150,24 @@ def workflow_route(
     )
 
 
+def command_routes(
+    path: str, envelope: Operation, *, handler: Handler
+) -> tuple[Route, Route]:
+    """The two rows of an operator command: for a workflow id, and for its run."""
+    under_id, under_run = "/{workflow_id}", "/{workflow_id}/runs/{run_id}"
+    at_id, at_run = (
+        workflow_route(
+            Method.POST,
+            f"{parent}{path}",
+            envelope,
+            handler=handler,
+            is_bootstrap_gated=True,
+        )
+        for parent in (under_id, under_run)
+    )
+    return at_id, at_run
+
+
 def management_route(
     method: Method,
     path: str,

@@ -12,10 +12,14 @@ from dwserver.http.control_plane import (
     history,
     namespaces,
     workers,
+    workflow_close,
     workflow_list,
     workflow_query,
     workflow_reads,
+    workflow_signal_with_start,
+    workflow_signals,
     workflow_start,
+    workflow_updates,
 )
 from dwserver.http.discovery.handlers import Discovery
 from dwserver.http.route import Route
@@ -32,6 +36,10 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_list.ROUTES,
     *workflow_start.ROUTES,
     *workflow_reads.ROUTES,
+    *workflow_close.ROUTES,
+    *workflow_signals.ROUTES,
+    *workflow_signal_with_start.ROUTES,
+    *workflow_updates.ROUTES,
     *workflow_query.ROUTES,
     *history.ROUTES,
     *workers.ROUTES,

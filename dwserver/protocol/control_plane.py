@@ -255,7 +255,15 @@ DUPLICATE_POLICIES: Final = ("fail", "use-existing")
 DUPLICATE_POLICY_ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {"use_existing": "use-existing"}
 )
-WAIT_FOR_STAGES: Final = ("accepted", "completed")
+
+
+class WaitStage(StrEnum):
+    """How far an update must have come before it is answered."""
+
+    ACCEPTED = "accepted"
+    COMPLETED = "completed"
+
+
 UNSUPPORTED_START_FIELDS: Final = (
     "workflow_execution_timeout",
     "workflow_run_timeout",
@@ -306,7 +314,7 @@ def request_contract() -> JsonObject:
                 "unsupported_fields": list(UNSUPPORTED_START_FIELDS),
             },
             Operation.UPDATE.value: {
-                "fields": {"wait_for": {"canonical_values": list(WAIT_FOR_STAGES)}},
+                "fields": {"wait_for": {"canonical_values": list(WaitStage)}},
                 "removed_fields": dict(REMOVED_UPDATE_FIELDS),
             },
         },

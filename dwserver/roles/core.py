@@ -26,15 +26,19 @@ from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.catalog import RequestLimits, Services
 from dwserver.services.close_policies import ClosePolicies
+from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.commits import CommitObserver
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
+from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.renewals import Renewals
 from dwserver.services.runs import Runs
+from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.tasks import Tasks
+from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
@@ -45,8 +49,23 @@ MICROS = 1_000_000
 NAMESPACE_TTL_SECONDS = 30
 # Longer than a poll is held: the polls themselves refresh a registration.
 REGISTRATION_TTL_SECONDS = 120
+# How long the declarations of a worker that registered elsewhere may go unnoticed.
+CONTRACT_TTL_SECONDS = 2
 # Published in worker acknowledgements; workers send a heartbeat this often.
 HEARTBEAT_INTERVAL_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiters:
+    """Requests that wait for what a commit brings."""
+
+    history: HistoryWaiters
+    updates: UpdateWaiters
+
+    def release_all(self) -> None:
+        """End every wait (shutdown)."""
+        self.history.release_all()
+        self.updates.release_all()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +74,7 @@ class Core:
     matcher: Matcher
     runs: Runs
     services: Services
-    waiters: HistoryWaiters
+    waiters: Waiters
     timers: DueTimers
     leases: ExpiredLeases
     deadlines: Deadlines
@@ -77,7 +96,7 @@ class _Parts:
     store: Store
     runs: Runs
     matcher: Matcher
-    waiters: HistoryWaiters
+    waiters: Waiters
     query_exchange: QueryExchange
     clock: Clock
     ids: IdSource
@@ -105,8 +124,16 @@ def build_core(
         spawn=supervisor.spawn,
         observer=MatchingMetrics(metrics),
     )
-    waiters = HistoryWaiters()
-    observers: list[CommitObserver] = [waiters, CommitMetrics(metrics)]
+    recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
+    waiters = Waiters(
+        history=HistoryWaiters(),
+        updates=UpdateWaiters(store, hot, recheck_seconds=recheck_seconds),
+    )
+    observers: list[CommitObserver] = [
+        waiters.history,
+        waiters.updates,
+        CommitMetrics(metrics),
+    ]
     runs = Runs(
         store,
         hot=hot,
@@ -167,6 +194,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
         stale_after=plane.stale_after_seconds * MICROS,
     )
+    contracts = _contracts(parts, workers)
     return Services(
         namespaces=Namespaces(
             store, now=clock.now, cache_ttl=NAMESPACE_TTL_SECONDS * MICROS
@@ -199,9 +227,13 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         workflows=Workflows(
             store,
             runs=runs,
-            waiters=parts.waiters,
+            waiters=parts.waiters.history,
             recheck_seconds=plane.poll_interval_ms / 1000,
         ),
+        commands=OperatorCommands(
+            store, runs=runs, contracts=contracts, waiters=parts.waiters.updates
+        ),
+        signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=build_queries(
             settings,
             store,
@@ -220,6 +252,16 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
+    return CommandContracts(
+        parts.store,
+        workers=workers,
+        hot=parts.runs.hot,
+        now=parts.clock.now,
+        cache_ttl=CONTRACT_TTL_SECONDS * MICROS,
     )
 
 
@@ -262,6 +304,7 @@ def _request_limits(settings: Settings) -> RequestLimits:
         search_attributes=published.max_search_attributes,
         search_attribute_key_length=published.max_search_attribute_key_length,
         search_attribute_value_bytes=published.max_search_attribute_value_bytes,
+        update_wait_seconds=settings.engine.update_wait_timeout_seconds,
         operation_name_bytes=settings.engine_limits.operation_name_length,
         retention_days=settings.history.retention_days,
         default_task_queue="default",

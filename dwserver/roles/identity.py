@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dwserver import __version__
 from dwserver.config.settings import Settings
+from dwserver.http.attribution import Attribution, ForwardedHeaders
 from dwserver.http.discovery.cluster_info import ServerFacts
 from dwserver.http.node import NodeFacts
 from dwserver.protocol.capabilities import Capability, WorkingFeatures
@@ -40,7 +41,9 @@ SERVER_FEATURES = frozenset(
     {
         ServerFeature.WORKFLOW_TASKS,
         ServerFeature.ACTIVITY_TASKS,
+        ServerFeature.SIGNALS,
         ServerFeature.QUERIES,
+        ServerFeature.UPDATES,
         ServerFeature.CONTINUE_AS_NEW,
         ServerFeature.CHILD_WORKFLOWS,
         ServerFeature.ACTIVITY_RETRY_POLICY,
@@ -75,6 +78,21 @@ def node_facts(settings: Settings) -> NodeFacts:
         default_namespace=settings.server.default_namespace.lower(),
         max_body_bytes=settings.published_limits.max_payload_bytes,
         backend_driver="sqlite" if settings.database.sqlite_path else "pgsql",
+        attribution=_attribution(settings),
+    )
+
+
+def _attribution(settings: Settings) -> Attribution:
+    names = settings.attribution
+    if not names.trusts_forwarded_headers:
+        return Attribution()
+    return Attribution(
+        ForwardedHeaders(
+            caller_type=names.caller_type_header,
+            caller_label=names.caller_label_header,
+            auth_status=names.auth_status_header,
+            auth_method=names.auth_method_header,
+        )
     )
 
 

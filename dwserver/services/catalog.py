@@ -9,9 +9,11 @@ from dwserver.protocol.payloads.framing import Framing
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.namespaces import Namespaces
+from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
+from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
@@ -35,6 +37,7 @@ class RequestLimits:
     search_attribute_key_length: int
     search_attribute_value_bytes: int
     operation_name_bytes: int
+    update_wait_seconds: int
     retention_days: int
     default_task_queue: str
     worker_heartbeat_interval_seconds: int
@@ -54,6 +57,8 @@ class Services:
     workflow_tasks: WorkflowTasks
     activity_tasks: ActivityTasks
     workflows: Workflows
+    commands: OperatorCommands
+    signal_with_start: SignalWithStart
     queries: Queries
     query_tasks: QueryTasks
     limits: RequestLimits

@@ -35,6 +35,8 @@ class Workers:
             self._read, now=now, ttl=cache_ttl, max_entries=MAX_CACHED
         )
         self._seen: dict[tuple[str, str], None] = {}
+        # Rises with every registration that this process writes or removes.
+        self.generation = 0
 
     async def register(
         self, worker: WorkerRegistration
@@ -60,6 +62,7 @@ class Workers:
         if known is not None:
             worker = replace(worker, registered_at=known.registered_at)
         await self._store.put_worker(worker)
+        self.generation += 1
         self._keep(worker)
         return worker
 
@@ -117,6 +120,7 @@ class Workers:
 
     async def deregister(self, namespace: str, worker_id: str) -> bool:
         is_deleted = await self._store.delete_worker(namespace, worker_id)
+        self.generation += 1
         self._known.forget((namespace, worker_id))
         self._seen.pop((namespace, worker_id), None)
         return is_deleted

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dwserver.engine.lifecycle.start import Start, Started, start_again, start_new
-from dwserver.engine.model import Activity, Failure, Instance, RunState, Timer
+from dwserver.engine.model import Failure, Instance, RunState
 from dwserver.engine.outcome import Rejection
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.runs import RunContended, Runs
@@ -66,7 +66,7 @@ class Workflows:
             if instance is None:
                 continue
             if instance.workflow_type != start.workflow_type:
-                return _type_conflict(instance, start)
+                return type_conflict(instance, start)
             started = await self._runs.decide(
                 instance.current_run_id, lambda draft: start_again(draft, start)
             )
@@ -136,7 +136,8 @@ class Workflows:
                     return
 
 
-def _type_conflict(instance: Instance, start: Start) -> Rejection:
+def type_conflict(instance: Instance, start: Start) -> Rejection:
+    """A workflow id belongs to one workflow type."""
     text = (
         f"Workflow instance [{instance.workflow_id}] is reserved for durable type "
         f"[{instance.workflow_type}] and cannot be reused for "
@@ -146,21 +147,3 @@ def _type_conflict(instance: Instance, start: Start) -> Rejection:
     return Rejection(
         "validation_failed", text, {"errors": errors, "validation_errors": errors}
     )
-
-
-def waiting_for(state: RunState) -> tuple[str, str] | None:
-    """``wait_kind`` and ``wait_reason`` of an open run (control-plane §5.3.1)."""
-    activity: Activity | None = next(
-        (a for a in state.activities.values() if a.is_open), None
-    )
-    if activity is not None:
-        return "activity", f"Waiting for activity {activity.activity_type}"
-    timer: Timer | None = next((t for t in state.timers.values() if t.is_open), None)
-    if timer is not None:
-        return "timer", "Waiting for timer"
-    task = next(iter(state.tasks.values()), None)
-    if task is None:
-        return None
-    leased = task.lease_owner is not None
-    text = "Workflow task leased to worker" if leased else "Workflow task ready"
-    return "workflow-task", text

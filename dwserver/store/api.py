@@ -257,8 +257,13 @@ class Store(Protocol):
         ``command_type``: of this type only."""
         ...
 
-    async def find_update(self, run_id: str, update_id: str) -> Update | None:
-        """An update of the run in whatever status."""
+    async def find_update(self, update_id: str) -> Update | None:
+        """An update in whatever status. One that a run left to its successor keeps its
+        id, and is found as it stands there."""
+        ...
+
+    async def find_update_of_command(self, run_id: str, sequence: int) -> Update | None:
+        """The update that the run's command of this sequence brought."""
         ...
 
     async def open_children(self, run_ids: Sequence[str]) -> list[Child]:

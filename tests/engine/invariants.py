@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
-from dwserver.engine.model import Activity, RunState, Task, Timer, Wait
+from dwserver.engine.model import Activity, Child, RunState, Task, Timer, Wait
 from dwserver.engine.wakes import update_of
 from dwserver.engine.words import (
     ActivityStatus,
+    ChildStatus,
     EventType,
     RunStatus,
     TaskKind,
@@ -28,6 +30,10 @@ RESOLUTION: dict[EventType, object] = {
     EventType.TIMER_CANCELLED: TimerStatus.CANCELLED,
     EventType.CONDITION_WAIT_SATISFIED: WaitStatus.SATISFIED,
     EventType.SIGNAL_APPLIED: WaitStatus.SATISFIED,
+    EventType.CHILD_RUN_COMPLETED: ChildStatus.COMPLETED,
+    EventType.CHILD_RUN_FAILED: ChildStatus.FAILED,
+    EventType.CHILD_RUN_CANCELLED: ChildStatus.CANCELLED,
+    EventType.CHILD_RUN_TERMINATED: ChildStatus.TERMINATED,
 }
 # What the server finds out; the others are the worker's doing, or the end's.
 OUTCOMES = {
@@ -35,12 +41,17 @@ OUTCOMES = {
     EventType.ACTIVITY_FAILED,
     EventType.ACTIVITY_TIMED_OUT,
     EventType.TIMER_FIRED,
+    EventType.CHILD_RUN_COMPLETED,
+    EventType.CHILD_RUN_FAILED,
+    EventType.CHILD_RUN_CANCELLED,
+    EventType.CHILD_RUN_TERMINATED,
 }
 SCHEDULING = (
     EventType.ACTIVITY_SCHEDULED,
     EventType.TIMER_SCHEDULED,
     EventType.CONDITION_WAIT_OPENED,
     EventType.SIGNAL_WAIT_OPENED,
+    EventType.CHILD_WORKFLOW_SCHEDULED,
 )
 CLOSING: dict[EventType, RunStatus] = {
     EventType.WORKFLOW_COMPLETED: RunStatus.COMPLETED,
@@ -59,7 +70,7 @@ CANCELLING = {
 }
 AFTER_THE_END = {EventType.START_REJECTED, EventType.UPDATE_COMPLETED}
 
-Step = Activity | Timer | Wait
+Step = Activity | Timer | Child | Wait
 
 
 def check(rows: Rows) -> None:
@@ -81,7 +92,7 @@ def check(rows: Rows) -> None:
 def steps_of(rows: Rows) -> dict[int, Step]:
     """The time-out of a wait is part of the wait."""
     timers = {n: t for n, t in rows.timers.items() if t.kind is TimerKind.PLAIN}
-    return {**rows.activities, **timers, **rows.waits}
+    return {**rows.activities, **timers, **rows.children, **rows.waits}
 
 
 def _is_of_timeout(rows: Rows, number: int) -> bool:
@@ -152,7 +163,7 @@ def check_steps(rows: Rows) -> None:
             if isinstance(steps[step], Wait) and status is TimerStatus.FIRED:
                 status = WaitStatus.TIMED_OUT
             assert steps[step].status is status
-        elif event.event_type.startswith("Activity"):
+        elif event.event_type.startswith(("Activity", "ChildRun")):
             assert resolved[step] == 0, "nothing about a step after its outcome"
         else:
             continue
@@ -162,12 +173,14 @@ def check_steps(rows: Rows) -> None:
     assert set(scheduled) == set(steps)
     types = {event.event_type for event in rows.events.values()}
     if types & CANCELLING or not rows.run.status.is_terminal:
-        silent = (WaitStatus.CLOSED,)
         closed = {
             number
             for number, step in steps.items()
-            if not step.is_open and step.status not in silent
+            if not step.is_open and step.status is not WaitStatus.CLOSED
         }
+        if rows.run.status.is_terminal:
+            # Children that outlive the run have no outcome in its history.
+            closed -= rows.children.keys() - set(resolved)
         assert closed == set(resolved)
     assert {number for number, step in steps.items() if step.is_held} == {
         -number for number in rows.events if -MESSAGES < number < 0
@@ -303,13 +316,17 @@ def check_state(rows: Rows) -> None:
         {i: task for i, task in rows.tasks.items() if task.status.is_open},
         {n: step for n, step in rows.activities.items() if is_needed(step)},
         {n: step for n, step in rows.timers.items() if is_needed(step)},
-        {n: step for n, step in rows.children.items() if step.is_open},
+        {n: step for n, step in rows.children.items() if is_needed(step)},
         {n: step for n, step in rows.waits.items() if is_needed(step)},
         {n: signal for n, signal in rows.signals.items() if signal.is_open},
         {n: update for n, update in rows.updates.items() if update.is_open},
     )
-    state = rows.state
-    for rows_by_step in (state.activities, state.timers, state.waits):
+    for rows_by_step in (
+        rows.state.activities,
+        rows.state.timers,
+        rows.state.children,
+        rows.state.waits,
+    ):
         assert list(rows_by_step) == sorted(rows_by_step)
 
 
@@ -352,6 +369,16 @@ def check_no_outcome_is_lost(rows: Rows) -> None:
 def _workflow_task(rows: Rows) -> Task | None:
     tasks = rows.state.tasks.values()
     return next((task for task in tasks if task.kind is TaskKind.WORKFLOW), None)
+
+
+def check_family(rows: Rows, everyone: Mapping[str, Rows]) -> None:
+    """A call is open as long as the run that it stands for is."""
+    for call in rows.children.values():
+        run = everyone[call.child_run_id].run
+        assert call.is_open is not run.status.is_terminal
+        assert (run.parent_run_id, run.parent_step) == (rows.run.id, call.step)
+        assert run.workflow_id == call.child_workflow_id
+        assert run.run_number == call.child_run_number
 
 
 def check_is_final(before: Rows, after: Rows) -> None:

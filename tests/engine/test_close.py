@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -10,6 +11,8 @@ import pytest
 from dwserver.engine.closing import close_run
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.lifecycle.activity_outcome import AttemptFailure
+from dwserver.engine.lifecycle.signal import SignalRequest, receive_signal
+from dwserver.engine.lifecycle.update import UpdateRequest, accept_update
 from dwserver.engine.model import Payload, RunState, Update, Wait
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import (
@@ -36,7 +39,7 @@ from tests.engine.builders import (
     timer,
 )
 from tests.engine.documents import activity_document, task_document
-from tests.engine.endings import beat, close
+from tests.engine.endings import beat, close, time_out
 
 KINDS = [CommandType.CANCEL, CommandType.TERMINATE]
 PAST = {CommandType.CANCEL: "cancelled", CommandType.TERMINATE: "terminated"}
@@ -307,6 +310,45 @@ def test_a_run_that_ended_by_itself_rejects_it_too() -> None:
     play.completed(task, CompleteWorkflow())
     assert close(play).command.rejection_reason == "run_not_active"
     assert play.run.status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("end", "names"),
+    [
+        (
+            close,
+            ["CancelRequested", "TimerCancelled", "WorkflowCancelled"],
+        ),
+        (time_out, ["TimerCancelled", "WorkflowTimedOut"]),
+    ],
+)
+def test_messages_that_waited_for_the_leased_task_come_first(
+    end: Callable[[Play], object], names: list[str]
+) -> None:
+    """What was sent before the end stands before it, and the update is answered."""
+    play, task = begun(run_timeout_seconds=60)
+    play.completed(task, timer(90))
+    play.wake({"workflow_wait_kind": "signal"})
+    play.poll()
+    message = {"namespace": "default", "arguments": None, "known_names": None}
+    play.decide(
+        lambda draft: receive_signal(draft, SignalRequest(name="go", **message))
+    )
+    update = play.decide(
+        lambda draft: accept_update(draft, UpdateRequest(name="set", **message))
+    ).update
+    assert update is not None
+    assert play.event_types()[3:] == []
+    play.advance(60)
+    end(play)
+    assert play.event_types()[3:] == [
+        "SignalReceived",
+        "UpdateAccepted",
+        *names,
+        "UpdateCompleted",
+    ]
+    assert play.history()[-1][1]["update_id"] == update.id
+    assert play.state.updates == {}
 
 
 def test_waits_close_without_a_word() -> None:

@@ -34,7 +34,7 @@ from dwserver.engine.commands.terminal import (
 from dwserver.engine.lifecycle.activity_outcome import AttemptFailure, Recorded
 from dwserver.engine.lifecycle.start import DuplicatePolicy
 from dwserver.engine.lifecycle.task_failure import TaskFailed
-from dwserver.engine.model import Task, Wait
+from dwserver.engine.model import RetryPolicy, Task, Wait
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import RunStatus, TaskKind, TaskStatus
 from tests.engine import invariants
@@ -48,6 +48,7 @@ from tests.engine.builders import (
     signal,
     timer,
 )
+from tests.engine.children import DONE, child
 
 OWNERS = st.sampled_from(["w1", "w2"])
 NEWEST_FIRST = st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, 3, 5])
@@ -68,6 +69,11 @@ BLOCKING: st.SearchStrategy[BlockingCommand] = st.one_of(
         st.sampled_from(RETRIES),
     ),
     st.builds(timer, st.sampled_from([0, 1, 60])),
+    st.builds(
+        lambda name, policy: child(name, retry_policy=policy),
+        st.sampled_from("cd"),
+        st.sampled_from([None, RetryPolicy(max_attempts=2, backoff_seconds=(1,))]),
+    ),
 )
 ENDS: list[WorkflowCommand] = [
     ContinueAsNew(),
@@ -97,6 +103,7 @@ MOVE_WEIGHTS = {
     "nudge": 1,
     "poll": 1,
     "poll_activity": 1,
+    "finish_a_child": 1,
     "take_a_lease_away": 1,
     "advance": 1,
     "start_again": 1,
@@ -412,6 +419,8 @@ class Story(RuleBasedStateMachine):
             if timer is not None:
                 self.play.now = max(self.play.now, timer.fire_at)
                 assert self.play.fire(step)
+            elif step in self.play.here.children:
+                self.finish_child(self.play.here, step)
             else:
                 self.finish_activity(self.play.here.activities[step].id)
 
@@ -430,6 +439,30 @@ class Story(RuleBasedStateMachine):
         failure = self.draw(FAILURES)
         assert isinstance(self.play.report(task, failure=failure), Recorded)
         self.counted[str(task.attempt_id)] += 1
+
+    def finish_a_child(self) -> None:
+        """Of the current run, or of one that has closed."""
+        calls = [
+            (rows, step)
+            for rows in self.play.rows.values()
+            for step, call in rows.children.items()
+            if call.is_open
+        ]
+        if calls:
+            self.finish_child(*self.draw(st.sampled_from(calls)))
+
+    def finish_child(self, parent: Rows, step: int) -> None:
+        """It comes to an end, in one run or in several."""
+        ends = st.sampled_from(ENDS)
+        for end in [*(self.draw(ends, "a run of the child") for _ in range(3)), DONE]:
+            run_id = parent.children[step].child_run_id
+            [task] = self.play.rows[run_id].state.tasks.values()
+            self.play.now = max(self.play.now, task.available_at)
+            leased = self.play.lease(task)
+            assert leased is not None
+            assert isinstance(self.play.complete(leased.task, end), Completed)
+            if not parent.children[step].is_open:
+                return
 
     # time -----------------------------------------------------------------------
     def fire(self) -> None:
@@ -481,6 +514,7 @@ class Story(RuleBasedStateMachine):
             if known is not None and known.run.version == rows.run.version:
                 continue
             invariants.check(rows)
+            invariants.check_family(rows, self.play.rows)
             if known is not None and known.run.status.is_terminal:
                 invariants.check_is_final(known, rows)
             self.checked[run_id] = _snapshot(rows)

@@ -258,8 +258,8 @@ def test_a_signal_that_came_too_late_stands_before_a_cancellation() -> None:
     play.signalled("late")
     close(play)
     assert play.event_types()[2:] == [
-        "CancelRequested",
         "SignalReceived",
+        "CancelRequested",
         "WorkflowCancelled",
     ]
 

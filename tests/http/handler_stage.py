@@ -39,6 +39,7 @@ LIMITS = RequestLimits(
     search_attribute_key_length=128,
     search_attribute_value_bytes=2048,
     operation_name_bytes=256,
+    update_wait_seconds=10,
     retention_days=30,
     default_task_queue="default",
     worker_heartbeat_interval_seconds=60,
@@ -112,6 +113,8 @@ class Stage:
             "workflow_tasks",
             "activity_tasks",
             "workflows",
+            "commands",
+            "signal_with_start",
             "queries",
             "query_tasks",
         )
@@ -172,6 +175,11 @@ class _Transport:
 
 class _Request:
     """As much of a request as a handler looks at."""
+
+    method = "POST"
+    path = "/api/somewhere"
+    remote = "127.0.0.1"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, stage: Stage) -> None:
         self.transport = _Transport(stage)

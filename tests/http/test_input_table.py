@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 from dwserver.http.control_plane import workflow_query
-from dwserver.http.control_plane.start_fields import START_FIELDS
+from dwserver.http.control_plane.command_fields import (
+    CLOSE_FIELDS,
+    SIGNAL_FIELDS,
+    UPDATE_FIELDS,
+)
+from dwserver.http.control_plane.start_fields import (
+    SIGNAL_WITH_START_FIELDS,
+    START_FIELDS,
+)
 from dwserver.http.worker import activity_tasks, polls, query_tasks, workflow_tasks
 from dwserver.http.worker.registration_fields import REGISTER_FIELDS
 from dwserver.protocol.control_plane import UNSUPPORTED_START_FIELDS
@@ -75,6 +83,43 @@ START_TABLE = (
 )
 
 ENVELOPE: Body = {"codec": "avro", "blob": "AAI3Ag=="}
+REQUEST_ID = text("request_id", longest=255)
+MESSAGE_INPUT = (
+    Wrong("input", NO_ARRAY),
+    Wrong("input", ({"codec": "zip", "blob": "AAAA"},), path="input.codec"),
+    Wrong("input", ({"codec": "avro", "blob": 7},), path="input.blob"),
+    Wrong("input", ({"codec": "avro", "blob": "no base64!"},), path="input.blob"),
+    # A number is no list of arguments.
+    Wrong("input", ({"codec": "avro", "blob": "AAI1Ag=="},), path="input.blob"),
+)
+CLOSE_TABLE = (text("reason", longest=1000), REQUEST_ID)
+WITH_START: Body = {"workflow_type": "orders.Ship"}
+WITH_START_TABLE = (
+    *(w for w in START_TABLE if w.field not in {"workflow_id", "request_id"}),
+    Wrong("signal_input", NO_ARRAY),
+    Wrong("signal_input", ({"codec": "", "blob": ""},), path="signal_input.codec"),
+    REQUEST_ID,
+)
+# Operator commands to a workflow id: path, operation, a good body, wrong values.
+OPERATOR_COMMANDS: tuple[tuple[str, str, Body, tuple[Wrong, ...]], ...] = (
+    ("signal/go", "signal", {}, (*MESSAGE_INPUT, REQUEST_ID)),
+    (
+        "update/go",
+        "update",
+        {},
+        (
+            *MESSAGE_INPUT,
+            REQUEST_ID,
+            word("wait_for"),
+            integer("wait_timeout_seconds", least=1, most=MAX_DURATION_SECONDS),
+            Wrong("wait_policy", (None, "accepted")),
+        ),
+    ),
+    ("cancel", "cancel", {}, CLOSE_TABLE),
+    ("terminate", "terminate", {}, CLOSE_TABLE),
+    ("signal-with-start/go", "signal", WITH_START, WITH_START_TABLE),
+)
+
 REGISTER: Body = {"worker_id": "worker-1", "task_queue": "orders", "runtime": "python"}
 STATE_TABLE = (
     Wrong("task_slots", NO_OBJECT),
@@ -310,6 +355,10 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
     ("fields", "table"),
     [
         (START_FIELDS, START_TABLE),
+        (SIGNAL_WITH_START_FIELDS, (*WITH_START_TABLE, text("workflow_id"))),
+        (SIGNAL_FIELDS, OPERATOR_COMMANDS[0][3]),
+        (UPDATE_FIELDS, OPERATOR_COMMANDS[1][3]),
+        (CLOSE_FIELDS, CLOSE_TABLE),
         (REGISTER_FIELDS, REGISTER_TABLE),
         (polls.WORKFLOW_POLL_FIELDS, WORKFLOW_POLL_TABLE),
         (workflow_tasks.LEASE_FIELDS, LEASE_TABLE),
@@ -323,6 +372,10 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
     ],
     ids=[
         "start",
+        "signal with start",
+        "signal",
+        "update",
+        "close",
         "register",
         "poll",
         "lease",
@@ -458,6 +511,25 @@ def check(
         for case in wrong
         for problem in refused_in_envelope(send(case.body), case, operation=operation)
     ]
+
+
+def check_operator_commands(planes: Planes) -> list[str]:
+    """For a workflow id, and for its run."""
+    described = planes.control.request("GET", "/api/workflows/order-1").expect(200)
+    run = f"order-1/runs/{described['run_id']}"
+    problems = []
+    for path, operation, body, table in OPERATOR_COMMANDS:
+        for target in ("order-1", run):
+            if target is run and path.startswith("signal-with-start"):
+                continue
+            full = f"/api/workflows/{target}/{path}"
+            problems += check(
+                full,
+                cases(body, table),
+                lambda b, p=full: planes.control.request("POST", p, b),
+                operation=operation,
+            )
+    return problems
 
 
 def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:

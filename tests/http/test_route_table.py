@@ -65,6 +65,21 @@ CONTRACT = (
     workflow(f"GET {RUN}", Operation.LIST_RUNS),
     workflow(f"GET {RUN}/{{run_id}}", Operation.DESCRIBE_RUN),
     workflow(f"GET {RUN}/{{run_id}}/history", Operation.HISTORY),
+    *(
+        workflow(f"POST {parent}/{path}", operation, is_gated=True)
+        for parent in ("/api/workflows/{workflow_id}", f"{RUN}/{{run_id}}")
+        for path, operation in (
+            ("signal/{signal_name}", Operation.SIGNAL),
+            ("update/{update_name}", Operation.UPDATE),
+            ("cancel", Operation.CANCEL),
+            ("terminate", Operation.TERMINATE),
+        )
+    ),
+    workflow(
+        "POST /api/workflows/{workflow_id}/signal-with-start/{signal_name}",
+        Operation.SIGNAL,
+        is_gated=True,
+    ),
     workflow(
         "POST /api/workflows/{workflow_id}/query/{query_name}",
         Operation.QUERY,

@@ -11,8 +11,8 @@ from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.lifecycle.start import DuplicatePolicy, Started
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import RunStatus
+from dwserver.services.run_waits import waiting_for
 from dwserver.services.runs import RunContended
-from dwserver.services.workflows import waiting_for
 from dwserver.store.api import RunFilter, Store, StoreError
 from tests.support.small_server import (
     CHARGE,

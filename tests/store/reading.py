@@ -76,7 +76,10 @@ async def traces_of(store: Store, transition: Transition) -> Traces:
             for c in changes
         },
         commands={key: await store.find_command(*key) for key in sorted(asked)},
-        updates={u.id: await store.find_update(u.run_id, u.id) for u in updates},
+        updates={
+            u.id: await store.find_update_of_command(u.run_id, u.sequence)
+            for u in updates
+        },
         children=await store.open_children(list(namespaces)),
         outbox=[
             entry

@@ -169,7 +169,7 @@ async def test_new_rows_are_read_back_whole(store: Store) -> None:
     assert state.waits == {11: wait}
     assert state.signals == {BIG: signal}
     assert state.updates == {3: open_update}
-    assert await store.find_update(run.id, update.id) == update
+    assert await store.find_update(update.id) == update
     assert await store.find_command(run.id, "request-1") == command
     assert await store.due_outbox(now=NOON, limit=9) == [entry]
 
@@ -246,11 +246,11 @@ async def test_changed_messages_are_read_back_whole(store: Store) -> None:
     )
     start = a_start_transition(run, new_signals=(bare,), new_updates=(first,))
     assert await store.commit(start)
-    assert await store.find_update(run.id, update.id) == first
+    assert await store.find_update(update.id) == first
     assert await store.commit(a_transition(run, signals=(signal,), updates=(update,)))
     state = await loaded(store, run.id)
     assert (state.signals, state.updates) == ({BIG: signal}, {})
-    assert await store.find_update(run.id, update.id) == update
+    assert await store.find_update(update.id) == update
     cleared = a_transition(state.run, signals=(bare,), updates=(first,))
     assert await store.commit(cleared)
     state = await loaded(store, run.id)
@@ -283,7 +283,7 @@ async def test_updates_are_loaded_until_they_are_closed(
     assert await store.commit(a_transition(run, updates=(change,)))
     found = (await loaded(store, run.id)).updates
     assert list(found) == ([2, 3, 4] if status is UpdateStatus.ACCEPTED else [3, 4])
-    assert await store.find_update(run.id, change.id) == change
+    assert await store.find_update(change.id) == change
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from dwserver.engine.transition import ReleasedEvent, Transition
 from dwserver.engine.words import (
     ChildStatus,
     CommandType,
+    UpdateStatus,
 )
 from dwserver.store.api import Store, StoreError
 from tests.store.reading import full_history, loaded
@@ -124,14 +125,37 @@ async def test_command_numbers_are_unique_in_a_run(store: Store) -> None:
     assert (await loaded(store, run.id)).run.version == 1
 
 
-async def test_update_is_found_only_in_its_run(store: Store) -> None:
+async def test_update_is_found_by_its_id_and_by_its_command(store: Store) -> None:
     run = a_run()
     update = an_update(run, sequence=2)
     await store.commit(a_start_transition(run, new_updates=(update,)))
     other = await started(store)
-    assert await store.find_update(run.id, update.id) == update
-    assert await store.find_update(other.id, update.id) is None
-    assert await store.find_update(run.id, "no-such-update") is None
+    assert await store.find_update(update.id) == update
+    assert await store.find_update("no-such-update") is None
+    assert await store.find_update_of_command(run.id, 2) == update
+    assert await store.find_update_of_command(run.id, 3) is None
+    assert await store.find_update_of_command(other.id, 2) is None
+
+
+async def test_update_that_was_left_to_another_run_is_found_there(
+    store: Store,
+) -> None:
+    run, successor = a_run(), a_run()
+    update = an_update(run, sequence=2)
+    carried = replace(
+        update, run_id=successor.id, sequence=1, accepted_at=update.accepted_at + 1
+    )
+    await store.commit(a_start_transition(run, new_updates=(update,)))
+    await store.commit(a_start_transition(successor, new_updates=(carried,)))
+    assert await store.find_update(update.id) == carried
+    closed = replace(
+        carried,
+        status=UpdateStatus.COMPLETED,
+        closed_at=update.accepted_at,
+    )
+    await store.commit(a_transition(successor, updates=(closed,)))
+    assert await store.find_update(update.id) == closed
+    assert await store.find_update_of_command(run.id, 2) == update
 
 
 async def test_open_children_of_several_runs(store: Store) -> None:

@@ -143,6 +143,7 @@ INDEXES = {
     "list_message_payloads": {"commands_pkey"},
     "find_command": {"commands_by_request"},
     "find_update": {"updates_id"},
+    "find_update_of_command": {"updates_pkey"},
     "list_open_children": {"children_open"},
     "list_due_activities": {"activities_due"},
     "list_due_runs": {"runs_due"},

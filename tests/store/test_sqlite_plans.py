@@ -24,6 +24,7 @@ PLANS = {
     "list_message_payloads": ["commands_1 (run_id=? AND sequence=?)"],
     "find_command": ["commands_by_request (run_id=? AND request_id=?)"],
     "find_update": ["updates_2 (id=?)"],
+    "find_update_of_command": ["updates_1 (run_id=? AND sequence=?)"],
     "list_open_children": ["children_open (run_id=?)"],
     "list_due_activities": ["activities_due (deadline_at<?)"],
     "list_due_runs": ["runs_due (deadline_at<?)"],

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dwserver.engine import closing_events
+from dwserver.engine.arrivals import release_messages
 from dwserver.engine.closing import cancel_what_is_open, close_run
 from dwserver.engine.draft import Draft
 from dwserver.engine.lifecycle.operator import OperatorRequest, accept, reject
@@ -87,6 +88,8 @@ def close_on_request(draft: Draft, request: CloseRequest) -> ClosedOnRequest:
             payload=payload,
         )
         return ClosedOnRequest(rejected, draft.run)
+    # They came before the command.
+    release_messages(draft)
     command = accept(
         draft, request, request.command_type, outcome=end.outcome, payload=payload
     )

@@ -9,7 +9,8 @@ from dwserver.http.control_plane.fleet import Fleet
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.payloads.framing import Framing, display, encode_for
 from dwserver.services.records import RunView
-from dwserver.services.workflows import RunDetail, waiting_for
+from dwserver.services.run_waits import waiting_for
+from dwserver.services.workflows import RunDetail
 
 
 def list_row(view: RunView, fleet: Fleet) -> JsonObject:

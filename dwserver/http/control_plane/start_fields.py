@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from dwserver.engine.lifecycle.start import DuplicatePolicy
+from dwserver.http.control_plane.command_fields import REQUEST_ID
 from dwserver.http.errors import invalid_fields
 from dwserver.protocol.control_plane import UNSUPPORTED_START_FIELDS
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.validation import ARRAY, INTEGER, Errors, Field, check
+
+_POLICY: Final = "duplicate_policy"
 
 START_FIELDS: Final = (
     Field("workflow_type", required=True, max_length=255),
@@ -20,7 +24,7 @@ START_FIELDS: Final = (
     Field("business_key", max_length=255),
     Field("memo", ARRAY),
     Field("search_attributes", ARRAY),
-    Field("duplicate_policy", default=DuplicatePolicy.FAIL.value),
+    Field(_POLICY, default=DuplicatePolicy.FAIL.value),
     Field(
         "execution_timeout_seconds",
         INTEGER,
@@ -41,13 +45,24 @@ _REPLACEMENTS: Final = {
 }
 
 
-def checked_start(body: JsonValue) -> JsonObject:
+# Of a start that comes with a signal, which is what can be sent again.
+SIGNAL_WITH_START_FIELDS: Final = (
+    *(field for field in START_FIELDS if field.name != _POLICY),
+    Field(_POLICY, default=DuplicatePolicy.USE_EXISTING.value),
+    Field("signal_input", ARRAY),
+    REQUEST_ID,
+)
+
+
+def checked_start(
+    body: JsonValue, fields: Sequence[Field] = START_FIELDS
+) -> JsonObject:
     """Checked values by field name; every broken rule is refused at once (422)."""
-    values, errors = check(body, START_FIELDS)
+    values, errors = check(body, fields)
     _check_duplicate_policy(values, errors)
     if isinstance(body, dict):
         for name in UNSUPPORTED_START_FIELDS:
-            if name in body:
+            if name in body and name not in values:
                 errors[name] = [_refused_text(name)]
     if errors:
         raise invalid_fields(errors)
@@ -55,7 +70,7 @@ def checked_start(body: JsonValue) -> JsonObject:
 
 
 def _check_duplicate_policy(values: JsonObject, errors: Errors) -> None:
-    name = "duplicate_policy"
+    name = _POLICY
     known = [policy.value for policy in DuplicatePolicy]
     if name not in errors and values[name] not in known:
         errors[name] = [f"The {name} field only supports {' or '.join(known)}."]

@@ -32,11 +32,27 @@ STATUS_OF_OUTCOME: Final[Mapping[str, int]] = MappingProxyType(
 
 async def start_workflow(services: Services, call: Call) -> Reply:
     """Start a run, return the active one, or refuse a used workflow id."""
-    values = checked_start(call.body)
+    start = requested_start(services, call, checked_start(call.body))
+    started = await services.workflows.start(start)
+    if isinstance(started, Rejection):
+        raise refuse(
+            Reason(started.reason), Plane.CONTROL, started.message, **started.fields
+        )
+    body = await started_body(services, start, started)
+    return Reply(STATUS_OF_OUTCOME[started.outcome], body)
+
+
+def requested_start(
+    services: Services, call: Call, values: JsonObject, *, command: str = "start"
+) -> Start:
+    """The start that checked ``values`` ask for; raises the refusal 422 for what only
+    the limits tell. ``command``: what its attribution is to say."""
     limits = services.limits
-    start = Start(
+    workflow_id = values["workflow_id"]
+    named = ("workflow_type", "task_queue", "duplicate_policy")
+    return Start(
         namespace=call.namespace,
-        workflow_id=values["workflow_id"] or services.next_id(),
+        workflow_id=workflow_id or services.next_id(),
         workflow_type=values["workflow_type"],
         task_queue=values["task_queue"] or limits.default_task_queue,
         input=RunInput(
@@ -53,16 +69,10 @@ async def start_workflow(services: Services, call: Call) -> Reply:
         run_timeout_seconds=values["run_timeout_seconds"],
         compatibility=limits.compatibility,
         priority=values["priority"],
-        context={},
+        context=call.context(
+            command, {name: values[name] for name in named}, workflow_id=workflow_id
+        ),
     )
-    started = await services.workflows.start(start)
-    if isinstance(started, Rejection):
-        raise refuse(
-            Reason(started.reason), Plane.CONTROL, started.message, **started.fields
-        )
-    business_key = await _business_key(services, start, started)
-    body = _body(start, started, business_key)
-    return Reply(STATUS_OF_OUTCOME[started.outcome], body)
 
 
 def _arguments(raw: JsonValue) -> Payload | None:
@@ -84,8 +94,12 @@ async def _business_key(
     return detail.view.input.business_key if detail else None
 
 
-def _body(start: Start, started: Started, business_key: str | None) -> JsonObject:
+async def started_body(
+    services: Services, start: Start, started: Started
+) -> JsonObject:
+    """Members of the answer to a start, a refused one too."""
     reason = started.rejection_reason
+    business_key = await _business_key(services, start, started)
     return {
         "workflow_id": start.workflow_id,
         "run_id": started.run.id,

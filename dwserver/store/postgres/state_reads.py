@@ -44,6 +44,7 @@ _LIST_ACTIVITY_ARGUMENTS = block("list_activity_arguments")
 _LIST_MESSAGE_PAYLOADS = block("list_message_payloads")
 _FIND_COMMAND = block("find_command")
 _FIND_UPDATE = block("find_update")
+_FIND_UPDATE_OF_COMMAND = block("find_update_of_command")
 _LIST_OPEN_CHILDREN = block("list_open_children")
 _LIST_HISTORY = block("list_history")
 
@@ -98,8 +99,12 @@ class StateReads:
         rows = await self._pool.fetch(_FIND_COMMAND, run_id, request_id, command_type)
         return decode_command(rows[0]) if rows else None
 
-    async def find_update(self, run_id: str, update_id: str) -> Update | None:
-        rows = await self._pool.fetch(_FIND_UPDATE, run_id, update_id)
+    async def find_update(self, update_id: str) -> Update | None:
+        rows = await self._pool.fetch(_FIND_UPDATE, update_id)
+        return decode_update(rows[0]) if rows else None
+
+    async def find_update_of_command(self, run_id: str, sequence: int) -> Update | None:
+        rows = await self._pool.fetch(_FIND_UPDATE_OF_COMMAND, run_id, sequence)
         return decode_update(rows[0]) if rows else None
 
     async def open_children(self, run_ids: Sequence[str]) -> list[Child]:

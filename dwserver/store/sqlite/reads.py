@@ -159,10 +159,15 @@ def find_command(
     return fetch_one(connection, records.to_command, "find_command", *key)
 
 
-def find_update(
-    connection: sqlite3.Connection, run_id: str, update_id: str
+def find_update(connection: sqlite3.Connection, update_id: str) -> Update | None:
+    return fetch_one(connection, records.to_update, "find_update", update_id)
+
+
+def find_update_of_command(
+    connection: sqlite3.Connection, run_id: str, sequence: int
 ) -> Update | None:
-    return fetch_one(connection, records.to_update, "find_update", run_id, update_id)
+    key = (run_id, sequence)
+    return fetch_one(connection, records.to_update, "find_update_of_command", *key)
 
 
 def list_open_children(

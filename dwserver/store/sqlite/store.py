@@ -139,8 +139,11 @@ class SqliteStore:
             reads.find_command, run_id, request_id, command_type=command_type
         )
 
-    async def find_update(self, run_id: str, update_id: str) -> Update | None:
-        return await self._read(reads.find_update, run_id, update_id)
+    async def find_update(self, update_id: str) -> Update | None:
+        return await self._read(reads.find_update, update_id)
+
+    async def find_update_of_command(self, run_id: str, sequence: int) -> Update | None:
+        return await self._read(reads.find_update_of_command, run_id, sequence)
 
     async def open_children(self, run_ids: Sequence[str]) -> list[Child]:
         return await self._read(reads.list_open_children, run_ids)

@@ -131,8 +131,13 @@ async def given(body: dict[str, Any], stage: Stage | None = None) -> Start:
     return start
 
 
+async def given_but_context(body: dict[str, Any], stage: Stage | None = None) -> Start:
+    return replace(await given(body, stage), context={})
+
+
 async def test_a_minimal_start_takes_the_defaults() -> None:
-    assert await given({"workflow_type": " t ", "workflow_id": ""}) == Start(
+    body = {"workflow_type": " t ", "workflow_id": ""}
+    assert await given_but_context(body) == Start(
         namespace=NAMESPACE,
         workflow_id="01jzmade00000000000000000a",
         workflow_type="t",
@@ -158,7 +163,7 @@ async def test_a_full_start_keeps_everything() -> None:
         "fairness_weight": 5,
     }
     stage = Stage(limits=replace(LIMITS, compatibility="build-7"))
-    assert await given(body, stage) == Start(
+    assert await given_but_context(body, stage) == Start(
         namespace=NAMESPACE,
         workflow_id="order-42",
         workflow_type="orders.process",
@@ -176,6 +181,31 @@ async def test_a_full_start_keeps_everything() -> None:
         compatibility="build-7",
         priority=0,
     )
+
+
+async def test_a_start_says_who_asked_for_it() -> None:
+    start = await given({**VALID, "duplicate_policy": "use-existing"})
+    server: Any = start.context["server"]
+    assert server == {
+        "namespace": NAMESPACE,
+        "workflow_id": "order-42",
+        "command": "start",
+        "metadata": {
+            "workflow_type": "orders.process",
+            "duplicate_policy": "use-existing",
+        },
+    }
+    unnamed: Any = (await given({"workflow_type": "t"})).context["server"]
+    assert unnamed["workflow_id"] == "pending"
+
+
+async def test_an_ignored_field_may_be_nested_deeply() -> None:
+    deep: Any = []
+    for _ in range(300):
+        deep = [deep]
+    start = await given({**VALID, "extra": deep})
+    request: Any = start.context["request"]
+    assert "fingerprint" not in request
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,20 @@ order by c.sequence
 limit 1
 
 -- name: find_update
--- An update of a run in whatever status; found by its id, which only runs of one
--- workflow share.
+-- An update in whatever status; where a run left it to its successor, as it stands
+-- there.
 select {update}
 from updates u
-where u.id = $2
-and (u.run_id = $1) is true
+where u.id = $1
+order by u.status = 'accepted', u.accepted_at desc, u.run_id desc
+limit 1
+
+-- name: find_update_of_command
+-- The update that a command brought, in whatever status.
+select {update}
+from updates u
+where u.run_id = $1
+and u.sequence = $2
 
 -- name: list_open_children
 -- Open children of runs.

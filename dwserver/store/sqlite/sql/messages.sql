@@ -21,11 +21,20 @@ order by sequence
 limit 1
 
 -- name: find_update
--- An update of a run in whatever status; found by its id.
+-- An update in whatever status; where a run left it to its successor, as it stands
+-- there.
 select {update}
 from updates u
-where id = $2
-and run_id = $1
+where id = $1
+order by status = 'accepted', accepted_at desc, run_id desc
+limit 1
+
+-- name: find_update_of_command
+-- The update that a command brought, in whatever status.
+select {update}
+from updates u
+where run_id = $1
+and sequence = $2
 
 -- name: list_open_children
 -- Open children of runs; $1: array of run ids.
