@@ -45,7 +45,9 @@ def take_in_signal(draft: Draft, command: Command) -> Signal:
 
 def take_in_update(draft: Draft, command: Command, *, update_id: str) -> Update:
     """The update of an accepted command, with its event, and perhaps its task."""
-    update = new_update(draft, command, update_id, UpdateStatus.ACCEPTED)
+    update = new_update(
+        draft, command, update_id=update_id, status=UpdateStatus.ACCEPTED
+    )
     is_held = _must_hold(draft)
     sequence = draft.append(
         EventType.UPDATE_ACCEPTED,
@@ -61,7 +63,7 @@ def take_in_update(draft: Draft, command: Command, *, update_id: str) -> Update:
 
 
 def new_update(
-    draft: Draft, command: Command, update_id: str, status: UpdateStatus
+    draft: Draft, command: Command, *, update_id: str, status: UpdateStatus
 ) -> Update:
     return Update(
         id=update_id,

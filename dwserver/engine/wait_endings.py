@@ -13,6 +13,7 @@ from dwserver.engine.background import Background
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import AppliedCommand, Signal, Task, Timer, Wait
 from dwserver.engine.records import replace
+from dwserver.engine.steps import members
 from dwserver.engine.waits import open_waits, signal_for
 from dwserver.engine.wakes import resume_of_timeout, wake
 from dwserver.engine.words import (
@@ -51,12 +52,8 @@ def time_out(draft: Draft, timer: Timer) -> None:
 
 def _others_hold_back(draft: Draft, wait: Wait) -> bool:
     """The workflow runs again anyway when the rest of the batch has closed."""
-    steps = (draft.activities, draft.timers, draft.children)
-    return any(
-        step.is_open and step.batch == wait.batch and step.step != wait.step
-        for rows in steps
-        for step in rows.values()
-    )
+    batch = members(draft, wait.batch)
+    return any(step.is_open and not isinstance(step, Wait) for step in batch)
 
 
 def move_past(draft: Draft, cause: Task) -> None:

@@ -68,18 +68,24 @@ def wake_for_update(draft: Draft, update: Update) -> None:
         new_workflow_task(draft, resume_of_update(update))
 
 
-def follow_up(draft: Draft, closed: Task, *, seen: int) -> bool:
+def follow_up(
+    draft: Draft, closed: Task, *, seen: int, is_silent: bool = False
+) -> bool:
     """After a workflow task closed: make the task that waiting causes ask for.
 
     ``seen``: the history position up to which the workflow has taken notice; 0 when
-    the task only ran the handler of an update. False when the run has come to nothing:
-    no cause, no step that could bring one, or the same update once more. Then the task
-    is delivered again, ever more slowly; the run must neither be lost nor spin.
+    the task only ran the handler of an update. ``is_silent``: the worker had nothing
+    to say to it. False when the run has come to nothing: no cause, no step that could
+    bring one, or the same update once more. Then the task is delivered again, ever
+    more slowly; the run must neither be lost nor spin.
     """
     if draft.open_workflow_task() is not None:
+        # A time-out that was held back has made it; it shows the rest as well.
+        if draft.run.wakes:
+            draft.set_run(wakes=())
         return True
     done = update_of(closed)
-    resume = _next_cause(draft, closed, seen)
+    resume = _next_cause(draft, closed, seen, is_silent=is_silent)
     if resume is None and is_waiting(draft, draft.run):
         return True
     if resume is not None and (done is None or resume != closed.resume):
@@ -89,14 +95,17 @@ def follow_up(draft: Draft, closed: Task, *, seen: int) -> bool:
     return False
 
 
-def _next_cause(draft: Draft, closed: Task, seen: int) -> JsonMap | None:
+def _next_cause(
+    draft: Draft, closed: Task, seen: int, *, is_silent: bool
+) -> JsonMap | None:
     """Outcomes of steps come first, then signals, then updates, the oldest first."""
     wakes = draft.run.wakes
     if wakes:
         draft.set_run(wakes=())
         return wakes[0].resume
     for signal in draft.signals.values():
-        if signal.is_open and _matters(draft, signal, seen):
+        is_known = is_silent and signal.event_sequence <= seen
+        if signal.is_open and not is_known and _matters(draft, signal, seen):
             return resume_of_signal(signal)
     updates = [update for update in draft.updates.values() if update.is_open]
     done, condition = update_of(closed), newest_open_condition(draft)

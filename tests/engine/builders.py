@@ -37,11 +37,6 @@ from dwserver.engine.lifecycle.activity_outcome import (
     record_outcome,
 )
 from dwserver.engine.lifecycle.child_outcome import hear_of_child
-from dwserver.engine.lifecycle.close import (
-    ClosedOnRequest,
-    CloseRequest,
-    close_on_request,
-)
 from dwserver.engine.lifecycle.signal import Received, SignalRequest, receive_signal
 from dwserver.engine.lifecycle.start import Start, Started, start_again, start_new
 from dwserver.engine.lifecycle.task_failure import (
@@ -79,7 +74,7 @@ from dwserver.engine.model import (
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.transition import RunChange, apply
 from dwserver.engine.wire_time import MICROS
-from dwserver.engine.words import CommandStatus, CommandType, TaskKind, TaskStatus
+from dwserver.engine.words import CommandStatus, TaskKind, TaskStatus
 
 NOON = int(datetime(2026, 4, 13, 12, tzinfo=UTC).timestamp()) * MICROS
 """When every play begins."""
@@ -487,14 +482,15 @@ class Play:
     def signal(
         self, name: str, arguments: str | None = None, **fields: Any
     ) -> Received:
-        """A signal for the run, accepted or not."""
+        """A signal for the run (``run_id``), accepted or not."""
+        run_id = fields.pop("run_id", None)
         request = SignalRequest(
             namespace="default",
             name=name,
             arguments=None if arguments is None else avro(arguments),
             **fields,
         )
-        return self.decide(lambda draft: receive_signal(draft, request))
+        return self.decide(lambda draft: receive_signal(draft, request), run_id)
 
     def signalled(self, name: str, arguments: str | None = None) -> Signal:
         """:meth:`signal` that must be accepted."""
@@ -505,26 +501,21 @@ class Play:
     def update(
         self, name: str, arguments: str | None = None, **fields: Any
     ) -> AcceptedUpdate:
-        """An update for the run, accepted or not."""
+        """An update for the run (``run_id``), accepted or not."""
+        run_id = fields.pop("run_id", None)
         request = UpdateRequest(
             namespace="default",
             name=name,
             arguments=None if arguments is None else avro(arguments),
             **fields,
         )
-        return self.decide(lambda draft: accept_update(draft, request))
+        return self.decide(lambda draft: accept_update(draft, request), run_id)
 
     def updated(self, name: str, arguments: str | None = None) -> Update:
         """:meth:`update` that must be accepted."""
         reply = self.update(name, arguments)
         assert reply.command.status is CommandStatus.ACCEPTED
         return reply.update
-
-    def cancel(self, reason: str | None = None) -> ClosedOnRequest:
-        request = CloseRequest(
-            namespace="default", command_type=CommandType.CANCEL, reason=reason
-        )
-        return self.decide(lambda draft: close_on_request(draft, request))
 
     def wake(self, resume: JsonMap) -> str | None:
         return self.decide(lambda draft: wakes.wake(draft, resume))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from dwserver.engine.model import Activity, Child, RunState, Task, Timer
+from dwserver.engine.model import Activity, Child, RunState, Task, Timer, Wait
+from dwserver.engine.wakes import update_of
 from dwserver.engine.words import (
     ActivityStatus,
     ChildStatus,
@@ -13,9 +14,12 @@ from dwserver.engine.words import (
     RunStatus,
     TaskKind,
     TaskStatus,
+    TimerKind,
     TimerStatus,
+    WaitStatus,
 )
-from tests.engine.builders import Rows
+from tests.engine import message_invariants
+from tests.engine.builders import MESSAGES, Rows
 
 RESOLUTION: dict[EventType, object] = {
     EventType.ACTIVITY_COMPLETED: ActivityStatus.COMPLETED,
@@ -24,14 +28,29 @@ RESOLUTION: dict[EventType, object] = {
     EventType.ACTIVITY_CANCELLED: ActivityStatus.CANCELLED,
     EventType.TIMER_FIRED: TimerStatus.FIRED,
     EventType.TIMER_CANCELLED: TimerStatus.CANCELLED,
+    EventType.CONDITION_WAIT_SATISFIED: WaitStatus.SATISFIED,
+    EventType.SIGNAL_APPLIED: WaitStatus.SATISFIED,
     EventType.CHILD_RUN_COMPLETED: ChildStatus.COMPLETED,
     EventType.CHILD_RUN_FAILED: ChildStatus.FAILED,
     EventType.CHILD_RUN_CANCELLED: ChildStatus.CANCELLED,
     EventType.CHILD_RUN_TERMINATED: ChildStatus.TERMINATED,
 }
+# What the server finds out; the others are the worker's doing, or the end's.
+OUTCOMES = {
+    EventType.ACTIVITY_COMPLETED,
+    EventType.ACTIVITY_FAILED,
+    EventType.ACTIVITY_TIMED_OUT,
+    EventType.TIMER_FIRED,
+    EventType.CHILD_RUN_COMPLETED,
+    EventType.CHILD_RUN_FAILED,
+    EventType.CHILD_RUN_CANCELLED,
+    EventType.CHILD_RUN_TERMINATED,
+}
 SCHEDULING = (
     EventType.ACTIVITY_SCHEDULED,
     EventType.TIMER_SCHEDULED,
+    EventType.CONDITION_WAIT_OPENED,
+    EventType.SIGNAL_WAIT_OPENED,
     EventType.CHILD_WORKFLOW_SCHEDULED,
 )
 CLOSING: dict[EventType, RunStatus] = {
@@ -49,9 +68,9 @@ CANCELLING = {
     EventType.WORKFLOW_TERMINATED,
     EventType.WORKFLOW_TIMED_OUT,
 }
-AFTER_THE_END = {EventType.START_REJECTED}
+AFTER_THE_END = {EventType.START_REJECTED, EventType.UPDATE_COMPLETED}
 
-Step = Activity | Timer | Child
+Step = Activity | Timer | Child | Wait
 
 
 def check(rows: Rows) -> None:
@@ -64,13 +83,23 @@ def check(rows: Rows) -> None:
     check_attempts(rows)
     check_timers(rows)
     check_state(rows)
+    message_invariants.check(rows)
     if not rows.run.status.is_terminal:
         check_will_wake(rows)
         check_no_outcome_is_lost(rows)
 
 
 def steps_of(rows: Rows) -> dict[int, Step]:
-    return {**rows.activities, **rows.timers, **rows.children}
+    """The time-out of a wait is part of the wait."""
+    timers = {n: t for n, t in rows.timers.items() if t.kind is TimerKind.PLAIN}
+    return {**rows.activities, **timers, **rows.children, **rows.waits}
+
+
+def _is_of_timeout(rows: Rows, number: int) -> bool:
+    """The event is about the time-out of a wait, and no more than that."""
+    event_type = rows.events[number].event_type
+    kind = rows.payloads[number].get("timer_kind")
+    return kind is not None and event_type != EventType.TIMER_FIRED
 
 
 def placed(rows: Rows) -> list[int]:
@@ -114,8 +143,6 @@ def check_end(rows: Rows) -> None:
 def check_steps(rows: Rows) -> None:
     """Dense numbers, one scheduling event first, then at most one resolution."""
     steps = steps_of(rows)
-    kinds = (rows.activities, rows.timers, rows.children)
-    assert len(steps) == sum(map(len, kinds))
     continued = any(
         event.event_type is EventType.WORKFLOW_CONTINUED_AS_NEW
         for event in rows.events.values()
@@ -126,11 +153,16 @@ def check_steps(rows: Rows) -> None:
     for number in [*placed(rows), *(n for n in rows.events if n < 0)]:
         event = rows.events[number]
         step: int = rows.payloads[number].get("sequence", 0)
+        if _is_of_timeout(rows, number):
+            continue
         if event.event_type in SCHEDULING:
             scheduled[step] += 1
         elif event.event_type in RESOLUTION:
             resolved[step] += 1
-            assert steps[step].status is RESOLUTION[EventType(event.event_type)]
+            status: object = RESOLUTION[EventType(event.event_type)]
+            if isinstance(steps[step], Wait) and status is TimerStatus.FIRED:
+                status = WaitStatus.TIMED_OUT
+            assert steps[step].status is status
         elif event.event_type.startswith(("Activity", "ChildRun")):
             assert resolved[step] == 0, "nothing about a step after its outcome"
         else:
@@ -141,13 +173,17 @@ def check_steps(rows: Rows) -> None:
     assert set(scheduled) == set(steps)
     types = {event.event_type for event in rows.events.values()}
     if types & CANCELLING or not rows.run.status.is_terminal:
-        closed = {number for number, step in steps.items() if not step.is_open}
+        closed = {
+            number
+            for number, step in steps.items()
+            if not step.is_open and step.status is not WaitStatus.CLOSED
+        }
         if rows.run.status.is_terminal:
             # Children that outlive the run have no outcome in its history.
             closed -= rows.children.keys() - set(resolved)
         assert closed == set(resolved)
     assert {number for number, step in steps.items() if step.is_held} == {
-        -number for number in rows.events if number < 0
+        -number for number in rows.events if -MESSAGES < number < 0
     }
 
 
@@ -164,6 +200,8 @@ def check_member_order(rows: Rows) -> None:
     batches: dict[int, list[Step]] = {}
     for number, step in sorted(steps_of(rows).items()):
         assert step.step == number
+        if isinstance(step, Wait):
+            continue
         batches.setdefault(step.batch, []).append(step)
     for members in batches.values():
         for index, member in enumerate(members):
@@ -279,11 +317,15 @@ def check_state(rows: Rows) -> None:
         {n: step for n, step in rows.activities.items() if is_needed(step)},
         {n: step for n, step in rows.timers.items() if is_needed(step)},
         {n: step for n, step in rows.children.items() if is_needed(step)},
+        {n: step for n, step in rows.waits.items() if is_needed(step)},
+        {n: signal for n, signal in rows.signals.items() if signal.is_open},
+        {n: update for n, update in rows.updates.items() if update.is_open},
     )
     for rows_by_step in (
         rows.state.activities,
         rows.state.timers,
         rows.state.children,
+        rows.state.waits,
     ):
         assert list(rows_by_step) == sorted(rows_by_step)
 
@@ -302,25 +344,26 @@ def check_no_outcome_is_lost(rows: Rows) -> None:
     """The last outcome of a complete batch has been shown to the workflow, or will."""
     batches: dict[int, bool] = {}
     for step in steps_of(rows).values():
-        batches[step.batch] = batches.get(step.batch, True) and not step.is_open
+        is_over = isinstance(step, Wait) or not step.is_open
+        batches[step.batch] = batches.get(step.batch, True) and is_over
     outcomes = [
         number
         for number in placed(rows)
-        if rows.events[number].event_type in RESOLUTION
+        if rows.events[number].event_type in OUTCOMES
         and batches[steps_of(rows)[rows.payloads[number]["sequence"]].batch]
     ]
     task = _workflow_task(rows)
     if not outcomes or (task and task.status is TaskStatus.READY):
         return
-    if task is not None:
-        assert max(outcomes) <= task.snapshot_sequence or rows.run.wakes
-        return
+    # The workflow does not advance in the task of an update.
     finished = [
         done.snapshot_sequence
         for done in rows.tasks.values()
-        if done.kind is TaskKind.WORKFLOW and done.status is TaskStatus.COMPLETED
+        if done.kind is TaskKind.WORKFLOW
+        and (done.status is TaskStatus.COMPLETED or done is task)
+        and update_of(done) is None
     ]
-    assert max(outcomes) <= max(finished)
+    assert max(outcomes) <= max(finished, default=0) or rows.run.wakes
 
 
 def _workflow_task(rows: Rows) -> Task | None:

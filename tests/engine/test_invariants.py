@@ -34,11 +34,20 @@ from dwserver.engine.commands.terminal import (
 from dwserver.engine.lifecycle.activity_outcome import AttemptFailure, Recorded
 from dwserver.engine.lifecycle.start import DuplicatePolicy
 from dwserver.engine.lifecycle.task_failure import TaskFailed
-from dwserver.engine.model import RetryPolicy, Task
+from dwserver.engine.model import RetryPolicy, Task, Wait
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import RunStatus, TaskKind, TaskStatus
 from tests.engine import invariants
-from tests.engine.builders import Play, Rows, activity, avro, group, signal, timer
+from tests.engine.builders import (
+    MESSAGES,
+    Play,
+    Rows,
+    activity,
+    avro,
+    group,
+    signal,
+    timer,
+)
 from tests.engine.children import DONE, child
 
 OWNERS = st.sampled_from(["w1", "w2"])
@@ -125,10 +134,12 @@ class Claim:
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> list[BlockingCommand]:
+def batches(
+    draw: st.DrawFn, blocking: st.SearchStrategy[BlockingCommand] = BLOCKING
+) -> list[BlockingCommand]:
     """A list as one workflow yields it: all members with metadata or none, or mixed
     as no SDK would send it."""
-    commands = draw(st.lists(BLOCKING, min_size=1, max_size=3))
+    commands = draw(st.lists(blocking, min_size=1, max_size=3))
     kind = draw(st.sampled_from(["bare", "bare", "group", "mixed"]))
     base = draw(st.integers(1, 9))
     return [
@@ -142,9 +153,12 @@ def batches(draw: st.DrawFn) -> list[BlockingCommand]:
 class Story(RuleBasedStateMachine):
     """``claims`` and ``attempts``: every workflow and activity lease ever taken.
 
-    All moves are one rule. With a rule for each of them hypothesis leaves many of them
-    out of a story, and most stories come to nothing.
+    ``batch``: what a workflow may yield. All moves are one rule. With a rule for each
+    of them hypothesis leaves many of them out of a story, and most stories come to
+    nothing.
     """
+
+    batch: st.SearchStrategy[list[BlockingCommand]] = batches()
 
     def __init__(self) -> None:
         super().__init__()
@@ -245,11 +259,12 @@ class Story(RuleBasedStateMachine):
         claim = claim or self.claim()
         if claim is None:
             return
-        batch = self.draw(batches())
+        batch, rows = self.draw(self.batch), self.play.rows[claim.run_id]
+        last_step = rows.run.last_step
         reply = self.complete_with(batch, claim)
         if isinstance(reply, Completed):
             assert reply.run_status is RunStatus.WAITING
-            if reply.created_task_ids:
+            if rows.run.last_step != last_step:
                 self.sent[reply.run_id] = batch
 
     def send_the_pending_batch_again(self) -> None:
@@ -257,16 +272,36 @@ class Story(RuleBasedStateMachine):
         if claim is None or claim.run_id not in self.sent:
             return
         rows, batch = self.play.rows[claim.run_id], self.sent[claim.run_id]
-        steps, first = invariants.steps_of(rows), rows.run.batch_first
-        was_pending = any(steps[first + i].is_open for i in range(len(batch)))
-        resolved = rows.run.batch_resolved_sequence
-        was_seen = not was_pending and resolved <= claim.task.snapshot_sequence
+        was_seen = self.was_seen(rows, batch, claim.task)
         last_step = rows.run.last_step
         reply = self.complete_with(batch, claim)
         if isinstance(reply, Rejection):
             return
-        assert len(reply.created_task_ids) == (len(batch) if was_seen else 0)
-        assert rows.run.last_step == last_step + len(reply.created_task_ids)
+        assert rows.run.last_step == last_step + (len(batch) if was_seen else 0)
+        if not was_seen:
+            assert reply.created_task_ids == ()
+
+    def was_seen(
+        self, rows: Rows, batch: Sequence[BlockingCommand], task: Task
+    ) -> bool:
+        """The history that ``task`` showed has the outcome of every member."""
+        steps, first = invariants.steps_of(rows), rows.run.batch_first
+        members = [steps[first + i] for i in range(len(batch))]
+        waits = [member for member in members if isinstance(member, Wait)]
+        shown = {
+            signal.wait_id
+            for signal in rows.signals.values()
+            if signal.is_open and 0 < signal.event_sequence <= task.snapshot_sequence
+        }
+        if any(wait.is_open and wait.id not in shown for wait in waits):
+            return False
+        if len(waits) == len(members):
+            return True
+        is_pending = any(m.is_open for m in members if not isinstance(m, Wait))
+        return (
+            not is_pending
+            and rows.run.batch_resolved_sequence <= task.snapshot_sequence
+        )
 
     def say_nothing(self) -> None:
         claim = self.claim()
@@ -281,7 +316,7 @@ class Story(RuleBasedStateMachine):
         if claim is None:
             return
         end = self.draw(st.sampled_from(ENDS))
-        batch = self.draw(st.one_of(st.just([]), batches()))
+        batch = self.draw(st.one_of(st.just([]), self.batch))
         if batch:  # nothing may follow the end
             refused = self.play.complete(claim.task, end, *batch, **claim.fields)
             assert isinstance(refused, Rejection)
@@ -306,13 +341,25 @@ class Story(RuleBasedStateMachine):
         if claim.run_id == self.play.run_id and self.draw(st.booleans(), "woken"):
             self.nudge()
         must_count = self.holds(claim)
-        last_sequence = rows.run.last_sequence
+        last_sequence, held = rows.run.last_sequence, self.held(rows)
         reply = self.play.fail_task(claim.task, is_waiting=is_waiting, **claim.fields)
         assert isinstance(reply, TaskFailed) is must_count
-        assert rows.run.last_sequence == last_sequence
+        assert rows.run.last_sequence == last_sequence + held * must_count
         if must_count and not is_waiting:
             task = self.play.workflow_task
             assert (task.status, task.attempt) == (TaskStatus.READY, 0)
+
+    def held(self, rows: Rows) -> int:
+        """Events that take their place when the leased workflow task closes."""
+        messages = sum(number < -MESSAGES for number in rows.events)
+        waits = rows.waits.items()
+        with_signal = {s.wait_id for s in rows.signals.values() if s.is_open}
+        timeouts = sum(
+            rows.timers[step].is_held
+            for step, wait in waits
+            if step in rows.timers and wait.is_open and wait.id not in with_signal
+        )
+        return messages + timeouts
 
     # an activity worker ---------------------------------------------------------
     def poll_activity(self) -> None:
@@ -363,7 +410,7 @@ class Story(RuleBasedStateMachine):
         open_steps = [
             number
             for number, step in invariants.steps_of(self.play.here).items()
-            if step.is_open
+            if step.is_open and not isinstance(step, Wait)
         ]
         if self.play.run.status.is_terminal or not open_steps:
             return
@@ -432,7 +479,8 @@ class Story(RuleBasedStateMachine):
             self.play.now = row.fire_at - 1
             assert not self.play.fire(step, run_id)
         self.jump_to(row.fire_at)
-        must_fire = row.is_open and row.fire_at <= self.play.now
+        is_due = row.fire_at <= self.play.now
+        must_fire = row.is_open and is_due and not row.is_held
         assert self.play.fire(step, run_id) is must_fire
 
     def take_a_lease_away(self) -> None:
@@ -442,15 +490,18 @@ class Story(RuleBasedStateMachine):
         task = tasks[-1 - self.draw(NEWEST_FIRST) % len(tasks)]
         row = self.play.task(task)
         is_leased = row.status is TaskStatus.LEASED
-        last_sequence = self.play.rows[task.run_id].run.last_sequence
+        rows = self.play.rows[task.run_id]
+        last_sequence = rows.run.last_sequence
+        held = self.held(rows) if task.kind is TaskKind.WORKFLOW else 0
         if self.draw(st.booleans(), "by force"):
+            lapsed = is_leased
             assert self.play.requeue(task) is is_leased
         else:
             expires_at = row.lease_expires_at or 0
             self.jump_to(expires_at)
             lapsed = is_leased and expires_at <= self.play.now
             assert self.play.expire(task) is lapsed
-        assert self.play.rows[task.run_id].run.last_sequence == last_sequence
+        assert rows.run.last_sequence == last_sequence + held * lapsed
         if task.kind is TaskKind.WORKFLOW and self.draw(st.booleans(), "go on"):
             self.poll()
             self.go_on(Claim.of(task))

@@ -19,6 +19,7 @@ from tests.engine.builders import (
     signal_wait,
     timer,
 )
+from tests.engine.endings import close
 
 
 def unapplied(play: Play) -> list[str]:
@@ -95,7 +96,7 @@ def test_the_checks_have_an_order() -> None:
     for field in ("known_names", "argument_errors", "arguments"):
         del wrong[field]
         reasons.append(play.signal("go", **wrong).command.rejection_reason)
-    play.cancel()
+    close(play)
     reasons.append(play.signal("go", known_names=frozenset()).command.rejection_reason)
     assert reasons == [
         "unknown_signal",
@@ -255,7 +256,7 @@ def test_a_signal_that_came_too_late_stands_before_the_end() -> None:
 def test_a_signal_that_came_too_late_stands_before_a_cancellation() -> None:
     play, _ = begun()
     play.signalled("late")
-    play.cancel()
+    close(play)
     assert play.event_types()[2:] == [
         "SignalReceived",
         "CancelRequested",

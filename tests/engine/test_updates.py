@@ -27,6 +27,7 @@ from tests.engine.builders import (
     condition,
     timer,
 )
+from tests.engine.endings import close
 
 
 def complete(update: Update, result: str | None = None) -> CompleteUpdate:
@@ -307,6 +308,15 @@ def test_closing_an_update_needs_an_accepted_one() -> None:
     assert isinstance(refused, Rejection)
 
 
+def test_an_update_that_no_worker_can_know_cannot_be_closed() -> None:
+    play, task = begun()
+    update = play.updated("set")
+    refused = play.complete(task, complete(update))
+    assert isinstance(refused, Rejection)
+    play.completed(task, condition())
+    play.completed(play.poll(), complete(update))
+
+
 def test_a_result_is_kept_with_the_update() -> None:
     play, _ = after_commands(condition())
     update = play.updated("set", "AA==")
@@ -391,7 +401,7 @@ def test_accepted_updates_fail_with_the_run(
     play, task = begun()
     update = play.updated("set")
     if end is None:
-        play.cancel()
+        close(play)
     else:
         play.completed(task, end)
     types = play.event_types()[2:]

@@ -22,6 +22,7 @@ from tests.engine.builders import (
     condition,
     timer,
 )
+from tests.engine.endings import close
 
 OPENED = "ConditionWaitOpened"
 SATISFIED = "ConditionWaitSatisfied"
@@ -322,7 +323,7 @@ def test_moving_on_ends_every_wait_of_the_list() -> None:
 
 def test_waits_close_with_the_run() -> None:
     play, _ = after_commands(condition(timeout=60))
-    play.cancel("enough")
+    close(play, reason="enough")
     assert play.event_types()[-3:] == [
         "CancelRequested",
         "TimerCancelled",

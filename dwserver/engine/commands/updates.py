@@ -43,10 +43,14 @@ CloseUpdate = CompleteUpdate | FailUpdate
 def check(
     draft: Draft, commands: Sequence[CloseUpdate], *, cause: Task
 ) -> Rejection | None:
-    """Each update once, an accepted one of this run, and no other than that of the
-    task if it has one."""
+    """Each update once, an accepted one that stands in the history of this run, and no
+    other than that of the task if it has one."""
     own = update_of(cause)
-    accepted = {update.id for update in draft.updates.values() if update.is_open}
+    accepted = {
+        update.id
+        for update in draft.updates.values()
+        if update.is_open and update.event_sequence
+    }
     seen: set[str] = set()
     for command in commands:
         update_id = command.update_id

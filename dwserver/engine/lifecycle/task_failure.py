@@ -10,7 +10,14 @@ from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.model import Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import replace
-from dwserver.engine.wakes import delivered_anew, follow_up, new_workflow_task
+from dwserver.engine.wait_endings import take_signals
+from dwserver.engine.waits import newest_open_condition
+from dwserver.engine.wakes import (
+    delivered_anew,
+    follow_up,
+    new_workflow_task,
+    update_of,
+)
 from dwserver.engine.words import TaskStatus
 
 
@@ -48,8 +55,13 @@ def fail_workflow_task(draft: Draft, failure: TaskFailure) -> TaskFailed | Rejec
     now = draft.context.now
     if failure.is_waiting:
         draft.tasks.put(replace(task, status=TaskStatus.COMPLETED, closed_at=now))
+        advances = update_of(task) is None
+        condition = newest_open_condition(draft)
+        if advances and condition is not None:
+            take_signals(draft, task, condition)
         release(draft)
-        follow_up(draft, task, seen=task.snapshot_sequence)
+        seen = task.snapshot_sequence if advances else 0
+        follow_up(draft, task, seen=seen, is_silent=True)
         return TaskFailed("waiting_for_history")
     failures = draft.run.task_failures + 1
     draft.tasks.put(

@@ -76,7 +76,12 @@ def _reject(
         payload=request.arguments,
     )
     update = replace(
-        new_update(draft, command, draft.context.next_id(), UpdateStatus.REJECTED),
+        new_update(
+            draft,
+            command,
+            update_id=draft.context.next_id(),
+            status=UpdateStatus.REJECTED,
+        ),
         closed_at=draft.context.now,
     )
     # What has ended has no more to tell about its workflow (§17 rule 5).
