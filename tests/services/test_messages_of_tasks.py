@@ -91,7 +91,7 @@ async def test_messages_of_a_leased_task_move_with_their_arguments(
     assert new_id != run_id
     found = await payloads(node, new_id)
     assert found["UpdateAccepted"]["arguments"] == "ONE"
-    assert found["SignalReceived"]["arguments"] == "TWO"
+    assert found["SignalReceived"]["arguments"] == {"codec": "avro", "blob": "TWO"}
     await node.complete(next_task, [WAIT])
     task = await node.leased()
     await node.complete(task, [CompleteUpdate(update_id=update.id)])
