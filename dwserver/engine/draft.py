@@ -28,6 +28,7 @@ from dwserver.engine.model import (
     RunInput,
     RunState,
     Signal,
+    Step,
     Task,
     Timer,
     Update,
@@ -35,7 +36,7 @@ from dwserver.engine.model import (
 )
 from dwserver.engine.payloads import PLAIN_KEY
 from dwserver.engine.records import replace
-from dwserver.engine.rows import Rows, by_id, by_sequence, by_step
+from dwserver.engine.rows import RowsById, RowsBySequence, RowsByStep
 from dwserver.engine.transition import (
     LeaseGuard,
     NewActivity,
@@ -127,13 +128,13 @@ class Draft:
         self.context = context
         self.last_sequence = run.last_sequence
         self.last_step = run.last_step
-        self.tasks: Rows[str, Task] = Rows(state.tasks, by_id)
-        self.activities: Rows[int, Activity] = Rows(state.activities, by_step)
-        self.timers: Rows[int, Timer] = Rows(state.timers, by_step)
-        self.children: Rows[int, Child] = Rows(state.children, by_step)
-        self.waits: Rows[int, Wait] = Rows(state.waits, by_step)
-        self.signals: Rows[int, Signal] = Rows(state.signals, by_sequence)
-        self.updates: Rows[int, Update] = Rows(state.updates, by_sequence)
+        self.tasks: RowsById[Task] = RowsById(state.tasks)
+        self.activities: RowsByStep[Activity] = RowsByStep(state.activities)
+        self.timers: RowsByStep[Timer] = RowsByStep(state.timers)
+        self.children: RowsByStep[Child] = RowsByStep(state.children)
+        self.waits: RowsByStep[Wait] = RowsByStep(state.waits)
+        self.signals: RowsBySequence[Signal] = RowsBySequence(state.signals)
+        self.updates: RowsBySequence[Update] = RowsBySequence(state.updates)
         self.arguments: dict[str, Payload | None] = {}
         self.events: list[Event] = []
         self.input: RunInput | None = None
@@ -343,20 +344,20 @@ class Draft:
         """The hot state once the frozen draft is committed, as ``transition.apply``
         gives it. Only rows that changed are looked at, unless a new batch began."""
         run = self.run
-        for rows in (self.tasks, self.signals, self.updates):
-            rows.drop(_is_closed, among_all=False)
         is_new_batch = run.batch_first != self._batch_first
-        for steps in (self.activities, self.timers, self.children, self.waits):
-            steps.drop(lambda step: not keeps_step(run, step), among_all=is_new_batch)
+
+        def is_passed(step: Step) -> bool:
+            return not keeps_step(run, step)
+
         return RunState(
             run,
-            self.tasks,
-            self.activities,
-            self.timers,
-            self.children,
-            self.waits,
-            self.signals,
-            self.updates,
+            self.tasks.settled(_is_closed),
+            self.activities.settled(is_passed, among_all=is_new_batch),
+            self.timers.settled(is_passed, among_all=is_new_batch),
+            self.children.settled(is_passed, among_all=is_new_batch),
+            self.waits.settled(is_passed, among_all=is_new_batch),
+            self.signals.settled(_is_closed),
+            self.updates.settled(_is_closed),
         )
 
     def freeze(self) -> RunChange:

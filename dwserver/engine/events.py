@@ -71,7 +71,7 @@ def start_decided(run: Run, run_input: RunInput, command: Command) -> dict[str, 
         "business_key": run_input.business_key,
         "visibility_labels": None,
         "memo": run_input.memo,
-        "search_attributes": run_input.search_attributes,
+        "search_attributes": run_input.search_attributes or None,
         "outcome": command.outcome,
     }
     if command.rejection_reason is not None:
@@ -271,6 +271,12 @@ def _of_timed_wait(wait: Wait) -> dict[str, object]:
         "condition_key": wait.condition_key,
         "condition_definition_fingerprint": wait.fingerprint,
     }
+
+
+def timer_scheduled(
+    timer: Timer, task: Task, wait: Wait | None = None
+) -> dict[str, object]:
+    return {**timer_fields(timer, wait), "task": task_snapshot(task)}
 
 
 def timer_fired(

@@ -4,36 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, TypeVar
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
 
-by_id: Callable[[Any], str] = attrgetter("id")
-by_step: Callable[[Any], int] = attrgetter("step")
-by_sequence: Callable[[Any], int] = attrgetter("sequence")
+by_id: attrgetter[str] = attrgetter("id")
+by_step: attrgetter[int] = attrgetter("step")
+by_sequence: attrgetter[int] = attrgetter("sequence")
+
+_NOTHING: Any = MappingProxyType({})
 
 
 class Rows(dict[Key, Row], Generic[Key, Row]):
-    """A mapping of the current rows; ``new`` are inserted, ``changed`` replaced."""
+    """A mapping of the current rows; ``new`` are inserted, ``changed`` replaced.
 
-    __slots__ = ("changed", "key", "new", "writes")
+    A draft has one for each kind of row and writes to two or three of them: the others
+    cost no more than the copy of what is known.
+    """
 
-    def __init__(self, rows: Mapping[Key, Row], key: Callable[[Row], Key]) -> None:
-        super().__init__(rows)
-        self.key = key
-        self.new: dict[Key, Row] = {}
-        self.changed: dict[Key, Row] = {}
-        self.writes = 0
+    key: ClassVar[attrgetter[Any]]
+    new: dict[Key, Row] = _NOTHING
+    changed: dict[Key, Row] = _NOTHING
+    writes = 0
 
     def add(self, row: Row) -> None:
         """A row that does not exist yet."""
+        if not self.writes:
+            self._begin()
         key = self.key(row)
         self[key] = self.new[key] = row
         self.writes += 1
 
     def put(self, row: Row) -> None:
         """The row as it is from now on."""
+        if not self.writes:
+            self._begin()
         key = self.key(row)
         self[key] = row
         if key in self.new:
@@ -42,13 +49,37 @@ class Rows(dict[Key, Row], Generic[Key, Row]):
             self.changed[key] = row
         self.writes += 1
 
+    def _begin(self) -> None:
+        self.new = {}
+        self.changed = {}
+
     def written(self) -> list[Row]:
         """What this draft writes, new rows first, each in order of their writes."""
         return [*self.new.values(), *self.changed.values()]
 
-    def drop(self, is_gone: Callable[[Row], bool], *, among_all: bool) -> None:
-        """Forget rows, looked for among all of them or among those written here."""
-        looked_at = list(self.values()) if among_all else self.written()
-        for row in looked_at:
+    def settled(
+        self, is_gone: Callable[[Row], bool], *, among_all: bool = False
+    ) -> Mapping[Key, Row]:
+        """The rows without those that are gone, looked for among all of them or among
+        those written here."""
+        if among_all:
+            return {key: row for key, row in self.items() if not is_gone(row)}
+        if not self.writes:
+            return self
+        kept = dict(self)
+        for row in self.written():
             if is_gone(row):
-                self.pop(self.key(row), None)
+                del kept[self.key(row)]
+        return kept
+
+
+class RowsById(Rows[str, Row]):
+    key = by_id
+
+
+class RowsByStep(Rows[int, Row]):
+    key = by_step
+
+
+class RowsBySequence(Rows[int, Row]):
+    key = by_sequence

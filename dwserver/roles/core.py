@@ -97,6 +97,7 @@ class _Parts:
     runs: Runs
     matcher: Matcher
     waiters: Waiters
+    close_policies: ClosePolicies
     query_exchange: QueryExchange
     clock: Clock
     ids: IdSource
@@ -162,6 +163,7 @@ def build_core(
         runs=runs,
         matcher=matcher,
         waiters=waiters,
+        close_policies=close_policies,
         query_exchange=query_exchange,
         clock=clock,
         ids=ids,
@@ -231,7 +233,11 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             recheck_seconds=plane.poll_interval_ms / 1000,
         ),
         commands=OperatorCommands(
-            store, runs=runs, contracts=contracts, waiters=parts.waiters.updates
+            store,
+            runs=runs,
+            contracts=contracts,
+            waiters=parts.waiters.updates,
+            close_policies=parts.close_policies,
         ),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=build_queries(

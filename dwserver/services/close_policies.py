@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from dwserver.engine.draft import AppliedPolicy, Draft
@@ -26,6 +27,8 @@ BATCH = 50
 CHILDREN_AT_ONCE = 256
 # Looks at the open children before the entry has to wait: they may continue as new.
 MAX_ROUNDS = 5
+# How long the answer to a close waits for the children of the run.
+WAIT_SECONDS = 2.0
 # How long others leave an entry to the process that has taken it.
 CLAIM_SECONDS = 15
 
@@ -52,15 +55,24 @@ class ClosePolicies:
         self._runs = runs
         self._now = now
         self._spawn = spawn
-        self._under_way: set[str] = set()
+        self._under_way: dict[str, asyncio.Event] = {}
 
     def committed(self, change: RunChange) -> None:
         for entry in change.outbox:
             if entry.kind is OutboxKind.PARENT_CLOSE:
-                self._spawn("parent-close", self._deliver(entry))
+                self._under_way[entry.run_id] = asyncio.Event()
+                self._spawn("parent-close", self._carry_out(entry))
 
     def conflicted(self) -> None:
         """Nothing happened."""
+
+    async def carried_out(self, run_id: str) -> None:
+        """Return when the children of a run that was closed here have been closed, or
+        when that takes too long: then they are closed a little later."""
+        done = self._under_way.get(run_id)
+        if done is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), WAIT_SECONDS)
 
     async def deliver_due(self) -> float | None:
         """Take a batch of what is due; 0 when there is probably more."""
@@ -79,15 +91,19 @@ class ClosePolicies:
                 raise outcome
         return 0.0 if len(due) == BATCH else None
 
-    async def _deliver(self, entry: OutboxEntry) -> None:
-        if entry.id in self._under_way:
-            return
-        self._under_way.add(entry.id)
+    async def _carry_out(self, entry: OutboxEntry) -> None:
         try:
-            if await self._close_children(entry):
-                await self._store.delete_outbox([entry.id])
+            await self._finish(entry)
         finally:
-            self._under_way.discard(entry.id)
+            self._under_way.pop(entry.run_id).set()
+
+    async def _deliver(self, entry: OutboxEntry) -> None:
+        if entry.run_id not in self._under_way:
+            await self._finish(entry)
+
+    async def _finish(self, entry: OutboxEntry) -> None:
+        if await self._close_children(entry):
+            await self._store.delete_outbox([entry.id])
 
     async def _close_children(self, entry: OutboxEntry) -> bool:
         """Whether none is left."""

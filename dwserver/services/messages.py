@@ -47,6 +47,11 @@ class Commanded:
     run: Run
     validation_errors: JsonMap = field(default_factory=dict)
 
+    @property
+    def shown_errors(self) -> JsonValue:
+        """The errors by argument; an empty list for none (decision 3)."""
+        return dict(self.validation_errors) or []
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updated(Commanded):

@@ -16,6 +16,7 @@ from dwserver.engine.lifecycle.operator import reject
 from dwserver.engine.model import Command, Run
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import CommandRejection, CommandType
+from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.command_targets import Action, Target, decide_command
 from dwserver.services.messages import (
@@ -45,9 +46,11 @@ class OperatorCommands:
         runs: Runs,
         contracts: CommandContracts,
         waiters: UpdateWaiters,
+        close_policies: ClosePolicies,
     ) -> None:
         self._store = store
         self._runs = runs
+        self._close_policies = close_policies
         self._contracts = contracts
         self._waiters = waiters
 
@@ -66,8 +69,11 @@ class OperatorCommands:
     async def close(
         self, target: Target, request: CloseRequest
     ) -> Commanded | Rejection:
-        """Cancel or terminate the run at once."""
-        return await self._decide(target, _Close(request))
+        """Cancel or terminate the run at once, and by their policies its children."""
+        closed = await self._decide(target, _Close(request))
+        if isinstance(closed, Commanded):
+            await self._close_policies.carried_out(closed.run.id)
+        return closed
 
     async def signal(self, target: Target, message: Message) -> Commanded | Rejection:
         return await self._decide(target, SignalAction(message, self._contracts))

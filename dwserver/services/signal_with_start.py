@@ -152,6 +152,6 @@ def _refused(signalled: Commanded) -> Rejection:
             "command_status": command.status,
             "command_source": "control_plane",
             "rejection_reason": command.rejection_reason,
-            "validation_errors": dict(signalled.validation_errors),
+            "validation_errors": signalled.shown_errors,
         },
     )

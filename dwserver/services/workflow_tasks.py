@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.commands.batch import Completed, Completion, complete_workflow_task
+from dwserver.engine.commands.children import StartChildWorkflow
 from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
@@ -20,9 +21,9 @@ from dwserver.engine.lifecycle.task_failure import (
 from dwserver.engine.model import Run, Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import replace
-from dwserver.engine.words import TaskKind
+from dwserver.engine.words import EventType, TaskKind
 from dwserver.protocol.payloads.framing import Framing
-from dwserver.protocol.sdk_releases import replays_failed_activities
+from dwserver.protocol.sdk_releases import unseen_by_replay
 from dwserver.services.backgrounds import CompletionBackground
 from dwserver.services.deliveries import Deliveries, HistoryRequest
 from dwserver.services.renewals import Renewals
@@ -86,7 +87,7 @@ class WorkflowTasks:
             owner=ref.owner,
             attempt=ref.attempt,
             commands=commands,
-            sees_failures=await self._sees_failures(ref, commands),
+            unseen=await self._unseen(ref, commands),
         )
         background = CompletionBackground(self._store, commands)
         return await self._runs.decide(
@@ -97,13 +98,15 @@ class WorkflowTasks:
             prepare=background.prepare,
         )
 
-    async def _sees_failures(
+    async def _unseen(
         self, ref: TaskRef, commands: Sequence[WorkflowCommand]
-    ) -> bool:
-        if not any(isinstance(command, ScheduleActivity) for command in commands):
-            return True
+    ) -> frozenset[EventType]:
+        """The ends of steps that the worker's replay passes over."""
+        repeatable = (ScheduleActivity, StartChildWorkflow)
+        if not any(isinstance(command, repeatable) for command in commands):
+            return frozenset()
         worker = await self._workers.find(ref.namespace, ref.owner)
-        return worker is None or replays_failed_activities(worker.sdk_version)
+        return unseen_by_replay(worker.sdk_version if worker else None)
 
     async def fail(
         self, ref: TaskRef, *, message: str, is_waiting: bool

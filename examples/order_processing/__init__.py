@@ -1,1 +1,1 @@
-"""An order: reserve (unreliable), charge and notify in parallel, pause, done."""
+"""An order: reserve (unreliable), wait for approval, charge and notify, pack, done."""

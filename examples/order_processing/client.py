@@ -10,9 +10,16 @@ from durable_workflow import Client, WorkflowHandle
 
 from examples.order_processing.connection import TASK_QUEUE, connect
 from examples.order_processing.history_table import history_table
-from examples.order_processing.workflow import WORKFLOW_TYPE, Order
+from examples.order_processing.workflow import (
+    APPROVE,
+    CHANGE_ADDRESS,
+    STATUS,
+    WORKFLOW_TYPE,
+    Order,
+)
 
 HISTORY_PAGE_SIZE = 100
+HISTORY_PAUSE_SECONDS = 0.2
 RESULT_SECONDS = 60.0
 
 
@@ -24,6 +31,7 @@ async def start_order(client: Client) -> WorkflowHandle:
         "item": "teapot",
         "quantity": 3,
         "unit_price_cents": 1900,
+        "address": "1 Old Lane",
     }
     return await client.start_workflow(
         workflow_type=WORKFLOW_TYPE,
@@ -31,6 +39,28 @@ async def start_order(client: Client) -> WorkflowHandle:
         task_queue=TASK_QUEUE,
         input=[order],
     )
+
+
+async def approve_order(handle: WorkflowHandle) -> None:
+    """Correct the address and approve the order as soon as it waits for that."""
+    await until_recorded(handle, "ConditionWaitOpened")
+    status = await handle.query(STATUS)
+    print(f"query     {STATUS}: {status['result']}")
+    changed = await handle.update(
+        CHANGE_ADDRESS, ["2 New Street"], wait_for="completed"
+    )
+    print(f"update    {CHANGE_ADDRESS}: {changed['result']}")
+    await handle.signal(APPROVE, ["ada"])
+    print(f"signal    {APPROVE}: ada")
+
+
+async def until_recorded(handle: WorkflowHandle, event_type: str) -> None:
+    """Wait until the history has an event of the type."""
+    while True:
+        events = await read_history(handle)
+        if any(event["event_type"] == event_type for event in events):
+            return
+        await asyncio.sleep(HISTORY_PAUSE_SECONDS)
 
 
 async def read_history(handle: WorkflowHandle) -> list[dict[str, Any]]:
@@ -50,8 +80,9 @@ async def read_history(handle: WorkflowHandle) -> list[dict[str, Any]]:
 async def main() -> None:
     async with connect() as client:
         handle = await start_order(client)
-        print(f"started {handle.workflow_id}, run {handle.run_id}")
-        print(f"result: {await handle.result(timeout=RESULT_SECONDS)}")
+        print(f"started   {handle.workflow_id}, run {handle.run_id}")
+        await approve_order(handle)
+        print(f"completed {await handle.result(timeout=RESULT_SECONDS)}\n")
         print(history_table(await read_history(handle)))
 
 

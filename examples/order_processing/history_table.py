@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from durable_workflow import serializer
@@ -16,6 +17,26 @@ def _decoded(payload: Payload, key: str) -> str:
     value = payload.get(key)
     codec = payload.get("payload_codec") or serializer.AVRO_CODEC
     return repr(serializer.decode_envelope(value, codec=codec))
+
+
+def _message(name_key: str, payload: Payload) -> str:
+    """Name and arguments of a signal or update; the arguments may be missing."""
+    name = str(payload.get(name_key))
+    if payload.get("arguments") is None:
+        return name
+    return f"{name} {_decoded(payload, 'arguments')}"
+
+
+def _update_outcome(payload: Payload) -> str:
+    if payload.get("failure_id") is not None:
+        return f"{payload.get('update_name')}: {payload.get('message')}"
+    return f"{payload.get('update_name')} = {_decoded(payload, 'result')}"
+
+
+def _wait(payload: Payload) -> str:
+    limit = payload.get("timeout_seconds")
+    at_most = "" if limit is None else f", at most {limit} s"
+    return f"{payload.get('condition_key')}{at_most}"
 
 
 def _attempt(payload: Payload) -> str:
@@ -39,6 +60,13 @@ DESCRIPTIONS: dict[str, Callable[[Payload], str]] = {
     "ActivityFailed": _failure,
     "TimerScheduled": lambda p: f"{p.get('delay_seconds')} s",
     "TimerFired": lambda p: f"after {p.get('delay_seconds')} s",
+    "TimerCancelled": lambda p: f"{p.get('delay_seconds')} s",
+    "ConditionWaitOpened": _wait,
+    "ConditionWaitSatisfied": lambda p: str(p.get("condition_key")),
+    "SignalReceived": partial(_message, "signal_name"),
+    "UpdateAccepted": partial(_message, "update_name"),
+    "UpdateApplied": lambda p: str(p.get("update_name")),
+    "UpdateCompleted": _update_outcome,
     "WorkflowCompleted": lambda p: _decoded(p, "output"),
     "WorkflowFailed": lambda p: str(p.get("message")),
 }

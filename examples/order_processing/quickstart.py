@@ -20,10 +20,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from durable_workflow import Client, WorkflowHandle
 
-from examples.order_processing.client import read_history, start_order
+from examples.order_processing.client import (
+    approve_order,
+    read_history,
+    start_order,
+)
 from examples.order_processing.history_table import history_table
 from examples.order_processing.worker import order_worker
 
@@ -100,6 +105,12 @@ def running_server(folder: Path, *, port: int, token: str) -> Iterator[str]:
         )
 
 
+async def approved_result(handle: WorkflowHandle) -> Any:
+    async with asyncio.timeout(RESULT_SECONDS):
+        await approve_order(handle)
+        return await handle.result(timeout=RESULT_SECONDS)
+
+
 async def process_order(client: Client) -> WorkflowHandle:
     """One order from start to result, with a worker in this process."""
     worker = order_worker(client)
@@ -107,7 +118,7 @@ async def process_order(client: Client) -> WorkflowHandle:
     try:
         handle = await start_order(client)
         print(f"started   {handle.workflow_id}, run {handle.run_id}")
-        result = asyncio.create_task(handle.result(timeout=RESULT_SECONDS))
+        result = asyncio.create_task(approved_result(handle))
         await asyncio.wait({working, result}, return_when=asyncio.FIRST_COMPLETED)
         if not result.done():
             result.cancel()

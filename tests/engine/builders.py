@@ -383,14 +383,14 @@ class Play:
         self, task: Task, *commands: WorkflowCommand, **claim: Any
     ) -> Completed | Rejection:
         """``claim``: an owner or attempt other than those of ``task``, and
-        ``sees_failures``."""
+        ``unseen``."""
         completion = Completion(
             task=self.task(task),
             commands=commands,
             owner=claim.get("owner") or str(task.lease_owner),
             attempt=claim.get("attempt", task.attempt),
             background=self.background(self.rows[task.run_id].run),
-            sees_failures=claim.get("sees_failures", True),
+            unseen=claim.get("unseen", frozenset()),
         )
         return self.decide(
             lambda draft: complete_workflow_task(draft, completion), task.run_id

@@ -8,7 +8,7 @@ from dwserver.engine.commands.batch import Completed
 from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.context import Limits, Policy
-from dwserver.engine.words import RunStatus
+from dwserver.engine.words import ClosedReason, EventType, RunStatus
 from tests.engine.builders import (
     Play,
     activity,
@@ -17,9 +17,11 @@ from tests.engine.builders import (
     signal,
     timer,
 )
+from tests.engine.children import FAILED, child, stop
 
 A = activity("a", "AA==")
 B = activity("b", "BB==")
+UNSEEN = frozenset({EventType.ACTIVITY_FAILED, EventType.CHILD_RUN_CANCELLED})
 RETRIED = activity("a", max_attempts=3, backoff_seconds=(1,))
 
 BATCHES: list[tuple[WorkflowCommand, ...]] = [
@@ -196,7 +198,7 @@ def failed_in_parallel() -> Play:
 def test_a_worker_blind_to_failures_ends_its_run_by_asking_again() -> None:
     """Decision 20e: it would ask for the failed step for ever."""
     play = failed_in_parallel()
-    reply = play.complete(play.poll(), A, B, sees_failures=False)
+    reply = play.complete(play.poll(), A, B, unseen=UNSEEN)
     assert reply == Completed(play.run_id, RunStatus.FAILED, ())
     event_type, payload = play.history()[-1]
     assert event_type == "WorkflowFailed"
@@ -204,6 +206,21 @@ def test_a_worker_blind_to_failures_ends_its_run_by_asking_again() -> None:
     assert payload["message"] == "The activity [a] failed."
     assert play.event_types().count("ActivityScheduled") == 2
     assert play.workflow_tasks == []
+
+
+@pytest.mark.parametrize("how", ["cancelled", "terminated"])
+def test_a_worker_blind_to_cancelled_children_ends_its_run_by_asking_again(
+    how: str,
+) -> None:
+    """It would start the child again and again."""
+    play, _ = after_commands(child())
+    stop(play, 1, RunStatus(how), ClosedReason(how), **FAILED)
+    reply = play.complete(play.poll(), child(), unseen=UNSEEN)
+    assert reply == Completed(play.run_id, RunStatus.FAILED, ())
+    _, payload = play.history()[-1]
+    assert payload["failure_category"] == "child_workflow"
+    assert payload["message"] == f"The child workflow [kid] was {how}."
+    assert play.event_types().count("ChildRunStarted") == 1
 
 
 def test_a_worker_that_sees_failures_may_try_the_same_again() -> None:
@@ -217,7 +234,7 @@ def test_a_blind_worker_may_ask_for_something_else(
     commands: tuple[WorkflowCommand, ...],
 ) -> None:
     play = failed_in_parallel()
-    reply = play.complete(play.poll(), *commands, sees_failures=False)
+    reply = play.complete(play.poll(), *commands, unseen=UNSEEN)
     assert isinstance(reply, Completed)
     assert len(reply.created_task_ids) == len(commands)
 
@@ -225,6 +242,6 @@ def test_a_blind_worker_may_ask_for_something_else(
 def test_a_blind_worker_may_ask_for_a_successful_step_again() -> None:
     play, _ = after_commands(A)
     play.run_activity("a")
-    reply = play.complete(play.poll(), A, sees_failures=False)
+    reply = play.complete(play.poll(), A, unseen=UNSEEN)
     assert isinstance(reply, Completed)
     assert len(reply.created_task_ids) == 1

@@ -39,7 +39,7 @@ def test_a_new_run_writes_two_events_and_one_task() -> None:
                 "business_key": None,
                 "visibility_labels": None,
                 "memo": {},
-                "search_attributes": {},
+                "search_attributes": None,
                 "outcome": "started_new",
                 "command": command_document,
             },

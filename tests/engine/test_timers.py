@@ -57,7 +57,7 @@ def test_a_timer_from_start_to_end() -> None:
         "fire_at": at(60),
     }
     assert play.history()[2:] == [
-        ("TimerScheduled", scheduled),
+        ("TimerScheduled", {**scheduled, "task": task_document(t1)}),
         ("TimerFired", {**scheduled, "fired_at": at(61)}),
         (
             "WorkflowCompleted",

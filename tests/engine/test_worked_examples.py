@@ -226,7 +226,7 @@ def test_j_a_condition_wait_times_out() -> None:
     }
     assert news(play) == [
         opened(play, first, timeout_seconds=30),
-        ("TimerScheduled", timer),
+        ("TimerScheduled", {**timer, "task": task_document(first)}),
     ]
 
     play.advance(30)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,66 +16,11 @@ from tests.sdk.environments import (
     SdkUnavailable,
     provide,
 )
-from tests.sdk.processes import SdkPrograms, SdkWorker
+from tests.sdk.matrix import Site, Sites
 from tests.support.databases import ENGINES, sqlite_url_of
-from tests.support.json_http import JsonHttp, operator
 from tests.support.postgres_databases import PostgresDatabases
-from tests.support.server_process import ServerProcess
 
-TOKEN = "sdk-token"
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A server with a worker of one SDK release on ``queue``."""
-
-    sdk: SdkEnvironment
-    programs: SdkPrograms
-    worker: SdkWorker
-    queue: str
-    operator: JsonHttp
-
-
-class Sites:
-    """Starts servers and workers once in the session, when they are first asked for."""
-
-    def __init__(
-        self, databases: Callable[[str], str], folder: Path, running: ExitStack
-    ) -> None:
-        self._new_database = databases
-        self._folder = folder
-        self._running = running
-        self._servers: dict[tuple[str, str | None], ServerProcess] = {}
-        self._sites: dict[tuple[str, str], Site] = {}
-
-    def site(self, engine: str, sdk: SdkEnvironment) -> Site:
-        key = (engine, sdk.release.name)
-        if key not in self._sites:
-            self._sites[key] = self._make_site(engine, sdk)
-        return self._sites[key]
-
-    def _make_site(self, engine: str, sdk: SdkEnvironment) -> Site:
-        base_url = self._server(engine, sdk.release.advertised).base_url
-        programs = SdkPrograms(sdk, base_url=base_url, token=TOKEN)
-        queue = f"sdk-{sdk.release.name}"
-        log_path = self._folder / f"worker-{engine}-{sdk.release.name}.log"
-        worker = programs.start_worker(queue, log_path)
-        self._running.callback(worker.kill)
-        return Site(sdk, programs, worker, queue, operator(base_url, TOKEN))
-
-    def _server(self, engine: str, advertised: str | None) -> ServerProcess:
-        key = (engine, advertised)
-        if key not in self._servers:
-            env = {
-                "DW_DATABASE_URL": self._new_database(engine),
-                "DW_AUTH_TOKEN": TOKEN,
-            }
-            if advertised is not None:
-                env["DW_WORKER_PROTOCOL_VERSION"] = advertised
-            log_path = self._folder / f"server-{engine}-{advertised}.log"
-            server = ServerProcess(env, log_path=log_path)
-            self._servers[key] = self._running.enter_context(server)
-        return self._servers[key]
+pytest.register_assert_rewrite("tests.sdk.verdict")
 
 
 @pytest.fixture(scope="session")
@@ -132,3 +76,12 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def site(sites: Sites, engine: str, sdk: SdkEnvironment) -> Site:
     return sites.site(engine, sdk)
+
+
+@pytest.fixture(scope="session")
+def selected(request: pytest.FixtureRequest) -> frozenset[str]:
+    """Scenarios of all selected tests that are parametrized with one."""
+    calls = (getattr(item, "callspec", None) for item in request.session.items)
+    return frozenset(
+        call.params["scenario"] for call in calls if call and "scenario" in call.params
+    )

@@ -15,6 +15,7 @@ import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 from tests.support.environment import clean_environment
@@ -30,37 +31,58 @@ class SdkUnavailable(Exception):
     """An environment cannot be made; the text carries the installer's output."""
 
 
+class Feature(Enum):
+    """What only some releases can do (``spec/client-compatibility.md §1, §9``)."""
+
+    ACTIVITY_FAILURES = auto()  # a workflow sees that an activity failed (R13)
+    CHILD_CANCELLATION = auto()  # a workflow sees that a child was cancelled
+    PATCHES = auto()  # ctx.patched
+    VALIDATORS_IN_TASK = auto()  # validators run in the update's workflow task
+    RUN_TIMEOUTS = auto()  # a client sees that a run was timed out
+
+
+_OLD = frozenset({Feature.VALIDATORS_IN_TASK})
+_PATCHING = _OLD | {Feature.PATCHES}
+_FAILING = _PATCHING | {Feature.ACTIVITY_FAILURES}
+_LAST_OF_FIRST = _FAILING | {Feature.CHILD_CANCELLATION}
+_SECOND = _LAST_OF_FIRST - {Feature.VALIDATORS_IN_TASK}
+_NEWEST = _SECOND | {Feature.RUN_TIMEOUTS}
+
+
 @dataclass(frozen=True, slots=True)
 class SdkRelease:
     """``advertised``: the worker protocol version that the server must publish for
     this release to accept it; None for the server's default
-    (``spec/client-compatibility.md §1, §2``). ``sees_activity_failures``: its replay
-    knows ``ActivityFailed`` (R13)."""
+    (``spec/client-compatibility.md §1, §2``)."""
 
     name: str
     requirement: str
+    features: frozenset[Feature]
     advertised: str | None = None
-    sees_activity_failures: bool = True
     in_default_run: bool = False
 
 
-def _exactly(version: str) -> str:
-    return f"{PACKAGE}=={version}"
+def _exactly(
+    version: str,
+    features: frozenset[Feature],
+    *,
+    advertised: str | None = None,
+    in_default_run: bool = False,
+) -> SdkRelease:
+    return SdkRelease(
+        version, f"{PACKAGE}=={version}", features, advertised, in_default_run
+    )
 
 
 RELEASES = (
-    SdkRelease(
-        "0.3.1", _exactly("0.3.1"), advertised="1.0", sees_activity_failures=False
-    ),
-    SdkRelease(
-        "0.4.14", _exactly("0.4.14"), advertised="1.0", sees_activity_failures=False
-    ),
-    SdkRelease("0.4.22", _exactly("0.4.22"), sees_activity_failures=False),
-    SdkRelease("0.4.60", _exactly("0.4.60")),
-    SdkRelease("0.4.106", _exactly("0.4.106"), in_default_run=True),
-    SdkRelease("2.0.0", _exactly("2.0.0")),
+    _exactly("0.3.1", _OLD, advertised="1.0"),
+    _exactly("0.4.14", _PATCHING, advertised="1.0"),
+    _exactly("0.4.22", _PATCHING),
+    _exactly("0.4.60", _FAILING),
+    _exactly("0.4.106", _LAST_OF_FIRST, in_default_run=True),
+    _exactly("2.0.0", _SECOND),
     # The newest that installs here; the range of the project's own extra.
-    SdkRelease("2.x", f"{PACKAGE}>=2.5.7,<3", in_default_run=True),
+    SdkRelease("2.x", f"{PACKAGE}>=2.5.7,<3", _NEWEST, in_default_run=True),
 )
 
 
@@ -90,7 +112,7 @@ def provide(release: SdkRelease) -> SdkEnvironment:
 
 def _identity(release: SdkRelease) -> str:
     """A stamp from another interpreter, place or requirement does not count."""
-    return f"{release.requirement} {sys.version_info[:3]} {FOLDER}"
+    return f"{release.requirement} {sys.version_info[:3]} {FOLDER.resolve()}"
 
 
 def _stamp(folder: Path) -> list[str]:

@@ -4,111 +4,364 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
+from tests.sdk.environments import Feature
+from tests.sdk.expected import Expected, Refused, history, times
 from tests.sdk.programs.scenario_values import (
+    BALLOTS,
     CHAIN_LENGTH,
     CHAIN_START,
+    CLOSE_POLICIES,
+    CONTINUATIONS,
+    CREW,
     FAN_WIDTH,
-    TALLY_NUMBERS,
+    NEW_ADDRESS,
+    STAGE_ATTRIBUTE,
     large_text,
 )
 
-STARTED = {"StartAccepted": 1, "WorkflowStarted": 1}
-COMPLETED = {"WorkflowCompleted": 1}
-FAILED = {"WorkflowFailed": 1}
-TIMER = {"TimerScheduled": 1, "TimerFired": 1}
+STARTED = times(1, "StartAccepted", "WorkflowStarted")
+COMPLETED = times(1, "WorkflowCompleted")
+FAILED = times(1, "WorkflowFailed")
+CANCELLED = times(1, "CancelRequested", "WorkflowCancelled")
+TERMINATED = times(1, "TerminateRequested", "WorkflowTerminated")
+TIMER = times(1, "TimerScheduled", "TimerFired")
+CANCELLED_TIMER = times(1, "TimerScheduled", "TimerCancelled")
+WAIT = times(1, "ConditionWaitOpened", "ConditionWaitSatisfied")
+SIGNAL = times(1, "SignalReceived")
+UPDATE = times(1, "UpdateAccepted", "UpdateApplied", "UpdateCompleted")
+FAILED_UPDATE = times(1, "UpdateAccepted", "UpdateCompleted")
+CHILD = times(1, "ChildWorkflowScheduled", "ChildRunStarted")
 
 
 def _activities(count: int) -> dict[str, int]:
-    return dict.fromkeys(
-        ("ActivityScheduled", "ActivityStarted", "ActivityCompleted"), count
+    return times(count, "ActivityScheduled", "ActivityStarted", "ActivityCompleted")
+
+
+def _completed(*parts: Mapping[str, int]) -> Counter[str]:
+    return history(STARTED, *parts, COMPLETED)
+
+
+def _cancelled(*parts: Mapping[str, int], **more: Any) -> Expected:
+    return Expected(
+        events=history(STARTED, *parts, CANCELLED),
+        status="cancelled",
+        error="WorkflowCancelled",
+        message="changed our mind",
+        ends_with=None,
+        **more,
     )
 
 
-def _history(*parts: Mapping[str, int]) -> Counter[str]:
-    events: Counter[str] = Counter()
-    for part in parts:
-        events.update(part)
-    return events
+def _terminated(*parts: Mapping[str, int]) -> Expected:
+    return Expected(
+        events=history(STARTED, *parts, TERMINATED),
+        status="terminated",
+        error="WorkflowTerminated",
+        message="pulled the plug",
+        ends_with=None,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """``result`` or, for a failed run, ``message``: what the client sees. ``events``:
-    of the run that was started. ``ends_with``: last command of its replay."""
-
-    events: Counter[str]
-    result: object = None
-    message: str | None = None
-    ends_with: str = "CompleteWorkflow"
-
-    @property
-    def status(self) -> str:
-        return "completed" if self.message is None else "failed"
+def _failed(*parts: Mapping[str, int], message: str) -> Expected:
+    return Expected(
+        events=history(STARTED, *parts, FAILED),
+        status="failed",
+        error="WorkflowFailed",
+        message=message,
+        ends_with="FailWorkflow",
+    )
 
 
-# Releases whose replay skips the failure can only repeat the step; then the server
-# ends the run (decision 20e).
-REFUSED_UNSEEN = "The activity [sdk.refuse] failed."
+def _seen_by_workflow(
+    expected: Expected, *, feature: Feature, category: str, unseen: str
+) -> Expected:
+    """Releases whose replay skips the failure of a step can only repeat it; then the
+    server ends the run with the message ``unseen`` (decision 20e)."""
+    events = expected.events - Counter(COMPLETED) - Counter(FAILED)
+    failed = replace(
+        expected,
+        events=history(events, FAILED),
+        status="failed",
+        error="WorkflowFailed",
+        message=unseen,
+        ends_with=None,
+        details={
+            **expected.details,
+            "WorkflowFailed": {"failure_category": category},
+        },
+    )
+    return replace(expected, needs=feature, otherwise=failed)
 
-EXPECTED = {
+
+def _failed_activity(expected: Expected, activity_type: str) -> Expected:
+    return _seen_by_workflow(
+        expected,
+        feature=Feature.ACTIVITY_FAILURES,
+        category="activity",
+        unseen=f"The activity [{activity_type}] failed.",
+    )
+
+
+def _ended_child(event_type: str, *, how: str) -> Expected:
+    return _seen_by_workflow(
+        Expected(events=_completed(CHILD, times(1, event_type)), result="child failed"),
+        feature=Feature.CHILD_CANCELLATION,
+        category="child_workflow",
+        unseen=f"The child workflow [sdk.approval] was {how}.",
+    )
+
+
+_BASIC = {
     "hello": Expected(
-        _history(STARTED, _activities(1), COMPLETED),
-        result={"greeting": "hello, ada"},
+        events=_completed(_activities(1)), result={"greeting": "hello, ada"}
     ),
     "order": Expected(
-        _history(
-            STARTED,
+        events=_completed(
             _activities(3),
-            {"ActivityStarted": 2, "ActivityRetryScheduled": 2},
+            times(2, "ActivityStarted", "ActivityRetryScheduled"),
+            WAIT,
+            CANCELLED_TIMER,
+            UPDATE,
+            SIGNAL,
             TIMER,
-            COMPLETED,
         ),
+        answers=("waiting for approval", ["completed", NEW_ADDRESS]),
         result={
             "order_id": "o-1",
             "status": "shipped",
+            "address": NEW_ADDRESS,
+            "approved_by": "ada",
             "reservation": {"item": "teapot", "quantity": 3, "attempts": 3},
             "payment": {"charged_cents": 5700},
             "notice": "mail about o-1 sent",
         },
     ),
     "chain": Expected(
-        _history(STARTED, _activities(CHAIN_LENGTH), COMPLETED),
+        events=_completed(_activities(CHAIN_LENGTH)),
         result=CHAIN_START + sum(range(1, CHAIN_LENGTH + 1)),
     ),
     "fan": Expected(
-        _history(STARTED, _activities(FAN_WIDTH), COMPLETED),
+        events=_completed(_activities(FAN_WIDTH)),
         result=[number * number for number in range(FAN_WIDTH)],
     ),
-    "refused": Expected(
-        _history(
-            STARTED,
-            {"ActivityScheduled": 1, "ActivityStarted": 1, "ActivityFailed": 1},
-            FAILED,
+    "refused": _failed_activity(
+        _failed(
+            times(1, "ActivityScheduled", "ActivityStarted", "ActivityFailed"),
+            message="out of stock",
         ),
-        message="out of stock",
-        ends_with="FailWorkflow",
+        "sdk.refuse",
     ),
-    "nap": Expected(_history(STARTED, TIMER, COMPLETED), result="rested"),
+    "nap": Expected(events=_completed(TIMER), result="rested"),
+    "long_nap": Expected(events=_completed(TIMER), result="rested"),
+    "orphaned_task": Expected(
+        events=_completed(times(1, "SideEffectRecorded")), result=[]
+    ),
+    "broken": _failed(_activities(1), message="wrong turn"),
+    "large": Expected(
+        events=_completed(_activities(1)),
+        result=large_text(large_text("input")[:8]),
+    ),
+    "markers": Expected(
+        events=_completed(
+            times(1, "SideEffectRecorded"),
+            times(2, "VersionMarkerRecorded", "SearchAttributesUpserted"),
+            _activities(1),
+        ),
+        result={"is_stable": True, "versions": [3, 1]},
+        attributes={STAGE_ATTRIBUTE: "packed"},
+    ),
+    "patched": Expected(
+        events=_completed(times(1, "VersionMarkerRecorded"), _activities(1)),
+        result=[True, "hello, ada"],
+        needs=Feature.PATCHES,
+    ),
+}
+
+
+def _timed_out(kind: str, *, was_started: bool = True) -> Expected:
+    events = times(1, "ActivityScheduled", "ActivityTimedOut")
+    started = times(int(was_started), "ActivityStarted")
+    return _failed_activity(
+        Expected(
+            events=+_completed(events, started),
+            result="timed out",
+            details={"ActivityTimedOut": {"timeout_kind": kind}},
+        ),
+        "sdk.stall",
+    )
+
+
+_RUN_TIMED_OUT = Expected(
+    events=history(STARTED, times(1, "ConditionWaitOpened", "WorkflowTimedOut")),
+    status="failed",
+    ends_with=None,
+    details={"WorkflowTimedOut": {"timeout_kind": "run_timeout"}},
+)
+
+_TIMEOUTS = {
+    "start_to_close": _timed_out("start_to_close"),
+    "schedule_to_close": _timed_out("schedule_to_close"),
+    "schedule_to_start": _timed_out("schedule_to_start", was_started=False),
+    "heartbeat": _timed_out("heartbeat"),
+    "heartbeats_in_time": Expected(events=_completed(_activities(1)), result="alive"),
+    "second_attempt_in_time": Expected(
+        events=_completed(
+            _activities(1), times(1, "ActivityStarted", "ActivityRetryScheduled")
+        ),
+        result=2,
+        details={"ActivityRetryScheduled": {"timeout_kind": "start_to_close"}},
+    ),
+    "run_timeout": replace(
+        _RUN_TIMED_OUT,
+        error="WorkflowTimedOut",
+        needs=Feature.RUN_TIMEOUTS,
+        otherwise=_RUN_TIMED_OUT,
+    ),
+}
+
+_MESSAGES = {
+    "approval": Expected(
+        events=_completed(WAIT, SIGNAL),
+        answers=([], "completed", ["ada"]),
+        result=[True, ["ada"]],
+    ),
+    "two_approvals": Expected(
+        events=_completed(WAIT, times(2, "SignalReceived")),
+        answers=(["ada"],),
+        result=[True, ["ada", "bob"]],
+    ),
+    "early_approvals": Expected(
+        events=_completed(times(2, "SignalReceived")), result=[True, ["ada", "bob"]]
+    ),
+    "approval_in_time": Expected(
+        events=_completed(WAIT, SIGNAL, CANCELLED_TIMER), result=[True, ["ada"]]
+    ),
+    "approval_too_late": Expected(
+        events=_completed(times(1, "ConditionWaitOpened"), TIMER), result=[False, []]
+    ),
+    "one_approval_too_few": Expected(
+        events=_completed(times(1, "ConditionWaitOpened"), TIMER, SIGNAL),
+        result=[False, ["ada"]],
+    ),
+    "ballot": Expected(
+        events=_completed(
+            times(1, "SideEffectRecorded"), WAIT, times(BALLOTS, "SignalReceived")
+        ),
+        result=[*range(BALLOTS)],
+    ),
+    "approved_while_busy": Expected(
+        events=_completed(_activities(1), SIGNAL), result=["lingered", "ada"]
+    ),
+    "stages": Expected(
+        events=_completed(
+            times(3, "ConditionWaitOpened"),
+            times(2, "ConditionWaitSatisfied", "SignalReceived"),
+            CANCELLED_TIMER,
+            TIMER,
+            _activities(3),
+        ),
+        result=[True, False, True],
+    ),
+    "account": Expected(
+        events=_completed(WAIT, UPDATE, UPDATE, UPDATE, FAILED_UPDATE),
+        answers=(
+            ["completed", 5],
+            ["completed", 12],
+            Refused("InvalidArgument", "no credit for 100"),
+            120,
+            Refused("QueryFailed", "nonsense"),
+            Refused("QueryFailed", "the books are lost"),
+            ["completed", "closed"],
+            "completed",
+            12,
+        ),
+        result=12,
+    ),
+    "guarded": Expected(
+        events=_completed(WAIT, UPDATE, FAILED_UPDATE),
+        answers=(Refused("InvalidArgument", "0 is not positive"), ["completed", 3]),
+        result=3,
+        needs=Feature.VALIDATORS_IN_TASK,
+    ),
+}
+
+_RUNNING_ACTIVITY = times(1, "ActivityScheduled", "ActivityStarted")
+
+_ENDINGS = {
+    "cancelled_in_wait": _cancelled(times(1, "ConditionWaitOpened"), CANCELLED_TIMER),
+    "terminated_in_nap": _terminated(CANCELLED_TIMER),
+    "cancelled_in_activity": _cancelled(
+        _RUNNING_ACTIVITY, times(1, "ActivityCancelled")
+    ),
+    "terminated_in_activity": _terminated(
+        _RUNNING_ACTIVITY, times(1, "ActivityCancelled")
+    ),
+}
+
+_FAMILIES = {
     # The clients look for the result in the history of the first run
     # (spec/client-compatibility.md §10), so that None is all that they can see.
     "countdown": Expected(
-        _history(STARTED, {"WorkflowContinuedAsNew": 1}),
-        result=None,
+        events=history(STARTED, times(1, "WorkflowContinuedAsNew")),
         ends_with="ContinueAsNew",
+        output="lift-off",
     ),
-    "broken": Expected(
-        _history(STARTED, _activities(1), FAILED),
-        message="wrong turn",
-        ends_with="FailWorkflow",
+    "relay": Expected(
+        events=history(
+            STARTED,
+            times(1, "SideEffectRecorded", "WorkflowContinuedAsNew"),
+            times(2, "SignalReceived"),
+        ),
+        answers=("completed",),
+        ends_with="ContinueAsNew",
+        output=[0, 1],
     ),
-    "tally": Expected(
-        _history(STARTED, _activities(len(TALLY_NUMBERS)), COMPLETED),
-        result=sum(TALLY_NUMBERS),
+    "child": Expected(
+        events=_completed(CHILD, times(1, "ChildRunCompleted")),
+        result={"greeting": "hello, ada"},
     ),
-    "large": Expected(
-        _history(STARTED, _activities(1), COMPLETED),
-        result=large_text(large_text("input")[:8]),
+    "children": Expected(
+        events=_completed(
+            times(
+                len(CREW),
+                "ChildWorkflowScheduled",
+                "ChildRunStarted",
+                "ChildRunCompleted",
+            )
+        ),
+        result=[f"hello, {name}" for name in CREW],
     ),
+    "failed_child": Expected(
+        events=_completed(CHILD, times(1, "ChildRunFailed")), result="child failed"
+    ),
+    "continued_child": Expected(
+        events=_completed(
+            CHILD,
+            times(CONTINUATIONS, "ChildRunStarted"),
+            times(1, "ChildRunCompleted"),
+        ),
+        result="lift-off",
+    ),
+    "retried_child": Expected(
+        events=_completed(CHILD, times(1, "ChildRunStarted", "ChildRunCompleted")),
+        result="at last",
+    ),
+    "cancelled_child": _ended_child("ChildRunCancelled", how="cancelled"),
+    "terminated_child": _ended_child("ChildRunTerminated", how="terminated"),
+    "close_policies": _cancelled(
+        times(len(CLOSE_POLICIES), "ChildWorkflowScheduled", "ChildRunStarted"),
+        times(2, "ParentClosePolicyApplied"),
+        answers=("completed", "cancelled", "terminated"),
+    ),
+}
+
+EXPECTED: dict[str, Expected] = {
+    **_BASIC,
+    **_TIMEOUTS,
+    **_MESSAGES,
+    **_ENDINGS,
+    **_FAMILIES,
 }

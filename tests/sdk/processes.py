@@ -4,43 +4,47 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from tests.sdk.environments import SdkEnvironment
+from tests.sdk.programs import marks
 from tests.support import lifeline
 from tests.support.environment import clean_environment
 from tests.support.source_tree import ROOT
 
-PROGRAMS = Path(__file__).parent / "programs"
-RESULT_SECONDS = 40
-PROGRAM_SECONDS = 50
+PACKAGE = "tests.sdk.programs"
+RESULT_SECONDS = 60
+PROGRAM_SECONDS = 240
 STOP_SECONDS = 45
 
 
 class SdkPrograms:
-    """Runs programs against the server at ``base_url``."""
+    """Runs programs against the server at ``base_url``; ``folder`` is for marks."""
 
-    def __init__(self, sdk: SdkEnvironment, *, base_url: str, token: str) -> None:
+    def __init__(
+        self, sdk: SdkEnvironment, *, base_url: str, token: str, folder: Path
+    ) -> None:
         self._sdk = sdk
-        # The order example is found in the project; the rest comes from the SDK.
+        # Programs and the order example are found in the project; the rest comes from
+        # the SDK.
         self._env = clean_environment(
             {
                 "DURABLE_WORKFLOW_SERVER_URL": base_url,
                 "DURABLE_WORKFLOW_AUTH_TOKEN": token,
                 "PYTHONPATH": str(ROOT),
                 "NO_PROXY": "127.0.0.1",
+                marks.FOLDER: str(folder),
             }
         )
 
     def start_worker(self, queue: str, log_path: Path) -> SdkWorker:
-        command = self._command("run_worker.py", queue)
         with log_path.open("ab") as log:
             process = subprocess.Popen(
-                command,
+                self._command("run_worker", queue),
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -50,50 +54,60 @@ class SdkPrograms:
         lifeline.tie(process.pid, signals=(signal.SIGKILL,))
         return SdkWorker(process, log_path)
 
-    def run_client(self, scenario: str, queue: str, workflow_id: str) -> dict[str, Any]:
-        """What the client saw: ``run_id``, and ``result`` or ``error``, ``message``."""
-        arguments = [scenario, queue, workflow_id, str(RESULT_SECONDS)]
-        answer = self._run("run_client.py", arguments)
-        assert isinstance(answer, dict)
-        return answer
+    def start_client(self, queue: str, jobs: Mapping[str, str]) -> RunningProgram:
+        """``jobs``: names of scenarios by workflow id. Answer: what the client saw,
+        by workflow id (``programs/run_client.py``)."""
+        arguments = [queue, str(RESULT_SECONDS)]
+        return self._start("run_client", arguments, orjson.dumps(jobs))
 
-    def query(
-        self, workflow_id: str, name: str, arguments: Sequence[object] = ()
-    ) -> dict[str, Any]:
-        """What the client got: the members of the answer, or ``error``."""
-        answer = self._run(
-            "run_query.py", [workflow_id, name, orjson.dumps(list(arguments)).decode()]
-        )
-        assert isinstance(answer, dict)
-        return answer
-
-    def replay(self, scenario: str, run_id: str, events: Sequence[object]) -> list[str]:
-        """Names of the commands with which the replayed code ends."""
-        commands = self._run(
-            "replay_history.py", [scenario, run_id], stdin=orjson.dumps(events)
-        )
-        assert isinstance(commands, list)
-        return commands
+    def replay(self, runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """``commands`` and ``problems`` of each run (``replay_histories.py``)."""
+        answers = self._start("replay_histories", [], orjson.dumps(runs)).answer()
+        assert isinstance(answers, list)
+        return answers
 
     def _command(self, program: str, *arguments: str) -> list[str]:
-        return [str(self._sdk.python), str(PROGRAMS / program), *arguments]
+        return [str(self._sdk.python), "-m", f"{PACKAGE}.{program}", *arguments]
 
-    def _run(
-        self, program: str, arguments: Sequence[str], *, stdin: bytes = b""
-    ) -> Any:
-        result = subprocess.run(
+    def _start(
+        self, program: str, arguments: Sequence[str], stdin: bytes
+    ) -> RunningProgram:
+        process = subprocess.Popen(
             self._command(program, *arguments),
             env=self._env,
-            input=stdin,
-            capture_output=True,
-            timeout=PROGRAM_SECONDS,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
-        assert result.returncode == 0, (
-            f"{program} with SDK {self._sdk.version}:\n"
-            f"{result.stderr.decode(errors='replace')[-4000:]}"
+        lifeline.tie(process.pid, signals=(signal.SIGKILL,))
+        return RunningProgram(process, f"{program} with SDK {self._sdk.version}", stdin)
+
+
+class RunningProgram:
+    """A program that reads JSON, prints JSON and ends."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], name: str, stdin: bytes
+    ) -> None:
+        self._process = process
+        self._name = name
+        assert process.stdin is not None
+        process.stdin.write(stdin)
+        process.stdin.close()
+        process.stdin = None  # communicate() must not close it again
+
+    def answer(self) -> Any:
+        """Waits for its end. AssertionError with its complaint when it failed."""
+        try:
+            printed, complaint = self._process.communicate(timeout=PROGRAM_SECONDS)
+        finally:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.returncode == 0, (
+            f"{self._name}:\n{complaint.decode(errors='replace')[-4000:]}"
         )
-        return orjson.loads(result.stdout)
+        return orjson.loads(printed)
 
 
 class SdkWorker:

@@ -1,5 +1,7 @@
-"""Queries that the worker of an SDK release answers, asked by its own client and by an
-operator who sends plain JSON."""
+"""Queries of an operator who sends plain JSON, answered by each SDK release.
+
+What the clients of the releases see is in the scenarios.
+"""
 
 from __future__ import annotations
 
@@ -8,77 +10,64 @@ from typing import Any
 
 import pytest
 
-from tests.sdk.conftest import Site
-from tests.sdk.programs.scenario_values import TALLY_NUMBERS
-from tests.support.json_http import Answer, read_history
+from tests.sdk.matrix import Site
+from tests.support.json_http import Answer
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
-TOTAL = sum(TALLY_NUMBERS)
-REST_SECONDS = 3600
+TOTAL = 7
+WAITING_SECONDS = 40
 
 
-def an_id() -> str:
-    return f"tally-{uuid.uuid4().hex[:12]}"
-
-
-def asked(site: Site, workflow_id: str, name: str, body: Any = None) -> Answer:
-    path = f"/api/workflows/{workflow_id}/query/{name}"
-    return site.operator.request("POST", path, body)
-
-
-def resting(site: Site) -> tuple[str, str]:
-    """Ids of a workflow that has done its sums and sleeps, and of its run."""
-    workflow_id = an_id()
-    started = {
+@pytest.fixture
+def account(site: Site) -> str:
+    """Id of a workflow that has taken an amount and waits for more."""
+    workflow_id = f"asked-{uuid.uuid4().hex[:12]}"
+    start = {
         "workflow_id": workflow_id,
-        "workflow_type": "sdk.tally",
+        "workflow_type": "sdk.account",
         "task_queue": site.queue,
-        "input": [TALLY_NUMBERS, REST_SECONDS],
+        "input": [],
     }
-    run_id = site.operator.request("POST", "/api/workflows", started).expect(201)[
-        "run_id"
-    ]
-
-    def sleeps() -> bool:
-        events = read_history(site.operator, workflow_id, run_id)
-        return any(event["event_type"] == "TimerScheduled" for event in events)
-
-    wait_until(sleeps, deadline_seconds=40, what="the rest of the tally")
-    return workflow_id, run_id
+    site.ground.operator.request("POST", "/api/workflows", start).expect(201)
+    wait_until(
+        lambda: site.ground.count(workflow_id, "ConditionWaitOpened") == 1,
+        deadline_seconds=WAITING_SECONDS,
+    )
+    added = post(site, workflow_id, "update/add", [TOTAL], wait_for="completed")
+    assert added.expect(200)["result"] == TOTAL
+    return workflow_id
 
 
-def test_a_running_workflow_is_asked(site: Site) -> None:
-    workflow_id, run_id = resting(site)
-    before = read_history(site.operator, workflow_id, run_id)
-    seen = site.programs.query(workflow_id, "total", [10])
-    assert seen["result"] == {"total": 10 * TOTAL}, site.worker.log_tail()
-    # Plain arguments are framed for the worker, whatever its release reads.
-    body = asked(site, workflow_id, "total", {"input": [2]}).expect(200)
-    assert body["result"] == {"total": 2 * TOTAL}
+def post(
+    site: Site, workflow_id: str, command: str, arguments: list[Any], **more: Any
+) -> Answer:
+    path = f"/api/workflows/{workflow_id}/{command}"
+    return site.ground.operator.request("POST", path, {"input": arguments, **more})
+
+
+def test_plain_arguments_are_framed_for_the_worker(site: Site, account: str) -> None:
+    body = post(site, account, "query/total", [2]).expect(200)
+    assert body["result"] == 2 * TOTAL, site.worker.log_tail()
     assert body["result_envelope"]["codec"] == "avro"
-    assert asked(site, workflow_id, "total").expect(200)["result"] == {"total": TOTAL}
-    assert read_history(site.operator, workflow_id, run_id) == before
-    described = site.operator.request("GET", f"/api/workflows/{workflow_id}")
-    assert described.expect(200)["actions"]["can_query"] is True
+    assert post(site, account, "query/total", []).expect(200)["result"] == TOTAL
 
 
-def test_a_finished_workflow_is_asked(site: Site) -> None:
-    workflow_id = an_id()
-    done = site.programs.run_client("tally", site.queue, workflow_id)
-    assert done["result"] == TOTAL
-    seen = site.programs.query(workflow_id, "total")
-    assert seen["result"] == {"total": TOTAL}, site.worker.log_tail()
+def test_query_leaves_no_trace(site: Site, account: str) -> None:
+    before = site.ground.events(account)
+    post(site, account, "query/total", []).expect(200)
+    assert site.ground.events(account) == before
+    shown = site.ground.operator.request("GET", f"/api/workflows/{account}")
+    assert shown.expect(200)["actions"]["can_query"] is True
 
 
-def test_a_query_that_fails_is_told_as_such(site: Site) -> None:
-    workflow_id = an_id()
-    site.programs.run_client("tally", site.queue, workflow_id)
-    for name, reason, status in (
-        ("unheard-of", "rejected_unknown_query", 404),
-        ("fault", "query_rejected", 409),
-    ):
-        body = asked(site, workflow_id, name).expect(status)
-        assert body["reason"] == reason, site.worker.log_tail()
-        assert site.programs.query(workflow_id, name)["error"] == "QueryFailed"
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [("unheard-of", 404, "rejected_unknown_query"), ("fault", 409, "query_rejected")],
+)
+def test_refusal_of_the_worker_is_passed_on(
+    site: Site, account: str, name: str, status: int, reason: str
+) -> None:
+    body = post(site, account, f"query/{name}", []).expect(status)
+    assert body["reason"] == reason, site.worker.log_tail()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from dwserver.engine.commands.markers import UpsertSearchAttributes
 from dwserver.engine.commands.terminal import ContinueAsNew
+from dwserver.engine.lifecycle.close import CloseRequest, close_on_request
+from dwserver.engine.lifecycle.run_timeout import RunTimedOut, time_out_run
 from dwserver.engine.lifecycle.start import DuplicatePolicy
 from dwserver.engine.model import RetryPolicy, RunInput
 from dwserver.engine.outcome import Rejection
-from dwserver.engine.words import RunStatus, TaskKind
+from dwserver.engine.words import CommandType, RunStatus, TaskKind
 from dwserver.store.api import QueueKey, StoreUnavailable
 from tests.services.family import (
     BROKEN,
@@ -187,6 +191,41 @@ async def test_the_parent_is_gone(server: SmallServer) -> None:
     await finish(server, child)
     assert (await server.state(run_id)).run.status is RunStatus.COMPLETED
     assert (await server.state(parent)).children[1].is_open
+
+
+@pytest.mark.parametrize("command_type", [CommandType.CANCEL, CommandType.TERMINATE])
+async def test_an_operator_ends_a_child(
+    server: SmallServer, command_type: CommandType
+) -> None:
+    parent, [child] = await with_children(server, 1)
+    request = CloseRequest(namespace=NAMESPACE, command_type=command_type)
+    await server.core.runs.decide(
+        child.leased.run.id, lambda draft: close_on_request(draft, request)
+    )
+    [outcome] = set(await resolutions(server, parent)) - {"ChildRunStarted"}
+    assert outcome.lower().startswith(f"childrun{command_type}")
+    await assert_woken_once(server, parent)
+
+
+async def test_the_deadline_of_a_child_passes(server: SmallServer) -> None:
+    parent, [child] = await with_children(
+        server, 1, replace(KID, run_timeout_seconds=60)
+    )
+    server.clock.advance(seconds=60)
+    assert await server.core.runs.decide(child.leased.run.id, time_out_run)
+    assert (await resolutions(server, parent))["ChildRunFailed"] == 1
+    await assert_woken_once(server, parent)
+
+
+async def test_a_late_completion_times_the_child_out(server: SmallServer) -> None:
+    parent, [child] = await with_children(
+        server, 1, replace(KID, run_timeout_seconds=30)
+    )
+    server.clock.advance(seconds=30)
+    reply = await server.services.workflow_tasks.complete(ref_of(child), [DONE])
+    assert isinstance(reply, RunTimedOut)
+    assert (await resolutions(server, parent))["ChildRunFailed"] == 1
+    await assert_woken_once(server, parent)
 
 
 # conflicts and faults ----------------------------------------------------------------

@@ -10,8 +10,15 @@ import pytest
 from dwserver.engine.commands.children import StartChildWorkflow
 from dwserver.engine.commands.terminal import ContinueAsNew
 from dwserver.engine.family import OUTBOX_GRACE
+from dwserver.engine.lifecycle.close import CloseRequest
 from dwserver.engine.model import RetryPolicy
-from dwserver.engine.words import ChildStatus, ParentClosePolicy, RunStatus
+from dwserver.engine.outcome import Rejection
+from dwserver.engine.words import (
+    ChildStatus,
+    CommandType,
+    ParentClosePolicy,
+    RunStatus,
+)
 from dwserver.store.api import StoreUnavailable
 from tests.services.family import (
     BROKEN,
@@ -26,7 +33,12 @@ from tests.services.family import (
     two_nodes,
     with_children,
 )
-from tests.support.small_server import ONE_MINUTE, SmallServer, small_server
+from tests.support.small_server import (
+    NAMESPACE,
+    ONE_MINUTE,
+    SmallServer,
+    small_server,
+)
 
 __all__ = ["server", "store", "two_nodes"]
 
@@ -258,3 +270,19 @@ async def test_children_of_the_next_attempt_are_left_alone(
     assert await statuses(server, middle.leased.run.id) == [RunStatus.TERMINATED]
     assert await statuses(server, second.leased.run.id) == [RunStatus.PENDING]
     assert (await server.state(top)).children[1].attempt_count == 2
+
+
+async def test_the_answer_to_a_close_comes_after_the_children(
+    server: SmallServer,
+) -> None:
+    run_id = (await server.start("parent")).run.id
+    await server.complete(await server.leased(), [CANCELLED, TERMINATED])
+    commands = server.core.services.commands
+    target = await commands.find_target(NAMESPACE, "parent", None)
+    assert not isinstance(target, Rejection)
+    request = CloseRequest(namespace=NAMESPACE, command_type=CommandType.TERMINATE)
+    await commands.close(target, request)
+    assert await statuses(server, run_id) == [
+        RunStatus.CANCELLED,
+        RunStatus.TERMINATED,
+    ]

@@ -46,7 +46,7 @@ from dwserver.engine.commands.waits import OpenConditionWait, OpenSignalWait
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.lifecycle.run_timeout import RunTimedOut, time_out_instead
-from dwserver.engine.model import Activity, Task
+from dwserver.engine.model import Activity, Child, Step, Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.parallel import rebase
 from dwserver.engine.records import quick_init, replace
@@ -56,6 +56,8 @@ from dwserver.engine.waits import newest_open_condition
 from dwserver.engine.wakes import follow_up, update_of
 from dwserver.engine.words import (
     ActivityStatus,
+    ChildStatus,
+    EventType,
     FailureCategory,
     RunStatus,
     TaskStatus,
@@ -67,7 +69,7 @@ from dwserver.engine.words import (
 class Completion:
     """A validated ``complete`` request and the background that its commands need.
 
-    ``sees_failures``: replay by this worker takes notice of failed activities.
+    ``unseen``: ends of steps that replay by this worker passes over.
     """
 
     task: Task
@@ -75,7 +77,7 @@ class Completion:
     attempt: int
     commands: Sequence[WorkflowCommand]
     background: Background = NO_BACKGROUND
-    sees_failures: bool = True
+    unseen: frozenset[EventType] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +179,31 @@ def _verdict_on_blind_worker(
 
     Its replay skips the failure, so it would ask for ever (decision 20e).
     """
-    if completion.sees_failures or not repeats_newest_batch(
+    if not completion.unseen or not repeats_newest_batch(
         draft, blocking_of(completion.commands)
     ):
         return None
     for step in members(draft, draft.run.batch_first):
-        if isinstance(step, Activity) and step.status is ActivityStatus.FAILED:
-            message = f"The activity [{step.activity_type}] failed."
-            return [FailWorkflow(message=message, category=FailureCategory.ACTIVITY)]
+        verdict = _verdict_on_step(step, completion.unseen)
+        if verdict is not None:
+            return [verdict]
+    return None
+
+
+def _verdict_on_step(step: Step, unseen: frozenset[EventType]) -> FailWorkflow | None:
+    match step:
+        case Activity(status=ActivityStatus.FAILED):
+            if EventType.ACTIVITY_FAILED in unseen:
+                message = f"The activity [{step.activity_type}] failed."
+                return FailWorkflow(message=message, category=FailureCategory.ACTIVITY)
+        case Child(status=ChildStatus.CANCELLED | ChildStatus.TERMINATED):
+            if EventType.CHILD_RUN_CANCELLED in unseen:
+                message = (
+                    f"The child workflow [{step.workflow_type}] was {step.status}."
+                )
+                return FailWorkflow(
+                    message=message, category=FailureCategory.CHILD_WORKFLOW
+                )
     return None
 
 

@@ -10,6 +10,7 @@ from typing import assert_never
 
 from dwserver.engine.background import Background
 from dwserver.engine.draft import Draft
+from dwserver.engine.events import task_snapshot
 from dwserver.engine.model import JsonMap, Payload, Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.payloads import WIRE_CODEC, embed
@@ -66,6 +67,7 @@ def apply(draft: Draft, marker: Marker, *, cause: Task, background: Background) 
             fields |= {"attributes": attributes, "merged": merged}
         case _:
             assert_never(marker)
+    fields["task"] = task_snapshot(cause)
     draft.append(event_type, fields, task_id=cause.id)
 
 

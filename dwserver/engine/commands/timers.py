@@ -38,6 +38,8 @@ def apply(draft: Draft, command: StartTimer, *, batch: int, cause: Task) -> str:
     )
     draft.timers.add(timer)
     draft.append(
-        EventType.TIMER_SCHEDULED, events.timer_fields(timer), task_id=cause.id
+        EventType.TIMER_SCHEDULED,
+        events.timer_scheduled(timer, cause),
+        task_id=cause.id,
     )
     return timer.task_id

@@ -118,7 +118,9 @@ def _start_timeout(draft: Draft, wait: Wait, seconds: int, cause: Task) -> str:
     )
     draft.timers.add(timer)
     draft.append(
-        EventType.TIMER_SCHEDULED, events.timer_fields(timer, wait), task_id=cause.id
+        EventType.TIMER_SCHEDULED,
+        events.timer_scheduled(timer, cause, wait),
+        task_id=cause.id,
     )
     return timer.task_id
 

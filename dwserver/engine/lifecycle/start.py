@@ -11,7 +11,6 @@ from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
 from dwserver.engine.lifecycle.operator import OperatorRequest, accept, reject
 from dwserver.engine.model import Instance, Run, RunInput
-from dwserver.engine.records import quick_init
 from dwserver.engine.wakes import new_workflow_task
 from dwserver.engine.words import (
     CommandOutcome,
@@ -27,7 +26,6 @@ class DuplicatePolicy(StrEnum):
     USE_EXISTING = "use-existing"
 
 
-@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start(OperatorRequest):
     """A validated start request."""

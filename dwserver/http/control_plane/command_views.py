@@ -61,7 +61,7 @@ def command_body(done: Commanded) -> JsonObject:
         "command_source": "control_plane",
         "reason": rejected or _given_reason(command),
         "rejection_reason": rejected,
-        "validation_errors": dict(done.validation_errors),
+        "validation_errors": done.shown_errors,
     }
     if rejected is not None:
         body["message"] = REJECTED_BECAUSE[CommandRejection(rejected)]

@@ -20,7 +20,7 @@ from dwserver.http.route import Method, workflow_route
 from dwserver.protocol.control_plane import Operation
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.payloads.envelopes import parse_input
-from dwserver.protocol.payloads.records import AVRO_CODEC
+from dwserver.protocol.payloads.records import AVRO_CODEC, EMPTY_ARGUMENTS
 from dwserver.protocol.reasons import Plane, Reason
 from dwserver.protocol.validation import collect
 from dwserver.services.catalog import Services
@@ -75,11 +75,11 @@ def requested_start(
     )
 
 
-def _arguments(raw: JsonValue) -> Payload | None:
+def _arguments(raw: JsonValue) -> Payload:
     parsed = parse_input(raw)
     if isinstance(parsed, list):
         raise invalid_fields(collect(parsed))
-    return parsed
+    return parsed or EMPTY_ARGUMENTS
 
 
 async def _business_key(

@@ -12,6 +12,7 @@ from dwserver.engine.model import Payload, RunInput
 from dwserver.engine.words import RunStatus
 from dwserver.http.control_plane.workflow_start import start_workflow
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
+from dwserver.protocol.payloads.records import EMPTY_ARGUMENTS
 from dwserver.services.workflows import RunDetail
 from tests.http.handler_stage import LIMITS, NAMESPACE, Stage
 from tests.http.runs import RUN_ID, a_run, a_view
@@ -142,7 +143,7 @@ async def test_a_minimal_start_takes_the_defaults() -> None:
         workflow_id="01jzmade00000000000000000a",
         workflow_type="t",
         task_queue="default",
-        input=RunInput(arguments=None),
+        input=RunInput(arguments=EMPTY_ARGUMENTS),
         payload_codec="avro",
     )
 
@@ -211,9 +212,9 @@ async def test_an_ignored_field_may_be_nested_deeply() -> None:
 @pytest.mark.parametrize(
     ("sent", "stored"),
     [
-        (None, None),
-        ([], None),
-        ({}, None),
+        (None, EMPTY_ARGUMENTS),
+        ([], EMPTY_ARGUMENTS),
+        ({}, EMPTY_ARGUMENTS),
         ({"name": "world"}, Payload("json", '["world"]')),
         (["  a ", ""], Payload("json", '["  a ",""]')),
         (
@@ -222,7 +223,7 @@ async def test_an_ignored_field_may_be_nested_deeply() -> None:
         ),
     ],
 )
-async def test_input_is_kept_as_it_came(sent: Any, stored: Payload | None) -> None:
+async def test_input_is_kept_as_it_came(sent: Any, stored: Payload) -> None:
     start = await given({**VALID, "input": sent})
     assert start.input.arguments == stored
 

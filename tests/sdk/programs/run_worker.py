@@ -11,9 +11,12 @@ import logging
 import signal
 import sys
 
-from connection import connect
 from durable_workflow import Worker
-from scenarios import ACTIVITIES, WORKFLOWS
+
+from tests.sdk.programs.connection import connect
+from tests.sdk.programs.registry import ACTIVITIES, WORKFLOWS
+
+CONCURRENT_ACTIVITIES = 30
 
 
 async def main(queue: str) -> None:
@@ -21,7 +24,11 @@ async def main(queue: str) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with connect() as client:
         worker = Worker(
-            client, task_queue=queue, workflows=WORKFLOWS, activities=ACTIVITIES
+            client,
+            task_queue=queue,
+            workflows=WORKFLOWS,
+            activities=ACTIVITIES,
+            max_concurrent_activity_tasks=CONCURRENT_ACTIVITIES,
         )
         running = asyncio.create_task(worker.run())
         stopped = asyncio.create_task(stop.wait())
@@ -37,4 +44,5 @@ async def main(queue: str) -> None:
 
 
 logging.basicConfig(level=logging.INFO)
+logging.getLogger("httpx").setLevel(logging.WARNING)
 asyncio.run(main(sys.argv[1]))

@@ -12,13 +12,22 @@ CONTINUATIONS = 2
 NAP_SECONDS = 1
 TALLY_NUMBERS = [1, 2, 3]
 LARGE_CHARACTERS = 1_000_000
+BALLOTS = 30
+CREW = ("ada", "bob", "cy")
+CLOSE_POLICIES = ("abandon", "request_cancel", "terminate")
+STAGE_ATTRIBUTE = "SdkStage"
+
+# Stands for the id of the started workflow in the arguments of a scenario.
+JOB = "$job"
 
 ORDER: dict[str, Any] = {
     "order_id": "o-1",
     "item": "teapot",
     "quantity": 3,
     "unit_price_cents": 1900,
+    "address": "1 Old Lane",
 }
+NEW_ADDRESS = "2 New Street"
 
 
 def large_text(seed: str) -> str:

@@ -1,159 +1,244 @@
-"""Workflows and activities that every release of the SDK must bring to their end.
+"""The scenarios: which workflow, which arguments, what the client does to the run.
 
-Runs in the environment of one SDK release: nothing but that SDK, the standard library
-and the order example is imported here.
+Data only; nothing of an SDK is imported here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
-from durable_workflow import NonRetryableError, activity, workflow
-from durable_workflow.workflow import ActivityRetryPolicy, WorkflowContext
-from scenario_values import (
-    CHAIN_LENGTH,
+from tests.sdk.programs.scenario_values import (
+    BALLOTS,
     CHAIN_START,
+    CLOSE_POLICIES,
     CONTINUATIONS,
+    CREW,
     FAN_WIDTH,
+    JOB,
     NAP_SECONDS,
+    NEW_ADDRESS,
     ORDER,
-    TALLY_NUMBERS,
     large_text,
 )
+from tests.sdk.programs.steps import (
+    Cancel,
+    Closed,
+    Mark,
+    Marked,
+    OfChild,
+    Query,
+    Recorded,
+    Signal,
+    Step,
+    Terminate,
+    Update,
+)
 
-from examples.order_processing.activities import ACTIVITIES as ORDER_ACTIVITIES
-from examples.order_processing.workflow import ProcessOrder
-
-ACTIVITY_SECONDS = 20
-
-Steps: TypeAlias = Generator[Any, Any, Any]
-
-
-@activity.defn(name="sdk.greet")
-async def greet(name: str) -> str:
-    return f"hello, {name}"
-
-
-@activity.defn(name="sdk.add")
-async def add(total: int, number: int) -> int:
-    return total + number
-
-
-@activity.defn(name="sdk.square")
-async def square(number: int) -> int:
-    return number * number
+RUN_TIMEOUT_SECONDS = 600
+STALL_SECONDS = 6
+LONG_NAP_SECONDS = 4
 
 
-@activity.defn(name="sdk.refuse")
-async def refuse(reason: str) -> None:
-    raise NonRetryableError(reason)
+@dataclass(frozen=True)
+class Scenario:
+    """After the last step the client waits for the result."""
+
+    workflow_type: str
+    arguments: tuple[Any, ...] = ()
+    steps: tuple[Step, ...] = ()
+    run_timeout_seconds: int = RUN_TIMEOUT_SECONDS
 
 
-@activity.defn(name="sdk.enlarge")
-async def enlarge(seed: str) -> str:
-    return large_text(seed)
+def _stalled(**timeouts: int | str) -> Scenario:
+    return Scenario("sdk.timed", ("sdk.stall", [STALL_SECONDS], 1, timeouts))
 
 
-@workflow.defn(name="sdk.hello")
-class Hello:
-    def run(self, ctx: WorkflowContext, name: str) -> Steps:
-        greeting = yield ctx.schedule_activity(
-            "sdk.greet", [name], start_to_close_timeout=ACTIVITY_SECONDS
-        )
-        return {"greeting": greeting}
+WAIT_OPENED = Recorded("ConditionWaitOpened")
 
-
-@workflow.defn(name="sdk.chain")
-class Chain:
-    def run(self, ctx: WorkflowContext, total: int) -> Steps:
-        for number in range(1, CHAIN_LENGTH + 1):
-            total = yield ctx.schedule_activity("sdk.add", [total, number])
-        return total
-
-
-@workflow.defn(name="sdk.fan")
-class Fan:
-    def run(self, ctx: WorkflowContext, width: int) -> Steps:
-        squares = yield [
-            ctx.schedule_activity("sdk.square", [number]) for number in range(width)
-        ]
-        return squares
-
-
-@workflow.defn(name="sdk.refused")
-class Refused:
-    def run(self, ctx: WorkflowContext, reason: str) -> Steps:
-        policy = ActivityRetryPolicy(max_attempts=5, initial_interval_seconds=1.0)
-        yield ctx.schedule_activity("sdk.refuse", [reason], retry_policy=policy)
-        return "unreachable"
-
-
-@workflow.defn(name="sdk.nap")
-class Nap:
-    def run(self, ctx: WorkflowContext, seconds: int) -> Steps:
-        yield ctx.start_timer(seconds)
-        return "rested"
-
-
-@workflow.defn(name="sdk.countdown")
-class Countdown:
-    def run(self, ctx: WorkflowContext, left: int) -> Steps:
-        if left:
-            yield ctx.continue_as_new(left - 1)
-        return "lift-off"
-
-
-@workflow.defn(name="sdk.broken")
-class Broken:
-    def run(self, ctx: WorkflowContext, reason: str) -> Steps:
-        yield ctx.schedule_activity("sdk.greet", [reason])
-        raise ValueError(reason)
-
-
-@workflow.defn(name="sdk.large")
-class Large:
-    def run(self, ctx: WorkflowContext, text: str) -> Steps:
-        answer = yield ctx.schedule_activity("sdk.enlarge", [text[:8]])
-        return answer
-
-
-@workflow.defn(name="sdk.tally")
-class Tally:
-    """Tells how far it has come, running, resting or finished."""
-
-    def __init__(self) -> None:
-        self.total = 0
-
-    def run(self, ctx: WorkflowContext, numbers: list[int], rest_seconds: int) -> Steps:
-        for number in numbers:
-            self.total = yield ctx.schedule_activity("sdk.add", [self.total, number])
-        if rest_seconds:
-            yield ctx.start_timer(rest_seconds)
-        return self.total
-
-    @workflow.query("total")
-    def tell(self, factor: int = 1) -> dict[str, int]:
-        return {"total": self.total * factor}
-
-    @workflow.query("fault")
-    def fail(self) -> None:
-        raise ValueError("the tally cannot say")
-
-
-ACTIVITIES = (greet, add, square, refuse, enlarge, *ORDER_ACTIVITIES)
-
-# Scenario: workflow class and its arguments.
-SCENARIOS: dict[str, tuple[Any, list[Any]]] = {
-    "hello": (Hello, ["ada"]),
-    "order": (ProcessOrder, [ORDER]),
-    "chain": (Chain, [CHAIN_START]),
-    "fan": (Fan, [FAN_WIDTH]),
-    "refused": (Refused, ["out of stock"]),
-    "nap": (Nap, [NAP_SECONDS]),
-    "countdown": (Countdown, [CONTINUATIONS]),
-    "broken": (Broken, ["wrong turn"]),
-    "large": (Large, [large_text("input")]),
-    "tally": (Tally, [TALLY_NUMBERS, 0]),
+_BASIC = {
+    "hello": Scenario("sdk.hello", ("ada",)),
+    "order": Scenario(
+        "orders.process",
+        (ORDER,),
+        (
+            WAIT_OPENED,
+            Query("status"),
+            Update("change_address", (NEW_ADDRESS,)),
+            Signal("approve", ("ada",)),
+        ),
+    ),
+    "chain": Scenario("sdk.chain", (CHAIN_START,)),
+    "fan": Scenario("sdk.fan", (FAN_WIDTH,)),
+    "refused": Scenario("sdk.refused", ("out of stock",)),
+    "nap": Scenario("sdk.nap", (NAP_SECONDS,)),
+    "broken": Scenario("sdk.broken", ("wrong turn",)),
+    "large": Scenario("sdk.large", (large_text("input"),)),
+    "markers": Scenario("sdk.markers", ("packed",)),
+    "patched": Scenario("sdk.patched"),
 }
-WORKFLOWS = tuple(workflow_class for workflow_class, _ in SCENARIOS.values())
+
+_TIMEOUTS = {
+    "start_to_close": _stalled(start_to_close_timeout=1),
+    "schedule_to_close": _stalled(schedule_to_close_timeout=3),
+    "schedule_to_start": _stalled(schedule_to_start_timeout=1, queue="sdk-nobody"),
+    "heartbeat": _stalled(heartbeat_timeout=1),
+    "heartbeats_in_time": Scenario(
+        "sdk.timed", ("sdk.beat", [], 1, {"heartbeat_timeout": 2})
+    ),
+    "second_attempt_in_time": Scenario(
+        "sdk.timed",
+        ("sdk.stall_once", [JOB, STALL_SECONDS], 2, {"start_to_close_timeout": 2}),
+    ),
+    "run_timeout": Scenario("sdk.approval", (1, None), run_timeout_seconds=8),
+}
+
+_MESSAGES = {
+    "approval": Scenario(
+        "sdk.approval",
+        (1, None),
+        (
+            WAIT_OPENED,
+            Query("approvers"),
+            Signal("approve", ("ada",)),
+            Closed(),
+            Query("approvers"),
+        ),
+    ),
+    "two_approvals": Scenario(
+        "sdk.approval",
+        (2, None),
+        (
+            WAIT_OPENED,
+            Signal("approve", ("ada",)),
+            Query("approvers"),
+            Signal("approve", ("bob",)),
+        ),
+    ),
+    "approval_in_time": Scenario(
+        "sdk.approval", (1, 60), (WAIT_OPENED, Signal("approve", ("ada",)))
+    ),
+    "approval_too_late": Scenario("sdk.approval", (1, 1)),
+    "one_approval_too_few": Scenario(
+        "sdk.approval", (2, 2), (WAIT_OPENED, Signal("approve", ("ada",)))
+    ),
+    "ballot": Scenario(
+        "sdk.ballot",
+        (JOB, BALLOTS),
+        (Marked("held"), Signal("approve", times=BALLOTS), Mark("released")),
+    ),
+    "approved_while_busy": Scenario(
+        "sdk.busy",
+        (JOB,),
+        (Marked("running"), Signal("approve", ("ada",)), Mark("released")),
+    ),
+    "stages": Scenario(
+        "sdk.stages",
+        ([60, 1, None],),
+        (
+            WAIT_OPENED,
+            Signal("reach", ("stage-0",)),
+            Recorded("ConditionWaitOpened", 3),
+            Signal("reach", ("stage-2",)),
+        ),
+    ),
+    "account": Scenario(
+        "sdk.account",
+        (),
+        (
+            WAIT_OPENED,
+            Update("add", (5,)),
+            Update("add", (7,)),
+            Update("overdraw", (100,)),
+            Query("total", (10,)),
+            Query("nonsense"),
+            Query("fault"),
+            Update("close"),
+            Closed(),
+            Query("total"),
+        ),
+    ),
+    "guarded": Scenario(
+        "sdk.guarded", (), (WAIT_OPENED, Update("set", (0,)), Update("set", (3,)))
+    ),
+}
+
+_ENDINGS = {
+    "cancelled_in_wait": Scenario(
+        "sdk.approval", (1, 60), (WAIT_OPENED, Cancel("changed our mind"))
+    ),
+    "terminated_in_nap": Scenario(
+        "sdk.nap", (60,), (Recorded("TimerScheduled"), Terminate("pulled the plug"))
+    ),
+    "cancelled_in_activity": Scenario(
+        "sdk.timed",
+        ("sdk.beat_until_cancelled", [JOB], 3, {"heartbeat_timeout": 20}),
+        (Marked("running"), Cancel("changed our mind"), Marked("cancelled")),
+    ),
+    "terminated_in_activity": Scenario(
+        "sdk.timed",
+        ("sdk.beat_until_cancelled", [JOB], 3, {"heartbeat_timeout": 20}),
+        (Marked("running"), Terminate("pulled the plug"), Marked("cancelled")),
+    ),
+}
+
+_FAMILIES = {
+    "countdown": Scenario("sdk.countdown", (CONTINUATIONS,)),
+    "relay": Scenario(
+        "sdk.relay",
+        (JOB, False),
+        (Marked("held"), Signal("approve", times=2), Mark("released"), Closed()),
+    ),
+    "child": Scenario("sdk.parent", ("sdk.hello", ["ada"], 1)),
+    "children": Scenario("sdk.parent_of_many", (list(CREW),)),
+    "failed_child": Scenario("sdk.parent", ("sdk.broken", ["wrong turn"], 1)),
+    "continued_child": Scenario("sdk.parent", ("sdk.countdown", [CONTINUATIONS], 1)),
+    "retried_child": Scenario("sdk.parent", ("sdk.fickle", [JOB], 2)),
+    "cancelled_child": Scenario(
+        "sdk.parent",
+        ("sdk.approval", [1, None], 1),
+        (
+            Recorded("ChildRunStarted"),
+            OfChild(0, Cancel("not needed")),
+        ),
+    ),
+    "terminated_child": Scenario(
+        "sdk.parent",
+        ("sdk.approval", [1, None], 1),
+        (
+            Recorded("ChildRunStarted"),
+            OfChild(0, Terminate("not needed")),
+        ),
+    ),
+    "close_policies": Scenario(
+        "sdk.parent_of_waiting",
+        (list(CLOSE_POLICIES),),
+        (
+            Recorded("ChildRunStarted", len(CLOSE_POLICIES)),
+            Cancel("changed our mind"),
+            Recorded("ParentClosePolicyApplied", 2),
+            OfChild(0, Signal("approve", ("ada",))),
+            *(OfChild(index, Closed()) for index in range(len(CLOSE_POLICIES))),
+        ),
+    ),
+}
+
+# For a test that decides when a worker is there.
+_WITHOUT_WORKER = {
+    "early_approvals": Scenario(
+        "sdk.approval",
+        (2, None),
+        (Signal("approve", ("ada",)), Signal("approve", ("bob",))),
+    ),
+    "long_nap": Scenario("sdk.nap", (LONG_NAP_SECONDS,)),
+    "orphaned_task": Scenario("sdk.ballot", (JOB, 0)),
+}
+
+SCENARIOS: dict[str, Scenario] = {
+    **_BASIC,
+    **_TIMEOUTS,
+    **_MESSAGES,
+    **_ENDINGS,
+    **_FAMILIES,
+    **_WITHOUT_WORKER,
+}
