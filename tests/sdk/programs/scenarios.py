@@ -84,11 +84,11 @@ _TIMEOUTS = {
     "schedule_to_start": _stalled(schedule_to_start_timeout=1, queue="sdk-nobody"),
     "heartbeat": _stalled(heartbeat_timeout=1),
     "heartbeats_in_time": Scenario(
-        "sdk.timed", ("sdk.beat", [], 1, {"heartbeat_timeout": 2})
+        "sdk.timed", ("sdk.beat", [], 1, {"heartbeat_timeout": 5})
     ),
     "second_attempt_in_time": Scenario(
         "sdk.timed",
-        ("sdk.stall_once", [JOB, STALL_SECONDS], 2, {"start_to_close_timeout": 2}),
+        ("sdk.stall_once", [JOB, STALL_SECONDS], 2, {"start_to_close_timeout": 3}),
     ),
     "run_timeout": Scenario("sdk.approval", (1, None), run_timeout_seconds=8),
 }
@@ -120,7 +120,7 @@ _MESSAGES = {
     ),
     "approval_too_late": Scenario("sdk.approval", (1, 1)),
     "one_approval_too_few": Scenario(
-        "sdk.approval", (2, 2), (WAIT_OPENED, Signal("approve", ("ada",)))
+        "sdk.approval", (2, 4), (WAIT_OPENED, Signal("approve", ("ada",)))
     ),
     "ballot": Scenario(
         "sdk.ballot",
