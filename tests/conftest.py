@@ -12,6 +12,7 @@ pytest_plugins = (
     "tests.support.substrate",
     "tests.support.databases",
     "tests.support.processes",
+    "tests.support.s3_service",
     "tests.support.sqlite_stores",
 )
 

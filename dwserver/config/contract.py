@@ -23,6 +23,7 @@ from dwserver.config.tables.operations import (
     REPAIR_VARIABLES,
 )
 from dwserver.config.tables.server import SERVER_VARIABLES
+from dwserver.config.tables.storage import STORAGE_VARIABLES
 from dwserver.config.tables.worker_plane import (
     ADMISSION_VARIABLES,
     WORKER_PLANE_VARIABLES,
@@ -38,6 +39,7 @@ SECTIONS: Mapping[Group, tuple[Variable, ...]] = MappingProxyType(
         Group.WORKER_PLANE: WORKER_PLANE_VARIABLES,
         Group.ADMISSION: ADMISSION_VARIABLES,
         Group.LIMITS: LIMIT_VARIABLES,
+        Group.STORAGE: STORAGE_VARIABLES,
         Group.HISTORY: HISTORY_VARIABLES,
         Group.COMPATIBILITY: COMPATIBILITY_VARIABLES,
         Group.REPAIR: REPAIR_VARIABLES,

@@ -215,6 +215,18 @@ class StructuralLimits(SettingsGroup):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class StorageSettings(SettingsGroup):
+    """External payload storage; `credentials` is the parsed JSON object."""
+
+    group_name = "storage"
+    local_root: str
+    endpoints: tuple[str, ...]
+    credentials: Mapping[str, Any]
+    timeout_seconds: float
+    max_payload_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class HistorySettings(SettingsGroup):
     """Length, retention, paging and export of histories."""
 

@@ -31,6 +31,7 @@ from dwserver.config.groups import (
     ServerSettings,
     SettingsGroup,
     ShutdownSettings,
+    StorageSettings,
     StructuralLimits,
     TopologySettings,
     WorkerPlaneSettings,
@@ -79,6 +80,7 @@ class Settings:
     admission: AdmissionSettings
     published_limits: PublishedLimits
     structural_limits: StructuralLimits
+    storage: StorageSettings
     history: HistorySettings
     compatibility: CompatibilitySettings
     repair: RepairSettings
@@ -134,6 +136,7 @@ _GROUPS: tuple[type[SettingsGroup], ...] = (
     AdmissionSettings,
     PublishedLimits,
     StructuralLimits,
+    StorageSettings,
     HistorySettings,
     CompatibilitySettings,
     RepairSettings,

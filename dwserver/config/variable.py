@@ -34,6 +34,7 @@ class Group(StrEnum):
     WORKER_PLANE = "Worker plane"
     ADMISSION = "Task-queue admission"
     LIMITS = "Limits"
+    STORAGE = "External payload storage"
     HISTORY = "History"
     COMPATIBILITY = "Worker compatibility and rollout"
     REPAIR = "Repair and lease recovery"

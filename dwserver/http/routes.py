@@ -11,6 +11,8 @@ from typing import Final
 from dwserver.http.control_plane import (
     history,
     namespaces,
+    search_attributes,
+    storage,
     workers,
     workflow_close,
     workflow_list,
@@ -33,6 +35,8 @@ from dwserver.http.worker import (
 
 CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *namespaces.ROUTES,
+    *storage.ROUTES,
+    *search_attributes.ROUTES,
     *workflow_list.ROUTES,
     *workflow_start.ROUTES,
     *workflow_reads.ROUTES,

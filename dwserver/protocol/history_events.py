@@ -2,7 +2,8 @@
 
 The stored payload is joined in as it is (``architecture.md §4``). Only an event with
 an unencoded payload is opened: every :data:`~dwserver.engine.payloads.PLAIN_KEY` value
-becomes a blob in the reader's framing.
+becomes a blob in the reader's framing, or the envelope of a payload that lies in
+external storage.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import orjson
 from dwserver.engine.payloads import PLAIN_KEY
 from dwserver.engine.wire_time import micro
 from dwserver.engine.words import EventType
-from dwserver.protocol.payloads.framing import Framing, encode_json
+from dwserver.protocol.payloads.framing import Framing, framed
 
 
 class HistoryEvent(Protocol):
@@ -81,7 +82,7 @@ def _framed(value: object, framing: Framing) -> object:
     if isinstance(value, dict):
         plain = value.get(PLAIN_KEY)
         if isinstance(plain, str) and len(value) == 1:
-            return encode_json(plain.encode(), framing)
+            return framed(plain, framing)
         return {key: _framed(item, framing) for key, item in value.items()}
     if isinstance(value, list):
         return [_framed(item, framing) for item in value]

@@ -256,7 +256,7 @@ REASONS: Final[Mapping[Reason, ReasonFacts]] = MappingProxyType(
         _R.EXTERNAL_STORAGE_NOT_CONFIGURED: _control(422, "no storage policy"),
         _R.EXTERNAL_STORAGE_DISABLED: _control(422, "storage policy disabled"),
         _R.STORAGE_DRIVER_UNAVAILABLE: _control(422, "storage driver missing"),
-        _R.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE: _control(503, "storage is down"),
+        _R.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE: _both(503, "storage is down"),
         _R.UNKNOWN_TARGET: _control(422, "bridge target does not exist"),
         _R.AUTH_FAILED: _control(401, "bridge event not authenticated"),
         _R.MALFORMED_PAYLOAD: _control(422, "bridge event breaks its rules"),

@@ -19,6 +19,7 @@ from dwserver.roles.queries import (
     build_query_exchange,
     build_query_tasks,
 )
+from dwserver.roles.storage import build_external_payloads
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
@@ -36,6 +37,7 @@ from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.renewals import Renewals
 from dwserver.services.runs import Runs
+from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.tasks import Tasks
 from dwserver.services.update_waiters import UpdateWaiters
@@ -189,6 +191,10 @@ def _services(settings: Settings, parts: _Parts) -> Services:
     plane = settings.worker_plane
     tasks = Tasks(store, runs.hot)
     deliveries = Deliveries(store, runs.hot)
+    namespaces = _namespaces(parts)
+    external_payloads, storage_diagnosis = build_external_payloads(
+        settings, namespaces, parts.metrics
+    )
     renewals = Renewals(store, spawn=parts.supervisor.spawn)
     workers = Workers(
         store,
@@ -198,9 +204,10 @@ def _services(settings: Settings, parts: _Parts) -> Services:
     )
     contracts = _contracts(parts, workers)
     return Services(
-        namespaces=Namespaces(
-            store, now=clock.now, cache_ttl=NAMESPACE_TTL_SECONDS * MICROS
-        ),
+        namespaces=namespaces,
+        search_attributes=_search_attributes(settings, parts),
+        external_payloads=external_payloads,
+        storage_diagnosis=storage_diagnosis,
         workers=workers,
         polls=Polls(
             store,
@@ -271,6 +278,20 @@ def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
     )
 
 
+def _namespaces(parts: _Parts) -> Namespaces:
+    ttl = NAMESPACE_TTL_SECONDS * MICROS
+    return Namespaces(parts.store, now=parts.clock.now, cache_ttl=ttl)
+
+
+def _search_attributes(settings: Settings, parts: _Parts) -> SearchAttributes:
+    return SearchAttributes(
+        parts.store,
+        now=parts.clock.now,
+        max_defined=settings.published_limits.max_search_attributes,
+        cache_ttl=NAMESPACE_TTL_SECONDS * MICROS,
+    )
+
+
 def engine_policy(settings: Settings) -> Policy:
     limits, plane = settings.engine_limits, settings.worker_plane
     return Policy(
@@ -306,10 +327,10 @@ def _request_limits(settings: Settings) -> RequestLimits:
         history_page_default=settings.history.page_size_default,
         history_page_max=settings.history.page_size_max,
         payload_bytes=published.max_payload_bytes,
+        external_payload_bytes=settings.storage.max_payload_bytes,
         memo_bytes=published.max_memo_bytes,
         search_attributes=published.max_search_attributes,
-        search_attribute_key_length=published.max_search_attribute_key_length,
-        search_attribute_value_bytes=published.max_search_attribute_value_bytes,
+        attributes=engine_policy(settings).limits,
         update_wait_seconds=settings.engine.update_wait_timeout_seconds,
         operation_name_bytes=settings.engine_limits.operation_name_length,
         retention_days=settings.history.retention_days,

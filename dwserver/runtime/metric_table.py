@@ -137,6 +137,13 @@ METRICS: tuple[MetricDefinition, ...] = (
         buckets=_LAG_SECONDS,
     ),
     MetricDefinition(
+        attribute="external_transfers",
+        name="dw_external_transfers",
+        kind=MetricKind.COUNTER,
+        help="Payloads put into external storage or got from it: done or failed.",
+        labels=(Label("verb", 2), Label("outcome", 2)),
+    ),
+    MetricDefinition(
         attribute="loop_failures",
         name="dw_loop_failures",
         kind=MetricKind.COUNTER,

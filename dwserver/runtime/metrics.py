@@ -171,6 +171,7 @@ class Metrics:
     queries: Counter
     query_tasks_pending: Gauge
     timer_lag_seconds: Histogram
+    external_transfers: Counter
     loop_failures: Counter
 
     def __init__(self) -> None:

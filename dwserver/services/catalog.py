@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dwserver.engine.context import Limits
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.deliveries import Deliveries
+from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
+from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
+from dwserver.services.storage_diagnosis import StorageDiagnosis
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
@@ -24,7 +28,8 @@ class RequestLimits:
     """Bounds and defaults that handlers use; sizes in bytes, times in seconds.
 
     ``control_plane_framing``: how values that a caller sent unencoded are shown to
-    operators. ``compatibility``: the marker of new runs.
+    operators. ``compatibility``: the marker of new runs. ``search_attributes``: most
+    that one namespace defines. ``attributes``: what those of a run are held to.
     """
 
     poll_timeout_seconds: int
@@ -32,10 +37,10 @@ class RequestLimits:
     history_page_default: int
     history_page_max: int
     payload_bytes: int
+    external_payload_bytes: int
     memo_bytes: int
     search_attributes: int
-    search_attribute_key_length: int
-    search_attribute_value_bytes: int
+    attributes: Limits
     operation_name_bytes: int
     update_wait_seconds: int
     retention_days: int
@@ -51,6 +56,9 @@ class Services:
     name."""
 
     namespaces: Namespaces
+    search_attributes: SearchAttributes
+    external_payloads: ExternalPayloads
+    storage_diagnosis: StorageDiagnosis
     workers: Workers
     polls: Polls
     deliveries: Deliveries

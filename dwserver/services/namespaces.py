@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from dwserver.engine.model import JsonMap
 from dwserver.services.fresh_cache import FreshCache
 from dwserver.store.api import Namespace, Store
 
@@ -28,6 +29,16 @@ class Namespaces:
             self._known.fresh(name) is not None
             or await self._known.get(name) is not None
         )
+
+    def has_no_storage(self, name: str) -> bool:
+        """It is known that the namespace keeps no payloads outside the database."""
+        namespace = self._known.fresh(name)
+        return namespace is not None and namespace.external_storage is None
+
+    async def storage(self, name: str) -> JsonMap | None:
+        """The policy of external storage; it may be a little old."""
+        namespace = await self._known.get(name)
+        return namespace.external_storage if namespace is not None else None
 
     async def find_all(self) -> list[Namespace]:
         return await self._store.list_namespaces()
@@ -66,6 +77,17 @@ class Namespaces:
             namespace = replace(namespace, description=description)
         if retention_days is not None:
             namespace = replace(namespace, retention_days=retention_days)
-        namespace = replace(namespace, updated_at=self._now())
-        await self._store.update_namespace(namespace)
-        return namespace
+        return await self._changed(namespace)
+
+    async def set_storage(self, name: str, policy: JsonMap) -> Namespace | None:
+        """Replace the whole policy; None when there is no such namespace."""
+        namespace = await self._store.find_namespace(name)
+        if namespace is None:
+            return None
+        return await self._changed(replace(namespace, external_storage=policy))
+
+    async def _changed(self, namespace: Namespace) -> Namespace:
+        changed = replace(namespace, updated_at=self._now())
+        await self._store.update_namespace(changed)
+        self._known.forget(changed.name)
+        return changed

@@ -3,6 +3,7 @@ store nor coordination."""
 
 from __future__ import annotations
 
+from dwserver.blobs.api import Driver, StoragePolicy
 from dwserver.coordination.query_tasks import (
     Answer,
     Answered,
@@ -22,6 +23,7 @@ from dwserver.store.api import (
 __all__ = [
     "Answer",
     "Answered",
+    "Driver",
     "Failed",
     "Namespace",
     "QueryLease",
@@ -29,6 +31,7 @@ __all__ = [
     "RunCursor",
     "RunFilter",
     "RunView",
+    "StoragePolicy",
     "StoredEvent",
     "WorkerRegistration",
 ]

@@ -14,6 +14,7 @@ from typing import Any, cast
 import orjson
 from aiohttp import web
 
+from dwserver.engine.context import Limits
 from dwserver.http.auth.principal import ANONYMOUS
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import body_of
@@ -34,10 +35,10 @@ LIMITS = RequestLimits(
     history_page_default=500,
     history_page_max=1000,
     payload_bytes=2_097_152,
+    external_payload_bytes=16_777_216,
     memo_bytes=262_144,
     search_attributes=100,
-    search_attribute_key_length=128,
-    search_attribute_value_bytes=2048,
+    attributes=Limits(),
     operation_name_bytes=256,
     update_wait_seconds=10,
     retention_days=30,
@@ -102,11 +103,16 @@ class Stage:
     def __post_init__(self) -> None:
         self.facts.setdefault("workers.stale_after", 60 * MICROS)
         self.facts.setdefault("workers.status", lambda worker: worker.status)
+        self.facts.setdefault("external_payloads.is_unused", lambda namespace: True)
+        self.facts.setdefault("search_attributes.known_types", _nothing_defined)
 
     @property
     def services(self) -> Services:
         names = (
             "namespaces",
+            "search_attributes",
+            "external_payloads",
+            "storage_diagnosis",
             "workers",
             "polls",
             "deliveries",
@@ -158,6 +164,10 @@ class Stage:
         raw = reply.body
         text = raw if isinstance(raw, bytes) else orjson.dumps(raw)
         return Answer(reply.status, orjson.loads(text), reply)
+
+
+async def _nothing_defined(_namespace: str) -> dict[str, str]:
+    return {}
 
 
 def _plane(handler: Callable[[Services, Call], Any]) -> Plane:

@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 
-from dwserver.http.control_plane import workflow_query
+from dwserver.http.control_plane import (
+    namespaces,
+    search_attributes,
+    storage,
+    workflow_query,
+)
 from dwserver.http.control_plane.command_fields import (
     CLOSE_FIELDS,
     SIGNAL_FIELDS,
@@ -69,9 +74,34 @@ START_TABLE = (
     Wrong("input", ({"codec": "", "blob": "AAAA"},), path="input.codec"),
     Wrong("input", ({"codec": "avro", "blob": 7},), path="input.blob"),
     Wrong("input", ({"codec": "avro", "blob": "no base64!"},), path="input.blob"),
+    Wrong(
+        "input",
+        ({"codec": "avro", "external_storage": {}},),
+        path="input.external_storage",
+    ),
     text("business_key", longest=255),
     Wrong("memo", NO_ARRAY),
     Wrong("search_attributes", NO_ARRAY),
+    Wrong(
+        "search_attributes",
+        (
+            ["eu"],
+            {"": "eu"},
+            {"a b": "eu"},
+            {"k" * 129: "eu"},
+            {"Region": "r" * 2049},
+            {"Region": ["eu", 1]},
+            {"Region": {"eu": 1}},
+            {"Region": [["eu"]]},
+            {f"k{n}": n for n in range(101)},
+            {f"k{n}": "v" * 2048 for n in range(21)},
+            # Of another type than the namespace or the system says.
+            {"Amount": "7"},
+            {"Amount": [7]},
+            {"StartTime": "soon"},
+        ),
+    ),
+    Wrong("memo", ({"m": "x" * 262_144}, {"m": [{"$dw.plain": "x"}]})),
     Wrong("duplicate_policy", (*NO_TEXT, "replace")),
     integer("execution_timeout_seconds", least=1, most=MAX_DURATION_SECONDS),
     integer("run_timeout_seconds", least=1, most=MAX_DURATION_SECONDS),
@@ -80,6 +110,34 @@ START_TABLE = (
     Wrong("fairness_key", ("with space",)),
     integer("fairness_weight", least=1, most=1000),
     *(Wrong(name, (None, 1, "value")) for name in sorted(UNSUPPORTED_START_FIELDS)),
+)
+
+ATTRIBUTE: Body = {"name": "Region", "type": "keyword"}
+ATTRIBUTE_TABLE = (
+    text("name", longest=128, required=True),
+    Wrong("name", ("1a", "a-b", "a b", "naïve", "a\n!")),
+    word("type", required=True),
+    Wrong("type", ("Keyword", "string")),
+)
+POLICY: Body = {"driver": "s3"}
+POLICY_TABLE = (
+    word("driver", required=True),
+    boolean("enabled"),
+    integer("threshold_bytes", least=1),
+    Wrong("config", NO_OBJECT),
+    text("config.uri", longest=2048),
+    text("config.bucket", longest=255),
+    text("config.disk", longest=255),
+    text("config.prefix", longest=1024),
+    text("config.region", longest=128),
+    text("config.endpoint", longest=2048),
+    text("config.auth_profile", longest=255),
+)
+STORAGE_TEST: Body = {"small_payload_bytes": 1, "large_payload_bytes": 1}
+STORAGE_TEST_TABLE = (
+    word("driver"),
+    integer("small_payload_bytes", least=1, most=1_048_576, required=True),
+    integer("large_payload_bytes", least=1, most=16_777_216, required=True),
 )
 
 ENVELOPE: Body = {"codec": "avro", "blob": "AAI3Ag=="}
@@ -200,6 +258,11 @@ def payload(field: str) -> tuple[Wrong, ...]:
     return (
         Wrong(field, ({"codec": "zip", "blob": "AAAA"},), path=f"{field}.codec"),
         Wrong(field, ({"codec": "avro", "blob": 7},), path=f"{field}.blob"),
+        Wrong(
+            field,
+            ({"codec": "avro", "external_storage": {}},),
+            path=f"{field}.external_storage",
+        ),
     )
 
 
@@ -369,6 +432,9 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         (workflow_query.QUERY_FIELDS, QUERY_TABLE),
         (query_tasks.COMPLETE_FIELDS, COMPLETE_QUERY_TABLE),
         (query_tasks.FAIL_FIELDS, FAIL_QUERY_TABLE),
+        (search_attributes.DEFINE_FIELDS, ATTRIBUTE_TABLE),
+        (namespaces.STORAGE_FIELDS, POLICY_TABLE),
+        (storage.TEST_FIELDS, STORAGE_TEST_TABLE),
     ],
     ids=[
         "start",
@@ -386,6 +452,9 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         "query",
         "answered",
         "unanswered",
+        "attribute",
+        "policy",
+        "storage",
     ],
 )
 def test_the_tables_name_every_field(
@@ -415,6 +484,8 @@ class Planes:
 
     def prepare(self) -> Leases:
         self.post("register", REGISTER).expect(201)
+        amount = {"name": "Amount", "type": "int"}
+        self.control.request("POST", "/api/search-attributes", amount).expect(201)
         leased = [self._leased(workflow_id) for workflow_id in ("order-1", "order-2")]
         command = {"type": "schedule_activity", "activity_type": "orders.Charge"}
         done = {**leased[1][1], "commands": [command]}
@@ -448,6 +519,8 @@ class Planes:
         shown: list[Any] = [
             self.control.request("GET", "/api/workflows").expect(200),
             self.control.request("GET", "/api/workers/worker-1").expect(200),
+            self.control.request("GET", "/api/search-attributes").expect(200),
+            self.control.request("GET", "/api/namespaces").expect(200),
         ]
         for workflow_id in ("order-1", "order-2"):
             path = f"/api/workflows/{workflow_id}"
@@ -457,11 +530,14 @@ class Planes:
         return shown
 
 
+MANAGEMENT = ""
+
+
 def refused_in_envelope(
     answer: Answer, case: Case, *, operation: str | None
 ) -> list[str]:
     """What is wrong with the refusal of one field; ``operation`` is None on the worker
-    plane."""
+    plane, :data:`MANAGEMENT` where answers have no nested object."""
     body, problems = answer.body, []
     if answer.status != 422:
         return [f"status {answer.status}: {str(body)[:200]}"]
@@ -483,7 +559,8 @@ def refused_in_envelope(
         if answer.headers.get(WORKER_HEADER.lower()) != VERSION:
             problems.append("no worker header")
     else:
-        if body.get("control_plane", {}).get("operation") != operation:
+        nested = body.get("control_plane", {}).get("operation", MANAGEMENT)
+        if nested != operation:
             problems.append("no control-plane envelope")
         if answer.headers.get(CONTROL_PLANE_HEADER.lower()) != "2":
             problems.append("no control-plane header")
@@ -550,6 +627,17 @@ def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
         ),
         operation="query",
     )
+    for method, path, body, table in (
+        ("POST", "/api/search-attributes", ATTRIBUTE, ATTRIBUTE_TABLE),
+        ("PUT", "/api/namespaces/default/external-storage", POLICY, POLICY_TABLE),
+        ("POST", "/api/storage/test", STORAGE_TEST, STORAGE_TEST_TABLE),
+    ):
+        problems += check(
+            path,
+            cases(body, table),
+            lambda b, m=method, p=path: planes.control.request(m, p, b),
+            operation=MANAGEMENT,
+        )
     problems += check(
         "register", cases(REGISTER, REGISTER_TABLE), lambda b: post("register", b)
     )

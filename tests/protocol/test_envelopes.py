@@ -16,6 +16,7 @@ from dwserver.protocol.payloads import (
     Framing,
     encode_for,
     parse_input,
+    parse_reference,
     parse_worker_payload,
 )
 from dwserver.protocol.payloads.json_bounds import MAX_DEPTH
@@ -224,17 +225,15 @@ def test_worker_errors_name_the_field() -> None:
     ]
 
 
-def test_references_are_read_where_a_driver_exists() -> None:
-    expected = ExternalReference(
+def test_a_reference_is_read() -> None:
+    value = referring(expires_at="2026-01-01T00:00:00Z")
+    assert parse_reference(value, "input") == ExternalReference(
         codec="avro",
         uri="file:///payloads/one",
         sha256="ab" * 32,
         size_bytes=16,
         expires_at="2026-01-01T00:00:00Z",
     )
-    value = referring(expires_at="2026-01-01T00:00:00Z")
-    assert parse_input(value, external=True) == expected
-    assert parse_worker_payload(value, "avro", external=True) == expected
 
 
 @pytest.mark.parametrize(
@@ -249,11 +248,14 @@ def test_references_are_read_where_a_driver_exists() -> None:
         ({"size_bytes": "16"}, "input.external_storage", "size_bytes"),
         ({"expires_at": 5}, "input.external_storage", "expires_at"),
         ({"codec": "json"}, "input.external_storage.codec", "codec"),
+        ({"uri": None}, "input.external_storage", "uri"),
+        ({"sha256": None}, "input.external_storage", "sha256"),
+        ({"size_bytes": 1.5}, "input.external_storage", "size_bytes"),
         ({"codec": None}, "input.external_storage.codec", "codec"),
     ],
 )
 def test_broken_references(changes: dict[str, Any], path: str, word: str) -> None:
-    errors = parse_input(referring(**changes), external=True)
+    errors = parse_reference(referring(**changes), "input")
     assert isinstance(errors, list)
     assert errors[0].path == path
     assert word in errors[0].message
@@ -261,6 +263,13 @@ def test_broken_references(changes: dict[str, Any], path: str, word: str) -> Non
 
 def test_a_reference_that_is_no_object() -> None:
     value = {"codec": "avro", "external_storage": "file:///x"}
-    errors = parse_input(value, external=True)
+    errors = parse_reference(value, "input")
     assert isinstance(errors, list)
     assert errors[0].path == "input.external_storage"
+
+
+@pytest.mark.parametrize("codec", ["", None, "json"])
+def test_a_reference_in_an_envelope_of_another_codec(codec: Any) -> None:
+    errors = parse_reference({**referring(), "codec": codec}, "input")
+    assert isinstance(errors, list)
+    assert [error.path for error in errors] == ["input.codec"]

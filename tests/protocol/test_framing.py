@@ -23,9 +23,9 @@ from dwserver.protocol.payloads.framing import (
     decode_for_display,
     detect_framing,
     display,
-    encode_blob,
     encode_for,
     encode_json,
+    framed,
     framing_for,
 )
 from dwserver.protocol.payloads.json_bounds import MAX_DEPTH
@@ -286,7 +286,6 @@ def test_framing_follows_the_worker_version(version: str, framing: Framing) -> N
 def test_client_blobs_are_delivered_unchanged(framing: Framing) -> None:
     payload = Payload("avro", "not even base64")
     assert encode_for(payload, framing) == {"codec": "avro", "blob": "not even base64"}
-    assert encode_blob(payload, framing) == "not even base64"
     assert display(payload) == (False, None)
 
 
@@ -297,7 +296,7 @@ def test_plain_json_is_framed_for_its_reader() -> None:
     assert old == {"codec": "avro", "blob": WRAPPER_VECTORS['["Ada"]']}
     assert b64decode(new["blob"]).startswith(VALUE_HEAD)
     assert decode_avro(new["blob"]) == ["Ada"]
-    assert encode_blob(payload, Framing.VALUE) == new["blob"]
+    assert framed(payload.data, Framing.VALUE) == new["blob"]
     assert display(payload) == (True, ["Ada"])
 
 

@@ -7,9 +7,17 @@ from collections.abc import Mapping
 
 SUBSTRATE_VARIABLE = "DW_TEST_SUBSTRATE"
 
-# Prefixes that the server or the official SDK read (``spec/topology-and-operations.md
-# §9``): a developer's shell must not change what a test sees.
-CONFIGURING_PREFIXES = ("DW_", "WORKFLOW_", "DURABLE_WORKFLOW_", "DB_", "REDIS_")
+# Prefixes that the server, its libraries or the official SDK read
+# (``spec/topology-and-operations.md §9``): a developer's shell must not change what a
+# test sees.
+CONFIGURING_PREFIXES = (
+    "DW_",
+    "WORKFLOW_",
+    "DURABLE_WORKFLOW_",
+    "DB_",
+    "REDIS_",
+    "AWS_",
+)
 # A proxy for the outer world would swallow requests to the loopback interface.
 CONFIGURING_NAMES = frozenset(
     {"SERVER_PORT", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"}

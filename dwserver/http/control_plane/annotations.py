@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import orjson
 
+from dwserver.engine.search_attributes import (
+    SYSTEM_ATTRIBUTES,
+    AttributeType,
+    problem_of,
+)
+from dwserver.http.call import Call
 from dwserver.http.errors import invalid_fields
 from dwserver.protocol.commands.fields import recording_errors
 from dwserver.protocol.json_types import JsonObject, JsonValue
-from dwserver.services.catalog import RequestLimits
+from dwserver.services.catalog import RequestLimits, Services
 
 MEMO: Final = "memo"
 SEARCH_ATTRIBUTES: Final = "search_attributes"
-
-_ATTRIBUTE_KEY: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 
 
 def checked_memo(raw: JsonValue, limits: RequestLimits) -> JsonObject:
@@ -40,55 +43,52 @@ def checked_memo(raw: JsonValue, limits: RequestLimits) -> JsonObject:
     return memo
 
 
-def checked_search_attributes(raw: JsonValue, limits: RequestLimits) -> JsonObject:
+async def defined_attributes(
+    services: Services, call: Call, values: JsonObject
+) -> Mapping[str, str]:
+    """Types by name of what the namespace has defined; asked for only when checked
+    ``values`` have search attributes."""
+    if not values[SEARCH_ATTRIBUTES]:
+        return {}
+    return await services.search_attributes.known_types(call.namespace)
+
+
+def checked_search_attributes(
+    raw: JsonValue, limits: RequestLimits, defined: Mapping[str, str]
+) -> JsonObject:
     """The attributes that have a value; raises the refusal 422 with every problem."""
     if not raw:
         return {}
-    problems = list(_attribute_problems(raw, limits))
+    problems = list(_attribute_problems(raw, limits, defined))
     if problems:
         raise invalid_fields({SEARCH_ATTRIBUTES: problems})
     return {key: value for key, value in raw.items() if value is not None}
 
 
-def _attribute_problems(raw: JsonValue, limits: RequestLimits) -> Iterator[str]:
+def _attribute_problems(
+    raw: JsonValue, limits: RequestLimits, defined: Mapping[str, str]
+) -> Iterator[str]:
     if not isinstance(raw, dict):
         yield "Search attributes are an object with non-empty keys."
         return
-    if len(raw) > limits.search_attributes:
-        yield f"A run holds at most {limits.search_attributes} search attributes."
-    yield from recording_errors(raw, SEARCH_ATTRIBUTES)
-    for key, value in raw.items():
-        text = _key_problem(key, limits) or _value_problem(key, value, limits)
-        if text is not None:
-            yield text
-
-
-def _key_problem(key: str, limits: RequestLimits) -> str | None:
-    if not key:
-        return "Search attribute keys must not be empty."
-    if len(key.encode()) > limits.search_attribute_key_length:
-        return (
-            f"Search attribute key [{key}] is longer than "
-            f"{limits.search_attribute_key_length} bytes."
-        )
-    if not _ATTRIBUTE_KEY.fullmatch(key):
-        return (
-            f"Search attribute key [{key}] may hold letters, digits and underscores "
-            "only, a letter first."
-        )
-    return None
-
-
-def _value_problem(key: str, value: JsonValue, limits: RequestLimits) -> str | None:
-    members = value if isinstance(value, list) else [value]
-    for member in members:
-        if isinstance(member, list | dict):
-            return f"Search attribute [{key}] must be a scalar or a list of scalars."
-        if not isinstance(member, str):
-            continue
-        if len(member.encode()) > limits.search_attribute_value_bytes:
-            return (
-                f"Search attribute [{key}] is longer than "
-                f"{limits.search_attribute_value_bytes} bytes."
-            )
-    return None
+    unrecordable = recording_errors(raw, SEARCH_ATTRIBUTES)
+    if unrecordable:
+        yield from unrecordable
+        return
+    most = limits.attributes.search_attributes
+    if 0 < most < len(raw):
+        yield f"A run holds at most {most} search attributes."
+    # A list needs a type; one that nobody defined is taken for keywords.
+    lists = {
+        name: AttributeType.KEYWORD_LIST
+        for name, value in raw.items()
+        if isinstance(value, list)
+    }
+    types = {**lists, **defined, **SYSTEM_ATTRIBUTES}
+    for name, value in raw.items():
+        problem = problem_of({name: value}, types, limits.attributes)
+        if problem is not None:
+            yield problem
+    bound = limits.attributes.search_attribute_bytes
+    if 0 < bound < len(orjson.dumps(raw)):
+        yield f"The search attributes are larger than {bound} bytes together."

@@ -6,6 +6,8 @@ None of these requests needs its own namespace to exist.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from dwserver.engine.wire_time import iso
@@ -16,9 +18,9 @@ from dwserver.http.request_fields import checked
 from dwserver.http.route import ADMINS, Method, NamespaceRule, management_route
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.reasons import Plane, Reason
-from dwserver.protocol.validation import INTEGER, Field
+from dwserver.protocol.validation import BOOLEAN, INTEGER, OBJECT, Field
 from dwserver.services.catalog import Services
-from dwserver.services.records import Namespace
+from dwserver.services.records import Driver, Namespace, StoragePolicy
 
 MAX_RETENTION_DAYS: Final = 365
 
@@ -34,6 +36,29 @@ CREATE_FIELDS: Final = (
         pattern=re.compile(r"[a-zA-Z0-9._-]+"),
     ),
     *SETTING_FIELDS,
+)
+
+# Members of ``config`` and their longest text; others are not kept.
+STORAGE_CONFIG: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "uri": 2048,
+        "bucket": 255,
+        "disk": 255,
+        "prefix": 1024,
+        "region": 128,
+        "endpoint": 2048,
+        "auth_profile": 255,
+    }
+)
+STORAGE_FIELDS: Final = (
+    Field("driver", required=True, choices=frozenset(Driver)),
+    Field("enabled", BOOLEAN, default=True),
+    Field("threshold_bytes", INTEGER, minimum=1),
+    Field("config", OBJECT),
+    *(
+        Field(f"config.{name}", max_length=longest)
+        for name, longest in STORAGE_CONFIG.items()
+    ),
 )
 
 
@@ -77,6 +102,24 @@ async def update(services: Services, call: Call) -> Reply:
     if namespace is None:
         raise no_namespace(name)
     return Reply(200, _without(_resource(namespace), "created_at"))
+
+
+async def update_external_storage(services: Services, call: Call) -> Reply:
+    """Replace the whole policy. Whether it can be used is for the storage test to say:
+    nodes may differ in what they let policies use."""
+    name = (await _found(services, call)).name
+    values = checked(call.body, STORAGE_FIELDS)
+    config = {key: values[f"config.{key}"] for key in STORAGE_CONFIG}
+    policy = StoragePolicy(
+        driver=Driver(values["driver"]),
+        is_enabled=values["enabled"],
+        threshold_bytes=values["threshold_bytes"],
+        config={key: value for key, value in config.items() if value is not None},
+    )
+    namespace = await services.namespaces.set_storage(name, policy.as_json())
+    if namespace is None:
+        raise no_namespace(name)
+    return Reply(200, _resource(namespace))
 
 
 async def _found(services: Services, call: Call) -> Namespace:
@@ -131,6 +174,14 @@ ROUTES = (
         "/namespaces/{namespace}",
         operation="update",
         handler=update,
+        allowed_roles=ADMINS,
+        namespace=NamespaceRule.EXEMPT,
+    ),
+    management_route(
+        Method.PUT,
+        "/namespaces/{namespace}/external-storage",
+        operation="update_external_storage",
+        handler=update_external_storage,
         allowed_roles=ADMINS,
         namespace=NamespaceRule.EXEMPT,
     ),

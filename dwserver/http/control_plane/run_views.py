@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
 from dwserver.engine.model import Payload, Run
 from dwserver.engine.wire_time import iso, iso_or_none, micro, micro_or_none
 from dwserver.http.control_plane.failure_views import failure_fields
@@ -11,6 +15,9 @@ from dwserver.protocol.payloads.framing import Framing, display, encode_for
 from dwserver.services.records import RunView
 from dwserver.services.run_waits import waiting_for
 from dwserver.services.workflows import RunDetail
+
+Fetched: TypeAlias = Mapping[Payload, Payload]
+NOTHING_FETCHED: Final[Fetched] = MappingProxyType({})
 
 
 def list_row(view: RunView, fleet: Fleet) -> JsonObject:
@@ -50,10 +57,16 @@ def run_row(view: RunView, fleet: Fleet) -> JsonObject:
 
 
 def run_detail(
-    detail: RunDetail, fleet: Fleet, framing: Framing, *, can_query: bool
+    detail: RunDetail,
+    fleet: Fleet,
+    framing: Framing,
+    *,
+    can_query: bool,
+    fetched: Fetched = NOTHING_FETCHED,
 ) -> JsonObject:
     """Everything about a run; ``framing`` is for values that came unencoded.
-    ``can_query``: a worker is there that could answer a query about it."""
+    ``can_query``: a worker is there that could answer a query about it. ``fetched``:
+    payloads that lie outside the database, as they are there."""
     view, run = detail.view, detail.view.run
     waiting = waiting_for(detail.state) if detail.state else None
     wait_kind, wait_reason = waiting or (None, None)
@@ -77,8 +90,8 @@ def run_detail(
         "run_timeout_seconds": run.run_timeout_seconds,
         "execution_deadline_at": iso_or_none(run.execution_deadline_at),
         "run_deadline_at": iso_or_none(run.run_deadline_at),
-        "input": _arguments(view.input.arguments),
-        "output": _value(view.output),
+        "input": _arguments(_read(view.input.arguments, fetched)),
+        "output": _value(_read(view.output, fetched)),
         "input_envelope": _envelope(view.input.arguments, framing),
         "output_envelope": _envelope(view.output, framing),
         "started_at": micro(run.started_at),
@@ -93,6 +106,10 @@ def run_detail(
         ),
         **failure_fields(run, detail.failures),
     }
+
+
+def _read(payload: Payload | None, fetched: Fetched) -> Payload | None:
+    return None if payload is None else fetched.get(payload, payload)
 
 
 def _arguments(payload: Payload | None) -> JsonValue:

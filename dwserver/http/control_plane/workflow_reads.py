@@ -5,9 +5,10 @@ from __future__ import annotations
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.fleet import fleet_for
 from dwserver.http.control_plane.lookups import no_run, no_workflow
-from dwserver.http.control_plane.run_views import run_detail, run_row
+from dwserver.http.control_plane.run_views import Fetched, run_detail, run_row
 from dwserver.http.route import Method, workflow_route
 from dwserver.protocol.control_plane import Operation
+from dwserver.protocol.payloads.external import stored_reference
 from dwserver.services.catalog import Services
 from dwserver.services.workflows import RunDetail
 from dwserver.topology.gate import RouteFamily
@@ -53,8 +54,18 @@ async def _detail(services: Services, call: Call, detail: RunDetail) -> Reply:
         await fleet_for(services, call.namespace, (run,)),
         services.limits.control_plane_framing,
         can_query=is_current and await services.queries.can_answer(run),
+        fetched=await _fetched(services, call, detail),
     )
     return Reply(200, body)
+
+
+async def _fetched(services: Services, call: Call, detail: RunDetail) -> Fetched:
+    """Input and output, where they lie outside the database and can be had."""
+    return {
+        payload: await services.external_payloads.shown(call.namespace, payload)
+        for payload in (detail.view.input.arguments, detail.view.output)
+        if payload is not None and stored_reference(payload) is not None
+    }
 
 
 ROUTES = (

@@ -39,7 +39,7 @@ async def signal_with_start(services: Services, call: Call) -> Reply:
     values = checked_start(
         {**body, "workflow_id": workflow_id}, SIGNAL_WITH_START_FIELDS
     )
-    start = requested_start(services, call, values, command=COMMAND)
+    start = await requested_start(services, call, values, command=COMMAND)
     request_id = values["request_id"]
     message = Message(
         namespace=call.namespace,

@@ -13,9 +13,11 @@ from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.annotations import (
     checked_memo,
     checked_search_attributes,
+    defined_attributes,
 )
 from dwserver.http.control_plane.start_fields import checked_start
 from dwserver.http.errors import invalid_fields, refuse
+from dwserver.http.external_payloads import fetched, kept
 from dwserver.http.route import Method, workflow_route
 from dwserver.protocol.control_plane import Operation
 from dwserver.protocol.json_types import JsonObject, JsonValue
@@ -32,7 +34,7 @@ STATUS_OF_OUTCOME: Final[Mapping[str, int]] = MappingProxyType(
 
 async def start_workflow(services: Services, call: Call) -> Reply:
     """Start a run, return the active one, or refuse a used workflow id."""
-    start = requested_start(services, call, checked_start(call.body))
+    start = await requested_start(services, call, checked_start(call.body))
     started = await services.workflows.start(start)
     if isinstance(started, Rejection):
         raise refuse(
@@ -42,11 +44,12 @@ async def start_workflow(services: Services, call: Call) -> Reply:
     return Reply(STATUS_OF_OUTCOME[started.outcome], body)
 
 
-def requested_start(
+async def requested_start(
     services: Services, call: Call, values: JsonObject, *, command: str = "start"
 ) -> Start:
-    """The start that checked ``values`` ask for; raises the refusal 422 for what only
-    the limits tell. ``command``: what its attribution is to say."""
+    """The start that checked ``values`` ask for; raises the refusal for what only
+    limits, definitions and storage tell. ``command``: what its attribution is to
+    say."""
     limits = services.limits
     workflow_id = values["workflow_id"]
     named = ("workflow_type", "task_queue", "duplicate_policy")
@@ -55,14 +58,7 @@ def requested_start(
         workflow_id=workflow_id or services.next_id(),
         workflow_type=values["workflow_type"],
         task_queue=values["task_queue"] or limits.default_task_queue,
-        input=RunInput(
-            memo=checked_memo(values["memo"], limits),
-            search_attributes=checked_search_attributes(
-                values["search_attributes"], limits
-            ),
-            arguments=_arguments(values["input"]),
-            business_key=values["business_key"],
-        ),
+        input=await _run_input(services, call, values),
         payload_codec=AVRO_CODEC,
         duplicate_policy=DuplicatePolicy(values["duplicate_policy"]),
         execution_timeout_seconds=values["execution_timeout_seconds"],
@@ -75,11 +71,36 @@ def requested_start(
     )
 
 
-def _arguments(raw: JsonValue) -> Payload:
-    parsed = parse_input(raw)
+async def _run_input(services: Services, call: Call, values: JsonObject) -> RunInput:
+    """What the run is given; raises the refusal of the first part that is wrong."""
+    limits = services.limits
+    memo = checked_memo(values["memo"], limits)
+    search_attributes = checked_search_attributes(
+        values["search_attributes"],
+        limits,
+        await defined_attributes(services, call, values),
+    )
+    return RunInput(
+        memo=memo,
+        search_attributes=search_attributes,
+        arguments=await _arguments(services, call, values["input"]),
+        business_key=values["business_key"],
+    )
+
+
+async def _arguments(services: Services, call: Call, raw: JsonValue) -> Payload:
+    value = await fetched(services, call, raw, field="input", plane=Plane.CONTROL)
+    parsed = parse_input(value)
     if isinstance(parsed, list):
         raise invalid_fields(collect(parsed))
-    return parsed or EMPTY_ARGUMENTS
+    recorded = await kept(
+        services,
+        call,
+        parsed,
+        plane=Plane.CONTROL,
+        outcome="rejected_external_payload_storage_unavailable",
+    )
+    return recorded or EMPTY_ARGUMENTS
 
 
 async def _business_key(

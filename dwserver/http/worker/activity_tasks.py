@@ -13,8 +13,13 @@ from dwserver.engine.wire_time import micro_or_none
 from dwserver.engine.words import TaskStatus
 from dwserver.http.call import Call, Reply
 from dwserver.http.errors import invalid_fields
+from dwserver.http.external_payloads import fetched, kept, kept_in
 from dwserver.http.route import Method, worker_route
-from dwserver.http.worker.activity_failures import FAILURE_FIELDS, attempt_failure
+from dwserver.http.worker.activity_failures import (
+    DETAILS,
+    FAILURE_FIELDS,
+    attempt_failure,
+)
 from dwserver.http.worker.activity_progress import (
     PROGRESS_FIELDS,
     details_errors,
@@ -24,7 +29,7 @@ from dwserver.http.worker.rejections import or_run_gone, refusal, status
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.payloads.envelopes import parse_worker_payload
 from dwserver.protocol.payloads.records import AVRO_CODEC
-from dwserver.protocol.reasons import Reason
+from dwserver.protocol.reasons import Plane, Reason
 from dwserver.protocol.validation import ANY, Field, check, collect
 from dwserver.services.activity_tasks import AttemptRef
 from dwserver.services.catalog import Services
@@ -48,11 +53,16 @@ STOPPED_STATUS: Final = "cancelled"
 
 async def complete_activity(services: Services, call: Call) -> Reply:
     values, errors = check(call.body, COMPLETE_FIELDS)
+    if not errors:
+        values["result"] = await fetched(
+            services, call, values["result"], field="result", plane=Plane.WORKER
+        )
     result = parse_worker_payload(values["result"], AVRO_CODEC, "result")
     if isinstance(result, list):
         errors.update(collect(result))
     if errors or isinstance(result, list):
         raise invalid_fields(errors)
+    result = await kept(services, call, result, plane=Plane.WORKER)
     ref = _attempt_ref(call, values)
     return await _recorded(
         ref, services.activity_tasks.complete(ref, result), outcome="completed"
@@ -61,9 +71,14 @@ async def complete_activity(services: Services, call: Call) -> Reply:
 
 async def fail_activity(services: Services, call: Call) -> Reply:
     values, errors = check(call.body, FAIL_FIELDS)
+    if not errors:
+        values[DETAILS] = await fetched(
+            services, call, values[DETAILS], field=DETAILS, plane=Plane.WORKER
+        )
     failure = attempt_failure(values, errors)
     if errors:
         raise invalid_fields(errors)
+    (failure,) = await kept_in(services, call, (failure,), plane=Plane.WORKER)
     ref = _attempt_ref(call, values)
     return await _recorded(
         ref, services.activity_tasks.fail(ref, failure), outcome="failed"

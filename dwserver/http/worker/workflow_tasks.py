@@ -13,6 +13,7 @@ from dwserver.engine.wire_time import micro
 from dwserver.engine.words import TaskStatus
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import invalid_fields, refuse
+from dwserver.http.external_payloads import fetched_commands, kept_in
 from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, worker_route
 from dwserver.http.worker.polls import HISTORY_FIELDS, framing_of, history_request
@@ -123,16 +124,20 @@ async def heartbeat_workflow_task(services: Services, call: Call) -> Reply:
 async def complete_workflow_task(services: Services, call: Call) -> Reply:
     """Apply the commands, all or none."""
     values, errors = check(call.body, COMPLETE_FIELDS)
+    raw = values["commands"]
+    if not errors:
+        raw = await fetched_commands(services, call, raw)
     commands, wrong = parse_commands(
-        values["commands"],
+        raw,
         run_codec=AVRO_CODEC,
         version=call.worker_version or OLDEST_WORKER_VERSION,
     )
     errors.update(wrong)
     if errors:
         raise invalid_fields(errors)
+    recorded = await kept_in(services, call, commands, plane=Plane.WORKER)
     ref = _task_ref(call, values)
-    done = await or_run_gone(services.workflow_tasks.complete(ref, commands))
+    done = await or_run_gone(services.workflow_tasks.complete(ref, recorded))
     if isinstance(done, RunTimedOut):
         late = Rejection(
             Reason.RUN_TIMED_OUT,

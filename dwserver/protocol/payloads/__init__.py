@@ -7,18 +7,23 @@ JSON is stored as JSON and framed for each reader at delivery (``decisions.md`` 
 from dwserver.protocol.payloads.envelopes import (
     BlobCheck,
     Parsed,
-    ParsedWithReference,
     parse_input,
+    parse_reference,
     parse_worker_payload,
+)
+from dwserver.protocol.payloads.external import (
+    external_envelope,
+    reference_payload,
+    stored_reference,
 )
 from dwserver.protocol.payloads.framing import (
     Framing,
     decode_for_display,
     detect_framing,
     display,
-    encode_blob,
     encode_for,
     encode_json,
+    framed,
     framing_for,
 )
 from dwserver.protocol.payloads.records import (
@@ -38,16 +43,19 @@ __all__ = [
     "ExternalReference",
     "Framing",
     "Parsed",
-    "ParsedWithReference",
     "PayloadDecodeError",
     "PayloadEncodeError",
     "decode_for_display",
     "detect_framing",
     "display",
-    "encode_blob",
     "encode_for",
     "encode_json",
+    "external_envelope",
+    "framed",
     "framing_for",
     "parse_input",
+    "parse_reference",
     "parse_worker_payload",
+    "reference_payload",
+    "stored_reference",
 ]

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Final, Literal, TypeAlias, overload
+from typing import Final, TypeAlias
 
 import orjson
 
 from dwserver.engine.model import Payload
 from dwserver.engine.payloads import PLAIN_CODEC
 from dwserver.protocol.json_types import JsonObject, JsonValue
+from dwserver.protocol.payloads.external import (
+    EXTERNAL_KEYS,
+    EXTERNAL_REFERENCE_SCHEMA,
+)
 from dwserver.protocol.payloads.framing import decode_avro
 from dwserver.protocol.payloads.json_bounds import (
     MAX_DEPTH,
@@ -28,13 +32,9 @@ from dwserver.protocol.payloads.records import (
 )
 from dwserver.protocol.validation import FieldError, attribute_name, must_be
 
-EXTERNAL_REFERENCE_SCHEMA: Final = "durable-workflow.v2.external-payload-reference.v1"
-
 Parsed: TypeAlias = Payload | list[FieldError] | None
-ParsedWithReference: TypeAlias = Parsed | ExternalReference
 
 _INLINE_KEYS: Final = frozenset({"codec", "blob"})
-_EXTERNAL_KEYS: Final = frozenset({"codec", "external_storage"})
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -50,44 +50,20 @@ class BlobCheck(Enum):
     ARRAY = 2
 
 
-@overload
-def parse_input(
-    value: JsonValue,
-    field: str = ...,
-    *,
-    blob_check: BlobCheck = ...,
-    keep_names: bool = ...,
-    external: Literal[False] = ...,
-) -> Parsed: ...
-
-
-@overload
-def parse_input(
-    value: JsonValue,
-    field: str = ...,
-    *,
-    blob_check: BlobCheck = ...,
-    keep_names: bool = ...,
-    external: bool,
-) -> ParsedWithReference: ...
-
-
 def parse_input(
     value: JsonValue,
     field: str = "input",
     *,
     blob_check: BlobCheck = BlobCheck.DECODABLE,
     keep_names: bool = False,
-    external: bool = False,
-) -> ParsedWithReference:
+) -> Parsed:
     """Read a control-plane ``input``.
 
     ``None`` means no arguments. A plain list becomes positional arguments; a
     plain object too, losing its keys, unless ``keep_names`` (signal and update,
-    which have a contract to order them by) keeps it an object. ``external`` says
-    whether the namespace has a storage driver: with one, a reference to external
-    storage is returned for the caller to fetch; without, it is an error.
-    A list of errors is returned for anything else.
+    which have a contract to order them by) keeps it an object. A list of errors is
+    returned for anything else, references to external storage among it: where there is
+    a driver, they have been replaced by what they refer to.
     """
     if value is None or value == [] or value == {}:
         return None
@@ -96,41 +72,21 @@ def parse_input(
     if isinstance(value, dict):
         if value.keys() == _INLINE_KEYS:
             return _parse_inline(value, field, blob_check)
-        if value.keys() == _EXTERNAL_KEYS:
-            return _parse_external(value, field, external)
+        if value.keys() == EXTERNAL_KEYS:
+            return [_no_driver(value, field)]
         if not keep_names:
             value = list(value.values())
     return plain(value, field)
 
 
-@overload
 def parse_worker_payload(
-    value: JsonValue,
-    run_codec: str,
-    field: str = ...,
-    *,
-    external: Literal[False] = ...,
-) -> Parsed: ...
-
-
-@overload
-def parse_worker_payload(
-    value: JsonValue, run_codec: str, field: str = ..., *, external: bool
-) -> ParsedWithReference: ...
-
-
-def parse_worker_payload(
-    value: JsonValue,
-    run_codec: str,
-    field: str = "result",
-    *,
-    external: bool = False,
-) -> ParsedWithReference:
+    value: JsonValue, run_codec: str, field: str = "result"
+) -> Parsed:
     """Read a result or the arguments that a worker sent.
 
     ``None`` for null and for an empty string; a bare string is a blob in the
-    run's codec; an envelope keeps its own codec; other JSON stays plain.
-    ``external`` as for ``parse_input``.
+    run's codec; an envelope keeps its own codec; other JSON stays plain. References to
+    external storage as for ``parse_input``.
     """
     if value is None or value == "":
         return None
@@ -139,8 +95,8 @@ def parse_worker_payload(
     if isinstance(value, dict):
         if value.keys() == _INLINE_KEYS:
             return _parse_inline(value, field, BlobCheck.OPAQUE)
-        if value.keys() == _EXTERNAL_KEYS:
-            return _parse_external(value, field, external)
+        if value.keys() == EXTERNAL_KEYS:
+            return [_no_driver(value, field)]
     return plain(value, field)
 
 
@@ -220,24 +176,23 @@ def _blob_error(
     return None
 
 
-def _parse_external(
-    envelope: JsonObject, field: str, external: bool
+def _no_driver(envelope: JsonObject, field: str) -> FieldError:
+    problem = codec_error(envelope["codec"], f"{field}.codec")
+    return problem or FieldError(
+        f"{field}.external_storage",
+        "External payload references require an external storage driver.",
+    )
+
+
+def parse_reference(
+    envelope: JsonObject, field: str
 ) -> ExternalReference | list[FieldError]:
+    """Read an envelope whose keys are ``codec`` and ``external_storage``."""
     codec = envelope["codec"]
     problem = codec_error(codec, f"{field}.codec")
     if problem is not None:
         return [problem]
-    path = f"{field}.external_storage"
-    if not external:
-        text = "External payload references require an external storage driver."
-        return [FieldError(path, text)]
-    return parse_reference(envelope["external_storage"], codec, path)
-
-
-def parse_reference(
-    value: JsonValue, codec: str, path: str
-) -> ExternalReference | list[FieldError]:
-    """Read ``external_storage``; ``codec`` is the envelope's own tag."""
+    path, value = f"{field}.external_storage", envelope["external_storage"]
     if not isinstance(value, dict):
         return [FieldError(path, must_be(path, "an object"))]
     text = _reference_error(value)

@@ -18,6 +18,7 @@ from dwserver.engine.model import Payload
 from dwserver.engine.payloads import PLAIN_CODEC
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.payloads.avro_binary import read_bytes, read_long, write_long
+from dwserver.protocol.payloads.external import stored_envelope
 from dwserver.protocol.payloads.json_bounds import exceeds_depth
 from dwserver.protocol.payloads.records import (
     AVRO_CODEC,
@@ -75,19 +76,22 @@ def encode_json(json: bytes, framing: Framing) -> str:
     return b64encode(out).decode()
 
 
-def encode_blob(payload: Payload, framing: Framing) -> str:
-    """Blob text to deliver: a client's own, or plain JSON framed now."""
-    if payload.codec == PLAIN_CODEC:
-        return encode_json(payload.data.encode(), framing)
-    return payload.data
-
-
 def encode_for(payload: Payload, framing: Framing) -> JsonObject:
-    """Envelope ``{codec, blob}`` to deliver to a reader of ``framing``."""
+    """Envelope to deliver to a reader of ``framing``: ``{codec, blob}``, or
+    ``{codec, external_storage}`` of a payload that lies elsewhere."""
     if payload.codec == PLAIN_CODEC:
+        external = stored_envelope(payload.data)
+        if external is not None:
+            return external
         blob = encode_json(payload.data.encode(), framing)
         return {"codec": AVRO_CODEC, "blob": blob}
     return {"codec": payload.codec, "blob": payload.data}
+
+
+def framed(json: str, framing: Framing) -> JsonValue:
+    """What stands in an event for plain JSON: blob text, or the envelope of a payload
+    that lies elsewhere."""
+    return stored_envelope(json) or encode_json(json.encode(), framing)
 
 
 def decode_avro(blob: str) -> JsonValue:
@@ -118,8 +122,11 @@ def decode_for_display(codec: str, blob: str) -> tuple[bool, JsonValue]:
 
 
 def display(payload: Payload) -> tuple[bool, JsonValue]:
-    """``decode_for_display`` for a stored payload of either kind."""
+    """``decode_for_display`` for a stored payload; one that lies elsewhere has to be
+    fetched to be readable."""
     if payload.codec == PLAIN_CODEC:
+        if stored_envelope(payload.data) is not None:
+            return False, None
         return True, orjson.loads(payload.data)
     return decode_for_display(payload.codec, payload.data)
 

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from dwserver.http.control_plane.namespaces import index, show, store, update
+from dwserver.http.control_plane.namespaces import (
+    STORAGE_CONFIG,
+    index,
+    show,
+    store,
+    update,
+    update_external_storage,
+)
 from tests.http.control_plane.test_recordings import a_namespace
 from tests.http.handler_stage import Stage
 
@@ -46,7 +53,7 @@ async def test_update_refuses_a_wrong_field(field: str, value: Any) -> None:
     assert stage.called == ["namespaces.find"]
 
 
-@pytest.mark.parametrize("handler", [show, update])
+@pytest.mark.parametrize("handler", [show, update, update_external_storage])
 async def test_an_unknown_namespace_is_not_found_whatever_is_sent(handler: Any) -> None:
     stage = Stage({"namespaces.find": None})
     body = {"retention_days": 0}
@@ -97,3 +104,74 @@ async def test_the_list_shows_whole_resources() -> None:
     answer = await stage.ask(index)
     assert [each["name"] for each in answer.body["namespaces"]] == ["default", "b"]
     assert {"created_at", "updated_at"} <= answer.body["namespaces"][0].keys()
+
+
+STORAGE_WRONG = [
+    ("driver", None),
+    ("driver", "ftp"),
+    ("driver", "S3"),
+    ("driver", 5),
+    ("enabled", "maybe"),
+    ("enabled", 2),
+    ("threshold_bytes", 0),
+    ("threshold_bytes", "many"),
+    ("threshold_bytes", 1.5),
+    ("config", "text"),
+    ("config", ["uri"]),
+    *((f"config.{name}", 5) for name in STORAGE_CONFIG),
+    *((f"config.{name}", "x" * (most + 1)) for name, most in STORAGE_CONFIG.items()),
+    ("config.prefix", "p\0"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), STORAGE_WRONG)
+async def test_a_policy_with_a_wrong_field_is_refused(field: str, value: Any) -> None:
+    stage = Stage({"namespaces.find": a_namespace()})
+    name, _, member = field.partition(".")
+    body = {"driver": "s3", name: {member: value} if member else value}
+    answer = await stage.ask(
+        update_external_storage, body=body, params={"namespace": "n"}
+    )
+    assert (answer.status, list(answer.body["errors"])) == (422, [field])
+    assert stage.called == ["namespaces.find"]
+
+
+@pytest.mark.parametrize(
+    ("body", "policy"),
+    [
+        ({"driver": "gcs"}, {"driver": "gcs", "enabled": True}),
+        (
+            {"driver": "local", "enabled": "0", "threshold_bytes": "1024"},
+            {"driver": "local", "enabled": False, "threshold_bytes": 1024},
+        ),
+        (
+            {"driver": "azure", "config": {"uri": "", "bucket": None, "key": "secret"}},
+            {"driver": "azure", "enabled": True},
+        ),
+        (
+            {"driver": "s3", "config": {"bucket": " b ", "prefix": "p/", "x": 1}},
+            {
+                "driver": "s3",
+                "enabled": True,
+                "config": {"bucket": "b", "prefix": "p/"},
+            },
+        ),
+    ],
+)
+async def test_a_policy_is_replaced_as_a_whole_and_shown(
+    body: dict[str, Any], policy: dict[str, Any]
+) -> None:
+    stage = Stage(
+        {
+            "namespaces.find": a_namespace(external_storage={"driver": "local"}),
+            "namespaces.set_storage": lambda name, policy: a_namespace(
+                name=name, external_storage=policy
+            ),
+        }
+    )
+    answer = await stage.ask(
+        update_external_storage, body=body, params={"namespace": "Default"}
+    )
+    assert answer.status == 200
+    assert answer.body["external_payload_storage"] == policy
+    assert {"created_at", "updated_at"} <= answer.body.keys()

@@ -155,7 +155,7 @@ async def test_a_full_start_keeps_everything() -> None:
         "input": ["a", {"b": 1}],
         "business_key": " bk ",
         "memo": {"note": "hello", "none": None},
-        "search_attributes": {"Region": ["eu", 1], "Gone": None, "On": True},
+        "search_attributes": {"Region": ["eu", "us"], "Gone": None, "On": True},
         "duplicate_policy": "use-existing",
         "execution_timeout_seconds": "3600",
         "run_timeout_seconds": 600,
@@ -172,7 +172,7 @@ async def test_a_full_start_keeps_everything() -> None:
         input=RunInput(
             arguments=Payload("json", '["a",{"b":1}]'),
             memo={"note": "hello", "none": None},
-            search_attributes={"Region": ["eu", 1], "On": True},
+            search_attributes={"Region": ["eu", "us"], "On": True},
             business_key="bk",
         ),
         payload_codec="avro",
