@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
+from tests.sdk.endings import (
+    CANCELLED_TIMER,
+    CHILD,
+    FAILED_UPDATE,
+    SIGNAL,
+    STARTED,
+    TIMER,
+    UPDATE,
+    WAIT,
+    activities,
+    cancelled,
+    completed,
+    ended_child,
+    failed,
+    failed_activity,
+    terminated,
+)
 from tests.sdk.environments import Feature
 from tests.sdk.expected import Expected, Refused, history, times
 from tests.sdk.programs.scenario_values import (
@@ -22,105 +36,13 @@ from tests.sdk.programs.scenario_values import (
     large_text,
 )
 
-STARTED = times(1, "StartAccepted", "WorkflowStarted")
-COMPLETED = times(1, "WorkflowCompleted")
-FAILED = times(1, "WorkflowFailed")
-CANCELLED = times(1, "CancelRequested", "WorkflowCancelled")
-TERMINATED = times(1, "TerminateRequested", "WorkflowTerminated")
-TIMER = times(1, "TimerScheduled", "TimerFired")
-CANCELLED_TIMER = times(1, "TimerScheduled", "TimerCancelled")
-WAIT = times(1, "ConditionWaitOpened", "ConditionWaitSatisfied")
-SIGNAL = times(1, "SignalReceived")
-UPDATE = times(1, "UpdateAccepted", "UpdateApplied", "UpdateCompleted")
-FAILED_UPDATE = times(1, "UpdateAccepted", "UpdateCompleted")
-CHILD = times(1, "ChildWorkflowScheduled", "ChildRunStarted")
-
-
-def _activities(count: int) -> dict[str, int]:
-    return times(count, "ActivityScheduled", "ActivityStarted", "ActivityCompleted")
-
-
-def _completed(*parts: Mapping[str, int]) -> Counter[str]:
-    return history(STARTED, *parts, COMPLETED)
-
-
-def _cancelled(*parts: Mapping[str, int], **more: Any) -> Expected:
-    return Expected(
-        events=history(STARTED, *parts, CANCELLED),
-        status="cancelled",
-        error="WorkflowCancelled",
-        message="changed our mind",
-        ends_with=None,
-        **more,
-    )
-
-
-def _terminated(*parts: Mapping[str, int]) -> Expected:
-    return Expected(
-        events=history(STARTED, *parts, TERMINATED),
-        status="terminated",
-        error="WorkflowTerminated",
-        message="pulled the plug",
-        ends_with=None,
-    )
-
-
-def _failed(*parts: Mapping[str, int], message: str) -> Expected:
-    return Expected(
-        events=history(STARTED, *parts, FAILED),
-        status="failed",
-        error="WorkflowFailed",
-        message=message,
-        ends_with="FailWorkflow",
-    )
-
-
-def _seen_by_workflow(
-    expected: Expected, *, feature: Feature, category: str, unseen: str
-) -> Expected:
-    """Releases whose replay skips the failure of a step can only repeat it; then the
-    server ends the run with the message ``unseen`` (decision 20e)."""
-    events = expected.events - Counter(COMPLETED) - Counter(FAILED)
-    failed = replace(
-        expected,
-        events=history(events, FAILED),
-        status="failed",
-        error="WorkflowFailed",
-        message=unseen,
-        ends_with=None,
-        details={
-            **expected.details,
-            "WorkflowFailed": {"failure_category": category},
-        },
-    )
-    return replace(expected, needs=feature, otherwise=failed)
-
-
-def _failed_activity(expected: Expected, activity_type: str) -> Expected:
-    return _seen_by_workflow(
-        expected,
-        feature=Feature.ACTIVITY_FAILURES,
-        category="activity",
-        unseen=f"The activity [{activity_type}] failed.",
-    )
-
-
-def _ended_child(event_type: str, *, how: str) -> Expected:
-    return _seen_by_workflow(
-        Expected(events=_completed(CHILD, times(1, event_type)), result="child failed"),
-        feature=Feature.CHILD_CANCELLATION,
-        category="child_workflow",
-        unseen=f"The child workflow [sdk.approval] was {how}.",
-    )
-
-
 _BASIC = {
     "hello": Expected(
-        events=_completed(_activities(1)), result={"greeting": "hello, ada"}
+        events=completed(activities(1)), result={"greeting": "hello, ada"}
     ),
     "order": Expected(
-        events=_completed(
-            _activities(3),
+        events=completed(
+            activities(3),
             times(2, "ActivityStarted", "ActivityRetryScheduled"),
             WAIT,
             CANCELLED_TIMER,
@@ -140,41 +62,41 @@ _BASIC = {
         },
     ),
     "chain": Expected(
-        events=_completed(_activities(CHAIN_LENGTH)),
+        events=completed(activities(CHAIN_LENGTH)),
         result=CHAIN_START + sum(range(1, CHAIN_LENGTH + 1)),
     ),
     "fan": Expected(
-        events=_completed(_activities(FAN_WIDTH)),
+        events=completed(activities(FAN_WIDTH)),
         result=[number * number for number in range(FAN_WIDTH)],
     ),
-    "refused": _failed_activity(
-        _failed(
+    "refused": failed_activity(
+        failed(
             times(1, "ActivityScheduled", "ActivityStarted", "ActivityFailed"),
             message="out of stock",
         ),
         "sdk.refuse",
     ),
-    "nap": Expected(events=_completed(TIMER), result="rested"),
-    "long_nap": Expected(events=_completed(TIMER), result="rested"),
+    "nap": Expected(events=completed(TIMER), result="rested"),
+    "long_nap": Expected(events=completed(TIMER), result="rested"),
     "orphaned_task": Expected(
-        events=_completed(times(1, "SideEffectRecorded")), result=[]
+        events=completed(times(1, "SideEffectRecorded")), result=[]
     ),
-    "broken": _failed(_activities(1), message="wrong turn"),
+    "broken": failed(activities(1), message="wrong turn"),
     "large": Expected(
-        events=_completed(_activities(1)),
+        events=completed(activities(1)),
         result=large_text(large_text("input")[:8]),
     ),
     "markers": Expected(
-        events=_completed(
+        events=completed(
             times(1, "SideEffectRecorded"),
             times(2, "VersionMarkerRecorded", "SearchAttributesUpserted"),
-            _activities(1),
+            activities(1),
         ),
         result={"is_stable": True, "versions": [3, 1]},
         attributes={STAGE_ATTRIBUTE: "packed"},
     ),
     "patched": Expected(
-        events=_completed(times(1, "VersionMarkerRecorded"), _activities(1)),
+        events=completed(times(1, "VersionMarkerRecorded"), activities(1)),
         result=[True, "hello, ada"],
         needs=Feature.PATCHES,
     ),
@@ -184,9 +106,9 @@ _BASIC = {
 def _timed_out(kind: str, *, was_started: bool = True) -> Expected:
     events = times(1, "ActivityScheduled", "ActivityTimedOut")
     started = times(int(was_started), "ActivityStarted")
-    return _failed_activity(
+    return failed_activity(
         Expected(
-            events=+_completed(events, started),
+            events=+completed(events, started),
             result="timed out",
             details={"ActivityTimedOut": {"timeout_kind": kind}},
         ),
@@ -206,10 +128,10 @@ _TIMEOUTS = {
     "schedule_to_close": _timed_out("schedule_to_close"),
     "schedule_to_start": _timed_out("schedule_to_start", was_started=False),
     "heartbeat": _timed_out("heartbeat"),
-    "heartbeats_in_time": Expected(events=_completed(_activities(1)), result="alive"),
+    "heartbeats_in_time": Expected(events=completed(activities(1)), result="alive"),
     "second_attempt_in_time": Expected(
-        events=_completed(
-            _activities(1), times(1, "ActivityStarted", "ActivityRetryScheduled")
+        events=completed(
+            activities(1), times(1, "ActivityStarted", "ActivityRetryScheduled")
         ),
         result=2,
         details={"ActivityRetryScheduled": {"timeout_kind": "start_to_close"}},
@@ -224,49 +146,49 @@ _TIMEOUTS = {
 
 _MESSAGES = {
     "approval": Expected(
-        events=_completed(WAIT, SIGNAL),
+        events=completed(WAIT, SIGNAL),
         answers=([], "completed", ["ada"]),
         result=[True, ["ada"]],
     ),
     "two_approvals": Expected(
-        events=_completed(WAIT, times(2, "SignalReceived")),
+        events=completed(WAIT, times(2, "SignalReceived")),
         answers=(["ada"],),
         result=[True, ["ada", "bob"]],
     ),
     "early_approvals": Expected(
-        events=_completed(times(2, "SignalReceived")), result=[True, ["ada", "bob"]]
+        events=completed(times(2, "SignalReceived")), result=[True, ["ada", "bob"]]
     ),
     "approval_in_time": Expected(
-        events=_completed(WAIT, SIGNAL, CANCELLED_TIMER), result=[True, ["ada"]]
+        events=completed(WAIT, SIGNAL, CANCELLED_TIMER), result=[True, ["ada"]]
     ),
     "approval_too_late": Expected(
-        events=_completed(times(1, "ConditionWaitOpened"), TIMER), result=[False, []]
+        events=completed(times(1, "ConditionWaitOpened"), TIMER), result=[False, []]
     ),
     "one_approval_too_few": Expected(
-        events=_completed(times(1, "ConditionWaitOpened"), TIMER, SIGNAL),
+        events=completed(times(1, "ConditionWaitOpened"), TIMER, SIGNAL),
         result=[False, ["ada"]],
     ),
     "ballot": Expected(
-        events=_completed(
+        events=completed(
             times(1, "SideEffectRecorded"), WAIT, times(BALLOTS, "SignalReceived")
         ),
         result=[*range(BALLOTS)],
     ),
     "approved_while_busy": Expected(
-        events=_completed(_activities(1), SIGNAL), result=["lingered", "ada"]
+        events=completed(activities(1), SIGNAL), result=["lingered", "ada"]
     ),
     "stages": Expected(
-        events=_completed(
+        events=completed(
             times(3, "ConditionWaitOpened"),
             times(2, "ConditionWaitSatisfied", "SignalReceived"),
             CANCELLED_TIMER,
             TIMER,
-            _activities(3),
+            activities(3),
         ),
         result=[True, False, True],
     ),
     "account": Expected(
-        events=_completed(WAIT, UPDATE, UPDATE, UPDATE, FAILED_UPDATE),
+        events=completed(WAIT, UPDATE, UPDATE, UPDATE, FAILED_UPDATE),
         answers=(
             ["completed", 5],
             ["completed", 12],
@@ -281,7 +203,7 @@ _MESSAGES = {
         result=12,
     ),
     "guarded": Expected(
-        events=_completed(WAIT, UPDATE, FAILED_UPDATE),
+        events=completed(WAIT, UPDATE, FAILED_UPDATE),
         answers=(Refused("InvalidArgument", "0 is not positive"), ["completed", 3]),
         result=3,
         needs=Feature.VALIDATORS_IN_TASK,
@@ -291,12 +213,12 @@ _MESSAGES = {
 _RUNNING_ACTIVITY = times(1, "ActivityScheduled", "ActivityStarted")
 
 _ENDINGS = {
-    "cancelled_in_wait": _cancelled(times(1, "ConditionWaitOpened"), CANCELLED_TIMER),
-    "terminated_in_nap": _terminated(CANCELLED_TIMER),
-    "cancelled_in_activity": _cancelled(
+    "cancelled_in_wait": cancelled(times(1, "ConditionWaitOpened"), CANCELLED_TIMER),
+    "terminated_in_nap": terminated(CANCELLED_TIMER),
+    "cancelled_in_activity": cancelled(
         _RUNNING_ACTIVITY, times(1, "ActivityCancelled")
     ),
-    "terminated_in_activity": _terminated(
+    "terminated_in_activity": terminated(
         _RUNNING_ACTIVITY, times(1, "ActivityCancelled")
     ),
 }
@@ -320,11 +242,11 @@ _FAMILIES = {
         output=[0, 1],
     ),
     "child": Expected(
-        events=_completed(CHILD, times(1, "ChildRunCompleted")),
+        events=completed(CHILD, times(1, "ChildRunCompleted")),
         result={"greeting": "hello, ada"},
     ),
     "children": Expected(
-        events=_completed(
+        events=completed(
             times(
                 len(CREW),
                 "ChildWorkflowScheduled",
@@ -335,10 +257,10 @@ _FAMILIES = {
         result=[f"hello, {name}" for name in CREW],
     ),
     "failed_child": Expected(
-        events=_completed(CHILD, times(1, "ChildRunFailed")), result="child failed"
+        events=completed(CHILD, times(1, "ChildRunFailed")), result="child failed"
     ),
     "continued_child": Expected(
-        events=_completed(
+        events=completed(
             CHILD,
             times(CONTINUATIONS, "ChildRunStarted"),
             times(1, "ChildRunCompleted"),
@@ -346,12 +268,12 @@ _FAMILIES = {
         result="lift-off",
     ),
     "retried_child": Expected(
-        events=_completed(CHILD, times(1, "ChildRunStarted", "ChildRunCompleted")),
+        events=completed(CHILD, times(1, "ChildRunStarted", "ChildRunCompleted")),
         result="at last",
     ),
-    "cancelled_child": _ended_child("ChildRunCancelled", how="cancelled"),
-    "terminated_child": _ended_child("ChildRunTerminated", how="terminated"),
-    "close_policies": _cancelled(
+    "cancelled_child": ended_child("ChildRunCancelled", how="cancelled"),
+    "terminated_child": ended_child("ChildRunTerminated", how="terminated"),
+    "close_policies": cancelled(
         times(len(CLOSE_POLICIES), "ChildWorkflowScheduled", "ChildRunStarted"),
         times(2, "ParentClosePolicyApplied"),
         answers=("completed", "cancelled", "terminated"),

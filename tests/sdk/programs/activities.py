@@ -11,7 +11,7 @@ from tests.sdk.programs import marks
 from tests.sdk.programs.scenario_values import large_text
 
 BEAT_SECONDS = 0.2
-BEATS_TO_STAY_ALIVE = 15
+BEATS_TO_STAY_ALIVE = 30
 
 
 @activity.defn(name="sdk.greet")

@@ -22,6 +22,10 @@ from tests.sdk.programs.registry import WORKFLOWS
 CLASSES = {cls.__workflow_name__: cls for cls in WORKFLOWS}
 
 
+class Mismatch(Exception):
+    """The SDK blames the workflow for a wait that the history shows otherwise."""
+
+
 def replay(run: dict[str, Any], events: list[Any]) -> list[str]:
     workflow_class = CLASSES[run["workflow_type"]]
     arguments = copy.deepcopy(run["arguments"])
@@ -31,6 +35,9 @@ def replay(run: dict[str, Any], events: list[Any]) -> list[str]:
         outcome = replayer.replay(events, arguments, **given)
     else:
         outcome = workflow.replay(workflow_class, events, arguments, **given)
+    for command in outcome.commands:
+        if str(getattr(command, "exception_type", "")).startswith("NonDeterministic"):
+            raise Mismatch(command.message)
     return [type(command).__name__ for command in outcome.commands]
 
 

@@ -15,6 +15,8 @@ LARGE_CHARACTERS = 1_000_000
 BALLOTS = 30
 CREW = ("ada", "bob", "cy")
 CLOSE_POLICIES = ("abandon", "request_cancel", "terminate")
+CANCEL_REASON = "changed our mind"
+TERMINATE_REASON = "pulled the plug"
 STAGE_ATTRIBUTE = "SdkStage"
 
 # Stands for the id of the started workflow in the arguments of a scenario.

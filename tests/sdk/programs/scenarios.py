@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.sdk.programs.scenario_values import (
     BALLOTS,
+    CANCEL_REASON,
     CHAIN_START,
     CLOSE_POLICIES,
     CONTINUATIONS,
@@ -19,6 +20,7 @@ from tests.sdk.programs.scenario_values import (
     NAP_SECONDS,
     NEW_ADDRESS,
     ORDER,
+    TERMINATE_REASON,
     large_text,
 )
 from tests.sdk.programs.steps import (
@@ -84,11 +86,11 @@ _TIMEOUTS = {
     "schedule_to_start": _stalled(schedule_to_start_timeout=1, queue="sdk-nobody"),
     "heartbeat": _stalled(heartbeat_timeout=1),
     "heartbeats_in_time": Scenario(
-        "sdk.timed", ("sdk.beat", [], 1, {"heartbeat_timeout": 2})
+        "sdk.timed", ("sdk.beat", [], 1, {"heartbeat_timeout": 5})
     ),
     "second_attempt_in_time": Scenario(
         "sdk.timed",
-        ("sdk.stall_once", [JOB, STALL_SECONDS], 2, {"start_to_close_timeout": 2}),
+        ("sdk.stall_once", [JOB, STALL_SECONDS], 2, {"start_to_close_timeout": 3}),
     ),
     "run_timeout": Scenario("sdk.approval", (1, None), run_timeout_seconds=8),
 }
@@ -120,7 +122,7 @@ _MESSAGES = {
     ),
     "approval_too_late": Scenario("sdk.approval", (1, 1)),
     "one_approval_too_few": Scenario(
-        "sdk.approval", (2, 2), (WAIT_OPENED, Signal("approve", ("ada",)))
+        "sdk.approval", (2, 4), (WAIT_OPENED, Signal("approve", ("ada",)))
     ),
     "ballot": Scenario(
         "sdk.ballot",
@@ -165,20 +167,20 @@ _MESSAGES = {
 
 _ENDINGS = {
     "cancelled_in_wait": Scenario(
-        "sdk.approval", (1, 60), (WAIT_OPENED, Cancel("changed our mind"))
+        "sdk.approval", (1, 60), (WAIT_OPENED, Cancel(CANCEL_REASON))
     ),
     "terminated_in_nap": Scenario(
-        "sdk.nap", (60,), (Recorded("TimerScheduled"), Terminate("pulled the plug"))
+        "sdk.nap", (60,), (Recorded("TimerScheduled"), Terminate(TERMINATE_REASON))
     ),
     "cancelled_in_activity": Scenario(
         "sdk.timed",
         ("sdk.beat_until_cancelled", [JOB], 3, {"heartbeat_timeout": 20}),
-        (Marked("running"), Cancel("changed our mind"), Marked("cancelled")),
+        (Marked("running"), Cancel(CANCEL_REASON), Marked("cancelled")),
     ),
     "terminated_in_activity": Scenario(
         "sdk.timed",
         ("sdk.beat_until_cancelled", [JOB], 3, {"heartbeat_timeout": 20}),
-        (Marked("running"), Terminate("pulled the plug"), Marked("cancelled")),
+        (Marked("running"), Terminate(TERMINATE_REASON), Marked("cancelled")),
     ),
 }
 
@@ -215,7 +217,7 @@ _FAMILIES = {
         (list(CLOSE_POLICIES),),
         (
             Recorded("ChildRunStarted", len(CLOSE_POLICIES)),
-            Cancel("changed our mind"),
+            Cancel(CANCEL_REASON),
             Recorded("ParentClosePolicyApplied", 2),
             OfChild(0, Signal("approve", ("ada",))),
             *(OfChild(index, Closed()) for index in range(len(CLOSE_POLICIES))),
