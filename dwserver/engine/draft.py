@@ -270,6 +270,8 @@ class Draft:
     # messages -------------------------------------------------------------------
     def open_messages(self) -> list[Signal | Update]:
         """Signals not applied and updates not closed, in order of arrival."""
+        if not self.signals and not self.updates:
+            return []
         messages: list[Signal | Update] = [*self.signals.values()]
         messages += self.updates.values()
         found = [message for message in messages if message.is_open]
