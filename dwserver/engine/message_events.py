@@ -14,7 +14,8 @@ from dwserver.engine.model import (
     Update,
     Wait,
 )
-from dwserver.engine.payloads import WIRE_CODEC, embed
+from dwserver.engine.payloads import WIRE_CODEC, embed, embed_envelope
+from dwserver.engine.words import CommandOutcome, CommandStatus, CommandType
 
 
 def signal_received(
@@ -29,7 +30,7 @@ def signal_received(
             "workflow_run_id": run.id,
             "signal_name": signal.name,
             "signal_wait_id": signal.wait_id,
-            "arguments": embed(command.payload),
+            "arguments": embed_envelope(command.payload),
             "payload_codec": WIRE_CODEC,
             "workflow_sequence": wait.step if wait else None,
             "command": command_snapshot(command),
@@ -50,6 +51,7 @@ def signal_applied(
             "value": embed(value),
             "payload_codec": WIRE_CODEC,
             "task": task_snapshot(cause),
+            "command": _command_of(signal, CommandOutcome.SIGNAL_RECEIVED),
         }
     )
 
@@ -88,6 +90,7 @@ def update_applied(
         "payload_codec": WIRE_CODEC,
         "sequence": update.step,
         "task": task_snapshot(cause),
+        "command": _command_of(update, CommandOutcome.OPEN),
     }
 
 
@@ -98,6 +101,7 @@ def update_completed(run: Run, update: Update, *, cause: Task) -> dict[str, obje
         "result": embed(update.result),
         "payload_codec": WIRE_CODEC,
         "task": task_snapshot(cause),
+        "command": _command_of(update, CommandOutcome.UPDATE_COMPLETED),
     }
 
 
@@ -117,6 +121,7 @@ def update_failed(
         "code": 0,
         "exception": dict(exception),
         "task": task_snapshot(cause),
+        "command": _command_of(update, CommandOutcome.UPDATE_FAILED),
     }
 
 
@@ -128,3 +133,20 @@ def _of_update(run: Run, update: Update) -> dict[str, object]:
         "workflow_run_id": run.id,
         "update_name": update.name,
     }
+
+
+def _command_of(message: Signal | Update, outcome: CommandOutcome) -> dict[str, object]:
+    """The snapshot of the command that brought a message, as far as its row tells."""
+    is_signal = isinstance(message, Signal)
+    fields: dict[str, object] = {
+        "id": message.command_id,
+        "sequence": message.sequence,
+        "type": CommandType.SIGNAL if is_signal else CommandType.UPDATE,
+        "target_scope": "instance",
+        "source": "control_plane",
+        "status": CommandStatus.ACCEPTED,
+        "target_name": message.name,
+    }
+    if outcome:
+        fields["outcome"] = outcome
+    return fields

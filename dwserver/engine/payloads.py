@@ -25,6 +25,13 @@ def embed(payload: Payload | None) -> object:
     return payload.data
 
 
+def embed_envelope(payload: Payload | None) -> object:
+    """A payload with its codec beside it; a reader of events gets it as an envelope."""
+    if payload is None:
+        return None
+    return {"codec": WIRE_CODEC, "blob": embed(payload)}
+
+
 def digest(type_name: str, arguments: Payload | None) -> str:
     """Identity of a step's command: its type and argument bytes (§5.3 rule 7)."""
     hasher = blake2b(type_name.encode(), digest_size=12)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from dwserver.engine.background import NO_BACKGROUND, Background
-from dwserver.engine.commands.batch import WorkflowCommand
 from dwserver.engine.commands.children import StartChildWorkflow
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.markers import UpsertSearchAttributes
 from dwserver.engine.commands.terminal import ContinueAsNew
 from dwserver.engine.commands.updates import CompleteUpdate

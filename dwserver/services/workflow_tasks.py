@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dwserver.engine.commands.activities import ScheduleActivity
-from dwserver.engine.commands.batch import (
-    Completed,
-    Completion,
-    WorkflowCommand,
-    complete_workflow_task,
-)
+from dwserver.engine.commands.batch import Completed, Completion, complete_workflow_task
 from dwserver.engine.commands.children import StartChildWorkflow
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
 from dwserver.engine.lifecycle.run_timeout import RunTimedOut

@@ -19,12 +19,8 @@ import orjson
 from dwserver.engine import leases, wakes
 from dwserver.engine.background import Background
 from dwserver.engine.commands.activities import ScheduleActivity
-from dwserver.engine.commands.batch import (
-    Completed,
-    Completion,
-    WorkflowCommand,
-    complete_workflow_task,
-)
+from dwserver.engine.commands.batch import Completed, Completion, complete_workflow_task
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.timers import StartTimer
 from dwserver.engine.commands.waits import OpenConditionWait, OpenSignalWait
 from dwserver.engine.context import Context, Policy

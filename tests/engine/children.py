@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dwserver.engine.closing import close_run
-from dwserver.engine.commands.batch import WorkflowCommand
 from dwserver.engine.commands.children import StartChildWorkflow
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Child, Failure, RetryPolicy, Task

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dwserver.engine.commands.batch import WorkflowCommand
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.markers import UpsertSearchAttributes
 from dwserver.engine.commands.terminal import (
     FailWorkflow,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from dwserver.engine.commands.batch import Completed, WorkflowCommand
+from dwserver.engine.commands.batch import Completed
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.terminal import (
     CompleteWorkflow,
     ContinueAsNew,

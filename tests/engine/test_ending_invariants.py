@@ -8,7 +8,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from dwserver.engine.commands.batch import Completed, WorkflowCommand
+from dwserver.engine.commands.batch import Completed
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.lifecycle.activity_timeout import TimeoutSkip, expired_kind
 from dwserver.engine.lifecycle.heartbeat import HeartbeatState
 from dwserver.engine.lifecycle.run_timeout import RunTimedOut

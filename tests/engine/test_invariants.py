@@ -25,7 +25,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from dwserver.engine.commands.batch import BlockingCommand, Completed, WorkflowCommand
+from dwserver.engine.commands.batch import Completed
+from dwserver.engine.commands.kinds import BlockingCommand, WorkflowCommand
 from dwserver.engine.commands.terminal import (
     CompleteWorkflow,
     ContinueAsNew,

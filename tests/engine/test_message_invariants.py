@@ -8,11 +8,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from dwserver.engine.commands.batch import (
-    BlockingCommand,
-    Completed,
-    WorkflowCommand,
-)
+from dwserver.engine.commands.batch import Completed
+from dwserver.engine.commands.kinds import BlockingCommand, WorkflowCommand
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.commands.updates import CompleteUpdate, FailUpdate
 from dwserver.engine.lifecycle.run_timeout import RunTimedOut

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dwserver.engine.closing import close_run
-from dwserver.engine.commands.batch import WorkflowCommand
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.terminal import (
     ContinueAsNew,
     FailWorkflow,

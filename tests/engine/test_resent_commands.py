@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dwserver.engine.commands.batch import Completed, WorkflowCommand
+from dwserver.engine.commands.batch import Completed
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.context import Limits, Policy
 from dwserver.engine.words import ClosedReason, EventType, RunStatus

@@ -295,6 +295,7 @@ def test_a_signal_for_an_open_wait_is_handed_over() -> None:
     history = dict(play.history())
     task_fields = history["SignalApplied"].pop("task")
     assert task_fields["id"] == task.id
+    assert history["SignalApplied"].pop("command")["id"] == signal.command_id
     assert history["SignalApplied"] == {
         "workflow_command_id": signal.command_id,
         "signal_id": signal.id,

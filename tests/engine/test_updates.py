@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dwserver.engine.commands.batch import WorkflowCommand
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.terminal import (
     CompleteWorkflow,
     ContinueAsNew,
@@ -354,6 +354,7 @@ def test_a_failed_update_leaves_a_failure() -> None:
     event_type, payload = play.history()[-1]
     assert event_type == "UpdateCompleted"
     assert payload.pop("task")["id"] == task.id
+    assert payload.pop("command")["outcome"] == "update_failed"
     assert payload == {
         "workflow_command_id": update.command_id,
         "update_id": update.id,
@@ -459,7 +460,7 @@ def test_open_messages_move_to_the_new_run() -> None:
     assert [c.payload for c in commands] == [avro("AA=="), avro("BB==")]
     history = dict(play.history())
     assert history["UpdateAccepted"]["arguments"] == "AA=="
-    assert history["SignalReceived"]["arguments"] == "BB=="
+    assert history["SignalReceived"]["arguments"]["blob"] == "BB=="
     assert play.run.command_sequence == 2
 
     play.completed(play.poll(), condition())

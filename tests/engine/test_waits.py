@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dwserver.engine.commands.batch import WorkflowCommand
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.markers import RecordSideEffect
 from dwserver.engine.commands.terminal import (
     CompleteWorkflow,

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dwserver.engine.commands.batch import (
-    Completed,
-    Completion,
-    complete_workflow_task,
-)
+from dwserver.engine.commands.batch import Completed, Completion, complete_workflow_task
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.lifecycle.activity_outcome import (
     AttemptFailure,

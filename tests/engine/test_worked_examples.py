@@ -73,7 +73,7 @@ def test_d_a_signal_satisfies_a_condition_wait() -> None:
             "workflow_run_id": play.run_id,
             "signal_name": "approve",
             "signal_wait_id": f"signal-command:{signal.command_id}",
-            "arguments": "ARGS",
+            "arguments": {"codec": "avro", "blob": "ARGS"},
             "payload_codec": "avro",
             "workflow_sequence": 1,
             "command": command_document(
@@ -161,6 +161,7 @@ def test_e_an_update_is_applied() -> None:
                 "payload_codec": "avro",
                 "sequence": 1,
                 "task": task_document(task),
+                "command": command_document(update.command_id, "update", "set"),
             },
         ),
         (
@@ -171,6 +172,9 @@ def test_e_an_update_is_applied() -> None:
                 "result": "OUT",
                 "payload_codec": "avro",
                 "task": task_document(task),
+                "command": command_document(
+                    update.command_id, "update", "set", outcome="update_completed"
+                ),
             },
         ),
     ]

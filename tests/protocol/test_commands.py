@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dwserver.engine.commands.activities import ScheduleActivity
-from dwserver.engine.commands.batch import BLOCKING, MARKERS, TERMINAL, UPDATES
+from dwserver.engine.commands.kinds import BLOCKING, MARKERS, TERMINAL, UPDATES
 from dwserver.engine.commands.terminal import (
     CompleteWorkflow,
     ContinueAsNew,

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dwserver.engine.closing import close_run
-from dwserver.engine.commands.batch import WorkflowCommand
 from dwserver.engine.commands.children import StartChildWorkflow
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.terminal import CompleteWorkflow, FailWorkflow
 from dwserver.engine.draft import Draft
 from dwserver.engine.words import ClosedReason, RunStatus, TaskKind, TaskStatus

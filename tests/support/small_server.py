@@ -12,7 +12,8 @@ from typing import Any
 
 from dwserver.config.settings import load_settings
 from dwserver.engine.commands.activities import ScheduleActivity
-from dwserver.engine.commands.batch import Completed, WorkflowCommand
+from dwserver.engine.commands.batch import Completed
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.commands.timers import StartTimer
 from dwserver.engine.lifecycle.activity_outcome import Recorded
 from dwserver.engine.lifecycle.start import Start, Started

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from dwserver.engine.commands.batch import WorkflowCommand
+from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.protocol.capabilities import WorkerCommand
 from dwserver.protocol.commands import (
     markers,
