@@ -13,6 +13,7 @@ from typing import Any
 from tests.sdk.environments import SdkEnvironment, SdkRelease
 from tests.sdk.processes import SdkPrograms, SdkWorker
 from tests.sdk.programs import marks
+from tests.sdk.programs.scenario_values import STAGE_ATTRIBUTE
 from tests.support.json_http import JsonHttp, operator, read_history
 from tests.support.server_process import ServerProcess
 
@@ -208,4 +209,10 @@ class Sites:
             log_path = self._folder / f"server-{engine}-{len(self._servers)}.log"
             server = ServerProcess(env, log_path=log_path)
             self._servers[key] = self._running.enter_context(server)
+            _register_attribute(operator(server.base_url, TOKEN))
         return self._servers[key]
+
+
+def _register_attribute(client: JsonHttp) -> None:
+    attribute = {"name": STAGE_ATTRIBUTE, "type": "keyword"}
+    client.request("POST", "/api/search-attributes", attribute).expect(201)
