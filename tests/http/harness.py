@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 from yarl import URL
 
+from dwserver.http.auth.access import Access, RoleAccess
 from dwserver.http.auth.authenticator import Authenticator, Credentials
 from dwserver.http.auth.drivers import build_authenticator
 from dwserver.http.call import Call, Reply
@@ -180,6 +181,7 @@ class Node:
             "token", tokens=TOKENS, signature_keys=Credentials()
         )
     )
+    access: Access | None = None
     gate: FakeGate = field(default_factory=FakeGate)
     namespaces: frozenset[str] = frozenset({"default"})
     is_compression_enabled: bool = True
@@ -215,7 +217,7 @@ class Node:
             routes,
             cast(Services, None),
             self.facts,
-            authenticator=self.authenticator,
+            access=self.access or RoleAccess(self.authenticator),
             bootstrap=self.gate,
             namespace_exists=self.namespace_exists,
             failures=BackendFailures(
