@@ -18,7 +18,7 @@ from dwserver.http.routes import CONTROL_PLANE_ROUTES, WORKER_ROUTES
 from tests.http.harness import CONTROL, WORKER, Answer, Client, Node, answer_ok, serving
 
 TABLE = tuple(
-    replace(route, handler=answer_ok)
+    replace(route, handler=answer_ok, shape=None)
     for route in (*CONTROL_PLANE_ROUTES, *WORKER_ROUTES)
 )
 ROLES = ("worker", "operator", "admin")
