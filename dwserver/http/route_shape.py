@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Final, TypeAlias, TypedDict
+from typing import Annotated, Any, Final, NotRequired, TypeAlias, TypedDict
 
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.reasons import Reason
@@ -57,8 +57,19 @@ Json: TypeAlias = JsonValue
 JsonMap: TypeAlias = JsonObject
 
 
+class ExternalReferenceView(TypedDict):
+    """Where a blob lies outside the database."""
+
+    schema: str
+    uri: str
+    sha256: str
+    size_bytes: Count
+    codec: str
+
+
 class PayloadEnvelope(TypedDict):
-    """An encoded value."""
+    """An encoded value, or where it lies."""
 
     codec: str
-    blob: str | None
+    blob: NotRequired[str | None]
+    external_storage: NotRequired[ExternalReferenceView]

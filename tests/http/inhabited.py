@@ -52,6 +52,10 @@ class Inhabited:
 
     def settle(self) -> Targets:
         """A worker, a run with a leased workflow task, one with a leased activity."""
+        # A made-up policy would send payloads to a storage that nobody has.
+        policy = {"driver": "local", "enabled": False}
+        path = "/api/namespaces/default/external-storage"
+        self.control.request("PUT", path, policy).expect(200)
         self._post("register", {**WORKER, "runtime": "python"}, status=201)
         self._drain()
         charging = self._leased()

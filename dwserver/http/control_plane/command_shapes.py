@@ -15,7 +15,6 @@ from dwserver.http.control_plane.start_fields import SIGNAL_WITH_START_FIELDS
 from dwserver.http.control_plane.workflow_start import StartAnswer
 from dwserver.http.route_shape import (
     Json,
-    JsonMap,
     MicroTime,
     PayloadEnvelope,
     RouteShape,
@@ -25,7 +24,8 @@ from dwserver.protocol.reasons import Reason
 
 
 class CommandAnswer(TypedDict):
-    """A recorded command; ``message`` says why it was rejected, if it was."""
+    """A recorded command; ``message`` says why it was rejected, if it was. Without
+    ``validation_errors`` their place has an empty list."""
 
     outcome: str | None
     workflow_id: str
@@ -40,7 +40,7 @@ class CommandAnswer(TypedDict):
     command_source: Literal["control_plane"]
     reason: str | None
     rejection_reason: str | None
-    validation_errors: JsonMap
+    validation_errors: dict[str, list[str]] | list[str]
     message: NotRequired[str]
 
 
@@ -105,6 +105,7 @@ SIGNAL_WITH_START_SHAPE: Final = RouteShape(
         Reason.UNKNOWN_SIGNAL,
         Reason.INVALID_SIGNAL_ARGUMENTS,
         Reason.STRUCTURAL_LIMIT_EXCEEDED,
+        Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,
     ),
 )
 UPDATE_SHAPE: Final = RouteShape(

@@ -226,5 +226,10 @@ ROUTES = (
         handler=update_external_storage,
         allowed_roles=ADMINS,
         namespace=NamespaceRule.EXEMPT,
+        shape=RouteShape(
+            body=STORAGE_FIELDS,
+            answers={200: NamespaceView},
+            reasons=(Reason.NAMESPACE_NOT_FOUND,),
+        ),
     ),
 )

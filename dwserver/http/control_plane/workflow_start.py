@@ -172,6 +172,7 @@ ROUTES = (
         shape=RouteShape(
             body=START_FIELDS,
             answers=dict.fromkeys(STATUS_OF_OUTCOME.values(), StartAnswer),
+            reasons=(Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,),
         ),
     ),
 )

@@ -205,6 +205,10 @@ _ATTEMPT_REASONS: Final = (
     Reason.LEASE_OWNER_MISMATCH,
     Reason.RUN_NOT_FOUND,
 )
+_OUTCOME_REASONS: Final = (
+    *_ATTEMPT_REASONS,
+    Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,
+)
 _RECORDED: Final = {200: RecordedAttempt, 409: RecordedAttempt}
 
 
@@ -215,7 +219,7 @@ ROUTES = (
         operation="complete",
         handler=complete_activity,
         shape=RouteShape(
-            body=COMPLETE_FIELDS, answers=_RECORDED, reasons=_ATTEMPT_REASONS
+            body=COMPLETE_FIELDS, answers=_RECORDED, reasons=_OUTCOME_REASONS
         ),
     ),
     worker_route(
@@ -223,7 +227,7 @@ ROUTES = (
         "/activity-tasks/{task_id}/fail",
         operation="fail",
         handler=fail_activity,
-        shape=RouteShape(body=FAIL_FIELDS, answers=_RECORDED, reasons=_ATTEMPT_REASONS),
+        shape=RouteShape(body=FAIL_FIELDS, answers=_RECORDED, reasons=_OUTCOME_REASONS),
     ),
     worker_route(
         Method.POST,

@@ -318,7 +318,11 @@ ROUTES = (
             body=COMPLETE_FIELDS,
             details={"commands": COMMANDS_SCHEMA},
             answers={200: CompletedTask, 409: CompletedTask},
-            reasons=(*_LEASE_REASONS, Reason.STRUCTURAL_LIMIT_EXCEEDED),
+            reasons=(
+                *_LEASE_REASONS,
+                Reason.STRUCTURAL_LIMIT_EXCEEDED,
+                Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,
+            ),
         ),
     ),
     worker_route(
