@@ -20,6 +20,10 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.env_audit:env_audit",
         "Check the environment for unknown and legacy names.",
     ),
+    "openapi": (
+        "dwserver.cli.openapi:openapi",
+        "Print the description of the HTTP API (OpenAPI).",
+    ),
 }
 """Subcommand -> where it lives ("module:attribute") and its line in the help."""
 

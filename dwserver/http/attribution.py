@@ -88,12 +88,12 @@ class Attribution:
 
     def _auth(self, call: Attributable) -> JsonObject:
         principal, names = call.principal, self._trusted
-        is_anonymous = principal.method is AuthMethod.NONE
+        is_anonymous = principal.method == AuthMethod.NONE
         status = _NOT_CONFIGURED if is_anonymous else _AUTHORIZED
         return {
             "status": (names and _header(call, names.auth_status)) or status,
             "method": (names and _header(call, names.auth_method))
-            or principal.method.value,
+            or str(principal.method),
             "role": principal.primary_role,
             "roles": list(principal.roles),
             "principal": principal.audit_form(),

@@ -14,13 +14,10 @@ from aiohttp import hdrs, web
 from multidict import istr
 
 from dwserver.http import errors
+from dwserver.http.access_resource import access_resource
 from dwserver.http.answer import Answer
-from dwserver.http.auth.authenticator import (
-    Authenticator,
-    AuthMisconfigured,
-    Unauthenticated,
-)
-from dwserver.http.auth.authorize import is_allowed
+from dwserver.http.auth.access import Access, Attempt, Forbidden
+from dwserver.http.auth.authenticator import AuthMisconfigured, Unauthenticated
 from dwserver.http.auth.principal import ANONYMOUS, Principal
 from dwserver.http.body import (
     METHODS_WITH_BODY,
@@ -38,7 +35,7 @@ from dwserver.http.responder import Responder
 from dwserver.http.route import Route, plane_of
 from dwserver.http.router import Router
 from dwserver.http.text import valid_text
-from dwserver.protocol.json_types import JsonValue
+from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.reasons import Plane
 from dwserver.protocol.versions import (
     CONTROL_PLANE_HEADER,
@@ -66,7 +63,7 @@ class Pipeline:
         services: Services,
         node: NodeFacts,
         *,
-        authenticator: Authenticator,
+        access: Access,
         bootstrap: BootstrapGate,
         namespace_exists: Callable[[str], Awaitable[bool]],
         failures: BackendFailures,
@@ -74,7 +71,7 @@ class Pipeline:
     ) -> None:
         self._services = services
         self._node = node
-        self._authenticator = authenticator
+        self._access = access
         self._bootstrap = bootstrap
         self._has_namespace = namespace_exists
         self._failures = failures
@@ -150,7 +147,23 @@ class Pipeline:
         route, request, plane = endpoint.route, exchange.request, exchange.plane
         raw = await read_body(request, plane, limit=self._node.max_body_bytes)
         body = _parsed(exchange, raw)
-        principal = self._admit(exchange, route, raw)
+        query = exchange.query()
+        namespace = requested_namespace(
+            request.headers, query, default=self._node.default_namespace
+        )
+        principal = await self._admit(
+            exchange,
+            route,
+            raw,
+            resource=lambda: access_resource(
+                route,
+                valid_text(exchange.path),
+                params=exchange.params,
+                body=body,
+                namespace=namespace,
+                default_namespace=self._node.default_namespace,
+            ),
+        )
         if endpoint.is_hosted:
             self._check_version(exchange)
         if not endpoint.is_here:
@@ -158,10 +171,6 @@ class Pipeline:
             raise errors.role_not_hosted(plane, identity, required)
         if endpoint.is_bootstrap_gated and not self._bootstrap.is_open:
             await self._check_bootstrap(plane)
-        query = exchange.query()
-        namespace = requested_namespace(
-            request.headers, query, default=self._node.default_namespace
-        )
         if endpoint.needs_namespace and not (
             # No column holds a null character, and no name is empty.
             namespace and "\0" not in namespace and await self._has_namespace(namespace)
@@ -208,20 +217,37 @@ class Pipeline:
         methods = match[0].methods if match else ()
         return self._responder.options(exchange, methods)
 
-    def _admit(self, exchange: Exchange, route: Route, raw: bytes) -> Principal:
-        """Who sends the request (401, 500), if the route lets it in (403)."""
+    async def _admit(
+        self,
+        exchange: Exchange,
+        route: Route,
+        raw: bytes,
+        *,
+        resource: Callable[[], JsonObject],
+    ) -> Principal:
+        """Who sends the request (401, 500), if it may use the route (403)."""
         if route.allowed_roles is None:
             return ANONYMOUS
-        headers = exchange.request.headers
+        request, plane = exchange.request, exchange.plane
+        attempt = Attempt(
+            request.method,
+            exchange.path,
+            exchange.query_string,
+            request.headers,
+            raw,
+            route.allowed_roles,
+            resource,
+        )
         try:
-            principal = self._authenticator.authenticate(headers, raw)
+            return await self._access.admit(attempt)
         except Unauthenticated as error:
-            raise errors.unauthorized(exchange.plane, str(error)) from None
+            raise errors.unauthorized(plane, str(error)) from None
         except AuthMisconfigured as error:
-            raise errors.misconfigured(exchange.plane, str(error)) from None
-        if not is_allowed(principal, route.allowed_roles):
-            raise errors.forbidden(exchange.plane, principal, route.allowed_roles)
-        return principal
+            raise errors.misconfigured(plane, str(error)) from None
+        except Forbidden as refused:
+            raise errors.forbidden(
+                plane, refused.principal, route.allowed_roles
+            ) from None
 
     def _check_version(self, exchange: Exchange) -> None:
         headers, plane = exchange.request.headers, exchange.plane

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 from dwserver.http.auth.principal import AccessRole
 from dwserver.http.call import Call, Reply
+from dwserver.http.route_shape import RouteShape
 from dwserver.protocol.control_plane import Operation
 from dwserver.protocol.reasons import Plane
 from dwserver.services.catalog import Services
@@ -59,7 +60,8 @@ class Route:
     ``operation_name`` of the authorization resource. ``allowed_roles`` ``None``
     lets anyone in; ``family`` ``None`` is answered by every node, without a version
     header. ``envelope`` is the workflow operation whose nested object the answers
-    carry.
+    carry. ``shape`` is what the route takes and answers; without one the description
+    of the API leaves both open.
     """
 
     method: Method
@@ -72,6 +74,7 @@ class Route:
     is_bootstrap_gated: bool = False
     namespace: NamespaceRule = NamespaceRule.MUST_EXIST
     envelope: Operation | None = None
+    shape: RouteShape | None = None
 
     def __post_init__(self) -> None:
         if not self.path.startswith(f"{API_ROOT}/"):
@@ -113,7 +116,12 @@ def plane_of(path: str) -> Plane:
 
 
 def worker_route(
-    method: Method, path: str, *, operation: str, handler: Handler
+    method: Method,
+    path: str,
+    *,
+    operation: str,
+    handler: Handler,
+    shape: RouteShape | None = None,
 ) -> Route:
     """A row of the worker plane: workers only, bootstrap-gated, namespaced."""
     return Route(
@@ -125,6 +133,7 @@ def worker_route(
         allowed_roles=WORKERS,
         family=RouteFamily.WORKER,
         is_bootstrap_gated=True,
+        shape=shape,
     )
 
 
@@ -136,6 +145,7 @@ def workflow_route(
     handler: Handler,
     is_bootstrap_gated: bool = False,
     family: RouteFamily = RouteFamily.CONTROL,
+    shape: RouteShape | None = None,
 ) -> Route:
     """A row of the workflow operations, whose answers carry ``control_plane``."""
     return Route(
@@ -147,11 +157,16 @@ def workflow_route(
         family=family,
         is_bootstrap_gated=is_bootstrap_gated,
         envelope=envelope,
+        shape=shape,
     )
 
 
 def command_routes(
-    path: str, envelope: Operation, *, handler: Handler
+    path: str,
+    envelope: Operation,
+    *,
+    handler: Handler,
+    shape: RouteShape | None = None,
 ) -> tuple[Route, Route]:
     """The two rows of an operator command: for a workflow id, and for its run."""
     under_id, under_run = "/{workflow_id}", "/{workflow_id}/runs/{run_id}"
@@ -162,6 +177,7 @@ def command_routes(
             envelope,
             handler=handler,
             is_bootstrap_gated=True,
+            shape=shape,
         )
         for parent in (under_id, under_run)
     )
@@ -176,6 +192,7 @@ def management_route(
     handler: Handler,
     allowed_roles: tuple[AccessRole, ...] = OPERATORS,
     namespace: NamespaceRule = NamespaceRule.MUST_EXIST,
+    shape: RouteShape | None = None,
 ) -> Route:
     """A row of the other operator routes (namespaces, workers, …)."""
     return Route(
@@ -186,4 +203,5 @@ def management_route(
         allowed_roles=allowed_roles,
         family=RouteFamily.CONTROL,
         namespace=namespace,
+        shape=shape,
     )

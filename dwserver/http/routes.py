@@ -6,8 +6,11 @@ not exist, and its paths answer 404 ``not_found``.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Final
 
+from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane import (
     history,
     namespaces,
@@ -23,8 +26,10 @@ from dwserver.http.control_plane import (
     workflow_start,
     workflow_updates,
 )
-from dwserver.http.discovery.handlers import Discovery
-from dwserver.http.route import Route
+from dwserver.http.discovery.handlers import Discovery, discovery_routes
+from dwserver.http.openapi.description import described
+from dwserver.http.openapi.document import document
+from dwserver.http.route import Handler, Route
 from dwserver.http.worker import (
     activity_tasks,
     polls,
@@ -32,6 +37,8 @@ from dwserver.http.worker import (
     registration,
     workflow_tasks,
 )
+from dwserver.protocol.json_types import JsonObject
+from dwserver.services.catalog import Services
 
 CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *namespaces.ROUTES,
@@ -59,4 +66,21 @@ WORKER_ROUTES: Final[tuple[Route, ...]] = (
 
 def route_table(discovery: Discovery) -> tuple[Route, ...]:
     """All routes of a process; discovery answers on every node, the rest is gated."""
-    return (*discovery.routes(), *CONTROL_PLANE_ROUTES, *WORKER_ROUTES)
+    return described((*discovery.routes(), *CONTROL_PLANE_ROUTES, *WORKER_ROUTES))
+
+
+def api_document() -> JsonObject:
+    """The description of the whole table, without a process that serves it."""
+
+    rows = discovery_routes(
+        *map(_stand_in, (Discovery.health, Discovery.ready, Discovery.info))
+    )
+    return document(described((*rows, *CONTROL_PLANE_ROUTES, *WORKER_ROUTES)))
+
+
+def _stand_in(handler: Callable[..., Awaitable[Reply]]) -> Handler:
+    @wraps(handler)
+    async def unserved(_services: Services, _call: Call) -> Reply:
+        raise AssertionError("this table is only described")
+
+    return unserved

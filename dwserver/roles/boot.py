@@ -31,11 +31,6 @@ def admit(settings: Settings, audit: AuditReport) -> None:
         raise BootError(
             f"DW_WORKER_PROTOCOL_VERSION {version} is not supported: choose 1.0 to 1.20"
         )
-    if settings.auth.provider is not None:
-        raise BootError(
-            "DW_AUTH_PROVIDER is set, but this build has no custom providers; unset it "
-            "to use DW_AUTH_DRIVER"
-        )
     selected = select_topology(settings.topology.shape, settings.topology.process_class)
     if selected.shape == SPLIT_SHAPE and settings.database.sqlite_path is not None:
         raise BootError(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dwserver.config.groups import AuthSettings
 from dwserver.config.settings import Settings
-from dwserver.http.auth.authenticator import Authenticator, Credentials
+from dwserver.http.auth.access import Access, RoleAccess
+from dwserver.http.auth.authenticator import Credentials
 from dwserver.http.auth.drivers import build_authenticator
+from dwserver.http.auth.provider import provider_access
 from dwserver.http.discovery.cluster_info import ClusterInfo, LiveBlocks
 from dwserver.http.discovery.handlers import Discovery
 from dwserver.http.discovery.readiness import Probes, Readiness, SchemaState
@@ -27,7 +30,7 @@ MICROS = 1_000_000
 
 
 def build_readiness(
-    settings: Settings, core: Core, authenticator: Authenticator, *, clock: Clock
+    settings: Settings, core: Core, access: Access, *, clock: Clock
 ) -> Readiness:
     store = core.store
 
@@ -42,7 +45,7 @@ def build_readiness(
             default_namespace=settings.server.default_namespace.lower(),
             cache=cache,
             cache_store="memory",
-            auth=authenticator.state,
+            auth=access.state,
         ),
         now=clock.now,
     )
@@ -67,8 +70,8 @@ def build_http_server(
     metrics: Metrics,
 ) -> HttpServer:
     node = node_facts(settings)
-    authenticator = _authenticator(settings)
-    readiness = build_readiness(settings, core, authenticator, clock=clock)
+    access = build_access(settings.auth)
+    readiness = build_readiness(settings, core, access, clock=clock)
     cluster_info = ClusterInfo(
         server_facts(settings),
         node,
@@ -80,7 +83,7 @@ def build_http_server(
         route_table(discovery),
         core.services,
         node,
-        authenticator=authenticator,
+        access=access,
         bootstrap=readiness,
         namespace_exists=core.services.namespaces.exists,
         failures=BackendFailures(unavailable=(StoreError,), contended=(RunContended,)),
@@ -100,9 +103,11 @@ def build_http_server(
     )
 
 
-def _authenticator(settings: Settings) -> Authenticator:
-    auth = settings.auth
-    return build_authenticator(
+def build_access(auth: AuthSettings) -> Access:
+    """A configured provider decides alone; otherwise the driver and its secrets."""
+    if auth.provider is not None:
+        return provider_access(auth.provider)
+    authenticator = build_authenticator(
         auth.driver,
         tokens=Credentials(
             worker=auth.worker_token,
@@ -119,6 +124,7 @@ def _authenticator(settings: Settings) -> Authenticator:
             accepts_shared=auth.accepts_shared_credential,
         ),
     )
+    return RoleAccess(authenticator)
 
 
 def _live_blocks(settings: Settings, core: Core) -> LiveBlocks:

@@ -34,6 +34,21 @@ PLANNED_EVENTS = frozenset(
 )
 
 
+def check_standing(state: StoredState) -> list[str]:
+    """Every contradiction of what must hold at any time, whoever used the server."""
+    runs = {run.id: run for run in state.runs}
+    problems = [
+        f"run {run.id}: {text}"
+        for run in state.runs
+        for rule in (_sound_history, _counters)
+        for text in rule(run, state.histories.get(run.id, []))
+    ]
+    problems += _open_tasks(state, runs)
+    problems += _instances(state, runs)
+    problems += _commands(state, runs)
+    return problems
+
+
 def check(state: StoredState, log: Iterable[Entry]) -> list[str]:
     """Every contradiction, in words; empty when nothing was lost or applied twice."""
     entries = list(log)
@@ -120,8 +135,7 @@ RUN_RULES: Sequence[Callable[[StoredRun, Sequence[HistoryEvent]], Iterator[str]]
 # --- rows among themselves ------------------------------------------------------------
 
 
-def _consistency(state: StoredState) -> Iterator[str]:
-    runs = {run.id: run for run in state.runs}
+def _open_tasks(state: StoredState, runs: Mapping[str, StoredRun]) -> Iterator[str]:
     open_tasks = Counter(
         task.run_id
         for task in state.tasks
@@ -135,6 +149,11 @@ def _consistency(state: StoredState) -> Iterator[str]:
         is_over = run is not None and run.closed_at is not None
         if task.status in OPEN_TASKS and (run is None or is_over):
             yield f"task {task.id} is {task.status}, its run is over"
+
+
+def _consistency(state: StoredState) -> Iterator[str]:
+    runs = {run.id: run for run in state.runs}
+    yield from _open_tasks(state, runs)
     steps: list[StoredActivity | StoredTimer] = [*state.activities, *state.timers]
     for step in steps:
         if step.status not in {"completed", "fired"} or step.closed_at is None:
@@ -166,15 +185,16 @@ def _left_over(state: StoredState) -> Iterator[str]:
 
 
 def _instances(state: StoredState, runs: Mapping[str, StoredRun]) -> Iterator[str]:
-    per_workflow = Counter(run.workflow_id for run in runs.values())
+    """A workflow id belongs to its namespace alone (decision 20f)."""
+    per_workflow = Counter((run.namespace, run.workflow_id) for run in runs.values())
     for instance in state.instances:
+        key = (instance.namespace, instance.workflow_id)
         current = runs.get(instance.current_run_id)
-        if current is None or current.workflow_id != instance.workflow_id:
+        if current is None or (current.namespace, current.workflow_id) != key:
             yield f"workflow {instance.workflow_id} points to no run of its own"
-        if instance.run_count != per_workflow[instance.workflow_id]:
+        if instance.run_count != per_workflow.pop(key, 0):
             yield f"workflow {instance.workflow_id} counts {instance.run_count} runs"
-    known = {instance.workflow_id for instance in state.instances}
-    for workflow_id in per_workflow.keys() - known:
+    for _, workflow_id in per_workflow:
         yield f"runs of workflow {workflow_id}, which does not exist"
 
 

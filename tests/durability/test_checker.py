@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.durability.checker import check
+from tests.durability.checker import check, check_standing
 from tests.durability.client_log import ActivityDone, Entry, Started, TaskDone
 from tests.durability.plans import PLANS, decide, result_of
 from tests.durability.sound_state import (
@@ -276,3 +276,26 @@ def test_sound_run_follows_its_plan() -> None:
         name for batch in PLANS[stored.workflow_type] for name in batch.activities
     ]
     assert opened == planned
+
+
+def test_a_sound_state_stands() -> None:
+    assert check_standing(sound_state()) == []
+
+
+def test_namespaces_share_workflow_ids() -> None:
+    state = sound_state()
+    run = replace(state.runs[0], id="run-2", namespace="other")
+    instance = replace(
+        state.instances[0], current_run_id="run-2", run_count=1, namespace="other"
+    )
+    run = replace(run, last_sequence=0, last_step=0, command_sequence=0)
+    both = replace(
+        state,
+        runs=[*state.runs, run],
+        instances=[*state.instances, instance],
+    )
+    assert check_standing(both) == []
+    strayed = replace(
+        both, instances=[*state.instances, replace(instance, run_count=2)]
+    )
+    assert check_standing(strayed) == ["workflow wf-1 counts 2 runs"]

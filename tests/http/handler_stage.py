@@ -23,6 +23,7 @@ from dwserver.protocol.payloads.framing import Framing
 from dwserver.protocol.reasons import Plane
 from dwserver.protocol.versions import WorkerVersion
 from dwserver.services.catalog import RequestLimits, Services
+from tests.http.handler_shapes import undocumented
 
 NAMESPACE = "orders"
 # 2026-04-13T12:00:00Z
@@ -92,13 +93,15 @@ class _Service:
 @dataclass
 class Stage:
     """``answers`` by ``service.method``: a value, an exception, or a function of the
-    arguments. ``facts``: attributes and synchronous methods."""
+    arguments. ``facts``: attributes and synchronous methods. ``has_stand_ins``: some
+    answer is not what the service would say, so the route's description cannot hold."""
 
     answers: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     calls: list[Noted] = field(default_factory=list)
     limits: RequestLimits = LIMITS
     is_connected: bool = True
+    has_stand_ins: bool = False
 
     def __post_init__(self) -> None:
         self.facts.setdefault("workers.stale_after", 60 * MICROS)
@@ -160,10 +163,22 @@ class Stage:
             reply = await handler(self.services, call)
         except Refusal as refusal:
             body = orjson.loads(orjson.dumps(body_of(refusal, plane)))
-            return Answer(refusal.status, body)
-        raw = reply.body
-        text = raw if isinstance(raw, bytes) else orjson.dumps(raw)
-        return Answer(reply.status, orjson.loads(text), reply)
+            answer = Answer(refusal.status, body)
+        else:
+            raw = reply.body
+            text = raw if isinstance(raw, bytes) else orjson.dumps(raw)
+            answer = Answer(reply.status, orjson.loads(text), reply)
+        if self.has_stand_ins:
+            return answer
+        problems = undocumented(
+            handler,
+            params or {},
+            status=answer.status,
+            body=answer.body,
+            reply=answer.reply,
+        )
+        assert not problems, "\n".join(problems)
+        return answer
 
 
 async def _nothing_defined(_namespace: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, cast
 
 import aiohttp
@@ -14,6 +15,7 @@ import orjson
 from aiohttp import web
 from yarl import URL
 
+from dwserver.http.auth.access import Access, RoleAccess
 from dwserver.http.auth.authenticator import Authenticator, Credentials
 from dwserver.http.auth.drivers import build_authenticator
 from dwserver.http.call import Call, Reply
@@ -40,6 +42,7 @@ from dwserver.runtime.metrics import Metrics
 from dwserver.services.catalog import Services
 from dwserver.topology.identity import NodeIdentity
 from dwserver.topology.shapes import ProcessClass, Shape
+from tests.support.api_description import ApiDescription, description_of
 
 HOST = "127.0.0.1"
 TOKENS = Credentials(
@@ -180,6 +183,7 @@ class Node:
             "token", tokens=TOKENS, signature_keys=Credentials()
         )
     )
+    access: Access | None = None
     gate: FakeGate = field(default_factory=FakeGate)
     namespaces: frozenset[str] = frozenset({"default"})
     is_compression_enabled: bool = True
@@ -210,12 +214,12 @@ class Node:
     async def namespace_exists(self, name: str) -> bool:
         return name in self.namespaces
 
-    def pipeline(self, routes: Iterable[Route]) -> Pipeline:
-        return Pipeline(
-            routes,
+    def pipeline(self, routes: Iterable[Route]) -> DescribedPipeline:
+        return DescribedPipeline(
+            tuple(routes),
             cast(Services, None),
             self.facts,
-            authenticator=self.authenticator,
+            access=self.access or RoleAccess(self.authenticator),
             bootstrap=self.gate,
             namespace_exists=self.namespace_exists,
             failures=BackendFailures(
@@ -223,6 +227,19 @@ class Node:
             ),
             observer=Observer(self.metrics, SequentialIds().next),
         )
+
+
+class DescribedPipeline(Pipeline):
+    """A pipeline that can tell how its routes are described."""
+
+    def __init__(self, routes: tuple[Route, ...], *others: Any, **options: Any) -> None:
+        super().__init__(routes, *others, **options)
+        self.description = _description_of(routes)
+
+
+@lru_cache
+def _description_of(routes: tuple[Route, ...]) -> ApiDescription:
+    return description_of(routes)
 
 
 @dataclass(frozen=True)
@@ -235,12 +252,23 @@ class Answer:
     def body(self) -> Any:
         return orjson.loads(self.raw)
 
+    @property
+    def is_plain(self) -> bool:
+        return "Content-Encoding" not in self.headers
+
 
 class Client:
-    """Sends requests as they are given: nothing is normalised or decoded."""
+    """Sends requests as they are given: nothing is normalised or decoded. Answers must
+    be as the API is described."""
 
-    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        port: int,
+        description: ApiDescription | None = None,
+    ) -> None:
         self._session = session
+        self._description = description
         self.port = port
 
     async def send(
@@ -255,7 +283,18 @@ class Client:
         data = None if body is None else io.BytesIO(body)
         sent = self._session.request(method, url, headers=headers, data=data)
         async with sent as response:
-            return Answer(response.status, response.headers, await response.read())
+            raw = await response.read()
+            answer = Answer(response.status, response.headers, raw)
+        if self._description is not None and answer.is_plain:
+            problems = self._description.problems(
+                method,
+                path,
+                status=answer.status,
+                headers={name.lower(): value for name, value in answer.headers.items()},
+                body=answer.body if raw else None,
+            )
+            assert not problems, "\n".join(problems)
+        return answer
 
     async def send_json(
         self, method: str, path: str, headers: Mapping[str, str], *, body: object
@@ -283,16 +322,21 @@ async def serving(pipeline: Pipeline) -> AsyncIterator[Client]:
     try:
         await web.TCPSite(runner, HOST, 0).start()
         port = int(runner.addresses[0][1])
-        async with client_of(port) as client:
+        description = (
+            pipeline.description if isinstance(pipeline, DescribedPipeline) else None
+        )
+        async with client_of(port, description) as client:
             yield client
     finally:
         await runner.cleanup()
 
 
 @asynccontextmanager
-async def client_of(port: int) -> AsyncIterator[Client]:
+async def client_of(
+    port: int, description: ApiDescription | None = None
+) -> AsyncIterator[Client]:
     skipped = ("User-Agent", "Accept-Encoding", "Content-Type")
     async with aiohttp.ClientSession(
         skip_auto_headers=skipped, auto_decompress=False
     ) as session:
-        yield Client(session, port)
+        yield Client(session, port, description)

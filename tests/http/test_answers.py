@@ -172,16 +172,16 @@ async def test_command_answer_names_its_operation() -> None:
 
 # refusals and failures
 async def test_refusal_is_told_in_the_words_of_its_plane() -> None:
-    refusal = Refusal(409, "run_closed", "It is closed.", run_id="r-1")
+    refusal = Refusal(404, "run_not_found", "It is gone.", run_id="r-1")
     worker = await ask(COMPLETE, failing(refusal), path=COMPLETE_PATH)
     control = await ask(SCHEDULES, failing(refusal))
-    assert worker.status == control.status == 409
+    assert worker.status == control.status == 404
     assert control.body == {
-        "message": "It is closed.",
-        "reason": "run_closed",
+        "message": "It is gone.",
+        "reason": "run_not_found",
         "run_id": "r-1",
     }
-    assert worker.body["error"] == worker.body["message"] == "It is closed."
+    assert worker.body["error"] == worker.body["message"] == "It is gone."
     assert worker.body["protocol_version"] == "1.20"
 
 

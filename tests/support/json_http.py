@@ -1,4 +1,7 @@
-"""A blocking JSON client for tests: one request per connection, nothing repeated."""
+"""A blocking JSON client for tests: one request per connection, nothing repeated.
+
+Every answer must be as the API is described.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+
+from tests.support.api_description import whole_api
 
 CONTROL_PLANE_HEADER = "X-Durable-Workflow-Control-Plane-Version"
 WORKER_HEADER = "X-Durable-Workflow-Protocol-Version"
@@ -61,7 +66,12 @@ class JsonHttp:
             received = {name.lower(): value for name, value in response.getheaders()}
         finally:
             connection.close()
-        return Answer(response.status, received, orjson.loads(raw) if raw else None)
+        parsed = orjson.loads(raw) if raw else None
+        problems = whole_api().problems(
+            method, path, status=response.status, headers=received, body=parsed
+        )
+        assert not problems, "\n".join(problems)
+        return Answer(response.status, received, parsed)
 
 
 def operator(base_url: str, token: str) -> JsonHttp:

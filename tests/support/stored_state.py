@@ -17,7 +17,7 @@ from tests.support.probes import run_in_thread
 
 QUERIES = {
     "runs": "select id, workflow_id, workflow_type, status, status_bucket,"
-    " closed_reason, closed_at, last_sequence, last_step, command_sequence"
+    " closed_reason, closed_at, last_sequence, last_step, command_sequence, namespace"
     " from runs order by id",
     "events": "select run_id, sequence, event_type, payload"
     " from history_events order by run_id, sequence",
@@ -36,8 +36,8 @@ QUERIES = {
     " select 'update', id, run_id, sequence, status, event_sequence from updates"
     " order by run_id, sequence",
     "outbox": "select id, kind, run_id from outbox order by id",
-    "instances": "select workflow_id, current_run_id, run_count"
-    " from instances order by workflow_id",
+    "instances": "select workflow_id, current_run_id, run_count, namespace"
+    " from instances order by namespace, workflow_id",
     "commands": "select id, run_id, sequence from commands order by run_id, sequence",
 }
 OPEN_RUNS = "select count(*) from runs where status_bucket = 'running'"
@@ -57,6 +57,7 @@ class StoredRun:
     last_sequence: int
     last_step: int
     command_sequence: int
+    namespace: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ class StoredInstance:
     workflow_id: str
     current_run_id: str
     run_count: int
+    namespace: str = "default"
 
 
 @dataclass(frozen=True, slots=True)

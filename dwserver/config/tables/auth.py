@@ -44,7 +44,8 @@ AUTH_VARIABLES = (
         "DW_AUTH_PROVIDER",
         T.STRING,
         "auth.provider",
-        description="Dotted path of a Python class that replaces the built-in drivers.",
+        description="Auth provider in Python, as `module:attribute`, that replaces the "
+        "built-in drivers.",
     ),
     _secret(
         "DW_AUTH_TOKEN",

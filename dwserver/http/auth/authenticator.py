@@ -28,11 +28,13 @@ class AuthStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuthState:
-    """The check; ``remediation`` is ``None`` when all is well."""
+    """The check; ``remediation`` is ``None`` when all is well. ``provider`` is the
+    reference of a custom one."""
 
     status: AuthStatus
     driver: str
     remediation: str | None = None
+    provider: str | None = None
 
 
 class Authenticator(Protocol):

@@ -30,12 +30,13 @@ class AuthMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """An authenticated caller. ``claims`` hold nothing secret; a principal with
-    ``has_full_access`` passes every role check."""
+    """An authenticated caller. ``method`` is an :class:`AuthMethod`, or a word of a
+    custom provider; ``claims`` hold nothing secret; a principal with
+    ``has_full_access`` passes every role check of the built-in drivers."""
 
     subject: str
     roles: tuple[str, ...]
-    method: AuthMethod
+    method: str = AuthMethod.NONE
     tenant: str | None = None
     claims: Mapping[str, JsonValue] = field(default_factory=lambda: _NO_CLAIMS)
     has_full_access: bool = False

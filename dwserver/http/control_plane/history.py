@@ -9,12 +9,15 @@ import orjson
 from dwserver.engine.words import EventType
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.lookups import no_run
+from dwserver.http.control_plane.run_shapes import HistoryPage
 from dwserver.http.request_fields import checked, words
 from dwserver.http.route import Method, workflow_route
+from dwserver.http.route_shape import RouteShape
 from dwserver.protocol.control_plane import Operation
 from dwserver.protocol.history_events import control_plane_event, with_blobs
 from dwserver.protocol.page_tokens import page_token, read_page_token
 from dwserver.protocol.payloads.framing import Framing
+from dwserver.protocol.reasons import Reason
 from dwserver.protocol.validation import BOOLEAN, INTEGER, Field
 from dwserver.services.catalog import Services
 from dwserver.services.records import StoredEvent
@@ -119,5 +122,10 @@ ROUTES = (
         Operation.HISTORY,
         handler=history,
         family=RouteFamily.HISTORY,
+        shape=RouteShape(
+            query=HISTORY_FIELDS,
+            answers={200: HistoryPage},
+            reasons=(Reason.RUN_NOT_FOUND,),
+        ),
     ),
 )

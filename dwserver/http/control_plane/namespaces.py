@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypedDict
 
 from dwserver.engine.wire_time import iso
 from dwserver.http.call import Call, Reply
@@ -16,6 +16,7 @@ from dwserver.http.control_plane.lookups import no_namespace
 from dwserver.http.errors import refuse
 from dwserver.http.request_fields import checked
 from dwserver.http.route import ADMINS, Method, NamespaceRule, management_route
+from dwserver.http.route_shape import Count, IsoTime, JsonMap, RouteShape
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.reasons import Plane, Reason
 from dwserver.protocol.validation import BOOLEAN, INTEGER, OBJECT, Field
@@ -63,6 +64,7 @@ STORAGE_FIELDS: Final = (
 
 
 async def index(services: Services, call: Call) -> Reply:
+    """All namespaces."""
     namespaces = await services.namespaces.find_all()
     return Reply(200, {"namespaces": [_resource(each) for each in namespaces]})
 
@@ -87,6 +89,7 @@ async def store(services: Services, call: Call) -> Reply:
 
 
 async def show(services: Services, call: Call) -> Reply:
+    """One namespace."""
     return Reply(200, _resource(await _found(services, call)))
 
 
@@ -146,12 +149,38 @@ def _without(resource: JsonObject, key: str) -> JsonObject:
     return {name: value for name, value in resource.items() if name != key}
 
 
+class _NamespaceMembers(TypedDict):
+    name: str
+    description: str | None
+    retention_days: Count
+    status: str
+    external_payload_storage: JsonMap | None
+
+
+class CreatedNamespace(_NamespaceMembers):
+    created_at: IsoTime
+
+
+class UpdatedNamespace(_NamespaceMembers):
+    updated_at: IsoTime
+
+
+class NamespaceView(_NamespaceMembers):
+    created_at: IsoTime
+    updated_at: IsoTime
+
+
+class NamespaceList(TypedDict):
+    namespaces: list[NamespaceView]
+
+
 ROUTES = (
     management_route(
         Method.GET,
         "/namespaces",
         operation="index",
         handler=index,
+        shape=RouteShape(answers={200: NamespaceList}),
         namespace=NamespaceRule.EXEMPT,
     ),
     management_route(
@@ -161,6 +190,11 @@ ROUTES = (
         handler=store,
         allowed_roles=ADMINS,
         namespace=NamespaceRule.EXEMPT,
+        shape=RouteShape(
+            body=CREATE_FIELDS,
+            answers={201: CreatedNamespace},
+            reasons=(Reason.NAMESPACE_ALREADY_EXISTS,),
+        ),
     ),
     management_route(
         Method.GET,
@@ -168,6 +202,9 @@ ROUTES = (
         operation="show",
         handler=show,
         namespace=NamespaceRule.EXEMPT,
+        shape=RouteShape(
+            answers={200: NamespaceView}, reasons=(Reason.NAMESPACE_NOT_FOUND,)
+        ),
     ),
     management_route(
         Method.PUT,
@@ -176,6 +213,11 @@ ROUTES = (
         handler=update,
         allowed_roles=ADMINS,
         namespace=NamespaceRule.EXEMPT,
+        shape=RouteShape(
+            body=SETTING_FIELDS,
+            answers={200: UpdatedNamespace},
+            reasons=(Reason.NAMESPACE_NOT_FOUND,),
+        ),
     ),
     management_route(
         Method.PUT,
@@ -184,5 +226,10 @@ ROUTES = (
         handler=update_external_storage,
         allowed_roles=ADMINS,
         namespace=NamespaceRule.EXEMPT,
+        shape=RouteShape(
+            body=STORAGE_FIELDS,
+            answers={200: NamespaceView},
+            reasons=(Reason.NAMESPACE_NOT_FOUND,),
+        ),
     ),
 )

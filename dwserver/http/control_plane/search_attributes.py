@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Literal, TypedDict
 
 from dwserver.engine.search_attributes import SYSTEM_ATTRIBUTES, AttributeType
 from dwserver.http.call import Call, Reply
 from dwserver.http.errors import refuse
 from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, management_route
+from dwserver.http.route_shape import RouteShape
 from dwserver.protocol.reasons import Plane, Reason
 from dwserver.protocol.validation import Field
 from dwserver.services.catalog import Services
@@ -27,6 +28,7 @@ DEFINE_FIELDS: Final = (
 
 
 async def index(services: Services, call: Call) -> Reply:
+    """Names and types of the search attributes of the namespace."""
     types = await services.search_attributes.types(call.namespace)
     return Reply(
         200,
@@ -72,6 +74,7 @@ async def store(services: Services, call: Call) -> Reply:
 
 
 async def destroy(services: Services, call: Call) -> Reply:
+    """Forget an attribute; runs keep their values."""
     name = call.params["name"]
     if name in SYSTEM_ATTRIBUTES:
         raise refuse(
@@ -88,17 +91,55 @@ async def destroy(services: Services, call: Call) -> Reply:
     return Reply(200, {"name": name, "outcome": "deleted"})
 
 
+class SearchAttributes(TypedDict):
+    """Types by name."""
+
+    system_attributes: dict[str, AttributeType]
+    custom_attributes: dict[str, AttributeType]
+
+
+class DefinedAttribute(TypedDict):
+    name: str
+    type: AttributeType
+    outcome: DefineOutcome
+
+
+class DeletedAttribute(TypedDict):
+    name: str
+    outcome: Literal["deleted"]
+
+
 ROUTES = (
     management_route(
-        Method.GET, "/search-attributes", operation="index", handler=index
+        Method.GET,
+        "/search-attributes",
+        operation="index",
+        handler=index,
+        shape=RouteShape(answers={200: SearchAttributes}),
     ),
     management_route(
-        Method.POST, "/search-attributes", operation="store", handler=store
+        Method.POST,
+        "/search-attributes",
+        operation="store",
+        handler=store,
+        shape=RouteShape(
+            body=DEFINE_FIELDS,
+            answers={201: DefinedAttribute},
+            reasons=(
+                Reason.NAME_RESERVED,
+                Reason.ATTRIBUTE_ALREADY_EXISTS,
+                Reason.SEARCH_ATTRIBUTE_LIMIT_REACHED,
+            ),
+        ),
     ),
     management_route(
         Method.DELETE,
         "/search-attributes/{name}",
         operation="destroy",
         handler=destroy,
+        shape=RouteShape(
+            answers={200: DeletedAttribute},
+            reasons=(Reason.SYSTEM_ATTRIBUTE, Reason.ATTRIBUTE_NOT_FOUND),
+        ),
     ),
 )

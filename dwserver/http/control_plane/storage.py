@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal, TypedDict
 
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.request_fields import checked
 from dwserver.http.route import ADMINS, Method, management_route
+from dwserver.http.route_shape import Count, RouteShape
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.reasons import Plane, Reason, status_of
 from dwserver.protocol.validation import INTEGER, Field
@@ -89,6 +90,21 @@ def _refusal(namespace: str, problem: Problem) -> Refusal:
     return refusal
 
 
+class ProbedPayload(TypedDict):
+    status: Literal["passed"]
+    bytes: Count
+    sha256: str
+    reference_uri: str
+
+
+class PassedTest(TypedDict):
+    status: Literal["passed"]
+    namespace: str
+    driver: Driver
+    small_payload: ProbedPayload
+    large_payload: ProbedPayload
+
+
 ROUTES = (
     management_route(
         Method.POST,
@@ -96,5 +112,10 @@ ROUTES = (
         operation="test",
         handler=test,
         allowed_roles=ADMINS,
+        shape=RouteShape(
+            body=TEST_FIELDS,
+            answers={200: PassedTest},
+            reasons=tuple(dict.fromkeys(REASON_OF_FINDING.values())),
+        ),
     ),
 )

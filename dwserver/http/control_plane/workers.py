@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final, Literal, TypedDict, cast
 
 from dwserver.engine.wire_time import micro
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.lookups import no_worker
 from dwserver.http.request_fields import checked, words
 from dwserver.http.route import ADMINS, Method, management_route
+from dwserver.http.route_shape import Count, JsonMap, MicroTime, RouteShape
 from dwserver.protocol.json_types import JsonObject
+from dwserver.protocol.reasons import Reason
 from dwserver.protocol.validation import Field
 from dwserver.services.catalog import Services
 from dwserver.services.records import WorkerRegistration
@@ -36,6 +38,7 @@ async def index(services: Services, call: Call) -> Reply:
 
 
 async def show(services: Services, call: Call) -> Reply:
+    """One worker of the namespace."""
     worker_id = call.params["worker_id"]
     worker = await services.workers.find(call.namespace, worker_id)
     if worker is None:
@@ -104,10 +107,69 @@ def _slots(worker: WorkerRegistration, sessions: int) -> JsonObject:
     return slots
 
 
+class WorkerSlots(TypedDict):
+    workflow_available: Count
+    activity_available: Count
+    session_available: Count
+    workflow_capacity: Count
+    activity_capacity: Count
+    session_capacity: Count
+
+
+class WorkerRow(TypedDict):
+    worker_id: str
+    namespace: str
+    task_queue: str
+    runtime: str
+    sdk_version: str | None
+    build_id: str | None
+    supported_workflow_types: list[str]
+    workflow_definition_fingerprints: dict[str, str]
+    supported_activity_types: list[str]
+    max_concurrent_workflow_tasks: Count
+    max_concurrent_activity_tasks: Count
+    status: str
+    last_heartbeat_at: MicroTime
+    registered_at: MicroTime
+    workflow_command_contracts: JsonMap
+    capabilities: list[str]
+    max_concurrent_worker_sessions: Count
+    task_slots: WorkerSlots
+    process_metrics: JsonMap | None
+    heartbeat_interval_seconds: Count
+
+
+class WorkerView(WorkerRow):
+    updated_at: MicroTime
+    stale_after_seconds: Count
+
+
+class WorkerList(TypedDict):
+    """Workers of a namespace, last heard of first."""
+
+    workers: list[WorkerRow]
+    stale_after_seconds: Count
+
+
+class DeregisteredWorker(TypedDict):
+    worker_id: str
+    outcome: Literal["deregistered"]
+
+
 ROUTES = (
-    management_route(Method.GET, "/workers", operation="index", handler=index),
     management_route(
-        Method.GET, "/workers/{worker_id}", operation="show", handler=show
+        Method.GET,
+        "/workers",
+        operation="index",
+        handler=index,
+        shape=RouteShape(query=LIST_FIELDS, answers={200: WorkerList}),
+    ),
+    management_route(
+        Method.GET,
+        "/workers/{worker_id}",
+        operation="show",
+        handler=show,
+        shape=RouteShape(answers={200: WorkerView}, reasons=(Reason.WORKER_NOT_FOUND,)),
     ),
     management_route(
         Method.DELETE,
@@ -115,5 +177,8 @@ ROUTES = (
         operation="destroy",
         handler=destroy,
         allowed_roles=ADMINS,
+        shape=RouteShape(
+            answers={200: DeregisteredWorker}, reasons=(Reason.WORKER_NOT_FOUND,)
+        ),
     ),
 )

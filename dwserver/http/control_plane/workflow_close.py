@@ -6,6 +6,7 @@ from dwserver.engine.lifecycle.close import CloseRequest
 from dwserver.engine.words import CommandType
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.command_fields import checked_close
+from dwserver.http.control_plane.command_shapes import CLOSE_SHAPE
 from dwserver.http.control_plane.command_targets import find_target, recorded
 from dwserver.http.control_plane.command_views import command_body, command_status
 from dwserver.http.route import command_routes
@@ -14,10 +15,12 @@ from dwserver.services.catalog import Services
 
 
 async def cancel(services: Services, call: Call) -> Reply:
+    """Close the run as cancelled."""
     return await _close(services, call, CommandType.CANCEL)
 
 
 async def terminate(services: Services, call: Call) -> Reply:
+    """Close the run as terminated."""
     return await _close(services, call, CommandType.TERMINATE)
 
 
@@ -38,6 +41,8 @@ async def _close(services: Services, call: Call, command_type: CommandType) -> R
 
 
 ROUTES = (
-    *command_routes("/cancel", Operation.CANCEL, handler=cancel),
-    *command_routes("/terminate", Operation.TERMINATE, handler=terminate),
+    *command_routes("/cancel", Operation.CANCEL, handler=cancel, shape=CLOSE_SHAPE),
+    *command_routes(
+        "/terminate", Operation.TERMINATE, handler=terminate, shape=CLOSE_SHAPE
+    ),
 )

@@ -8,9 +8,11 @@ from dwserver.engine.words import StatusBucket
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.fleet import fleet_for
 from dwserver.http.control_plane.list_cursor import cursor_token, read_cursor
+from dwserver.http.control_plane.run_shapes import WorkflowList
 from dwserver.http.control_plane.run_views import list_row
 from dwserver.http.request_fields import checked, words
 from dwserver.http.route import Method, workflow_route
+from dwserver.http.route_shape import RouteShape
 from dwserver.protocol.control_plane import LIST_STATUSES, Operation
 from dwserver.protocol.validation import INTEGER, Field
 from dwserver.services.catalog import Services
@@ -59,5 +61,6 @@ ROUTES = (
         Operation.LIST,
         handler=list_workflows,
         is_bootstrap_gated=True,
+        shape=RouteShape(query=LIST_FIELDS, answers={200: WorkflowList}),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypedDict
 
 import orjson
 
@@ -14,6 +14,7 @@ from dwserver.http.control_plane.operation_names import check_operation_name
 from dwserver.http.errors import invalid_fields
 from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, workflow_route
+from dwserver.http.route_shape import Json, PayloadEnvelope, RouteShape
 from dwserver.protocol.control_plane import Operation
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.payloads.envelopes import BlobCheck, parse_input
@@ -116,6 +117,42 @@ def _body(question: Question, answered: Answered) -> JsonObject:
     }
 
 
+class _QueryMembers(TypedDict):
+    workflow_id: str
+    run_id: str
+    target_scope: str
+    query_name: str
+
+
+class QueryAnswer(_QueryMembers):
+    result: Json
+    result_envelope: PayloadEnvelope | None
+    reason: None
+
+
+class UnansweredQuery(_QueryMembers):
+    """``reason`` is the server's, or the word of the worker that could not answer."""
+
+    result: None
+    reason: str
+    message: str
+
+
+QUERY_SHAPE: Final = RouteShape(
+    body=QUERY_FIELDS,
+    answers={200: QueryAnswer, 404: UnansweredQuery, 409: UnansweredQuery},
+    reasons=(
+        Reason.INSTANCE_NOT_FOUND,
+        Reason.HISTORICAL_RUN_COMMAND_REJECTED,
+        Reason.QUERY_WORKER_UNAVAILABLE,
+        Reason.QUERY_WORKER_INCOMPATIBLE,
+        Reason.QUERY_WORKER_TIMEOUT,
+        Reason.QUERY_TASK_QUEUE_FULL,
+        Reason.QUERY_TASK_QUEUE_UNAVAILABLE,
+    ),
+)
+
+
 ROUTES = (
     workflow_route(
         Method.POST,
@@ -123,6 +160,7 @@ ROUTES = (
         Operation.QUERY,
         handler=query_workflow,
         is_bootstrap_gated=True,
+        shape=QUERY_SHAPE,
     ),
     workflow_route(
         Method.POST,
@@ -130,5 +168,6 @@ ROUTES = (
         Operation.QUERY,
         handler=query_run,
         is_bootstrap_gated=True,
+        shape=QUERY_SHAPE,
     ),
 )

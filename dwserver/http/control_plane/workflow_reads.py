@@ -5,10 +5,13 @@ from __future__ import annotations
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.fleet import fleet_for
 from dwserver.http.control_plane.lookups import no_run, no_workflow
+from dwserver.http.control_plane.run_shapes import RunDetailView, RunList
 from dwserver.http.control_plane.run_views import Fetched, run_detail, run_row
 from dwserver.http.route import Method, workflow_route
+from dwserver.http.route_shape import RouteShape
 from dwserver.protocol.control_plane import Operation
 from dwserver.protocol.payloads.external import stored_reference
+from dwserver.protocol.reasons import Reason
 from dwserver.services.catalog import Services
 from dwserver.services.workflows import RunDetail
 from dwserver.topology.gate import RouteFamily
@@ -24,6 +27,7 @@ async def describe(services: Services, call: Call) -> Reply:
 
 
 async def describe_run(services: Services, call: Call) -> Reply:
+    """One run of a workflow id."""
     workflow_id, run_id = call.params["workflow_id"], call.params["run_id"]
     detail = await services.workflows.describe(call.namespace, workflow_id, run_id)
     if detail is None:
@@ -75,6 +79,9 @@ ROUTES = (
         Operation.DESCRIBE,
         handler=describe,
         is_bootstrap_gated=True,
+        shape=RouteShape(
+            answers={200: RunDetailView}, reasons=(Reason.INSTANCE_NOT_FOUND,)
+        ),
     ),
     workflow_route(
         Method.GET,
@@ -82,11 +89,13 @@ ROUTES = (
         Operation.LIST_RUNS,
         handler=list_runs,
         family=RouteFamily.HISTORY,
+        shape=RouteShape(answers={200: RunList}, reasons=(Reason.INSTANCE_NOT_FOUND,)),
     ),
     workflow_route(
         Method.GET,
         "/{workflow_id}/runs/{run_id}",
         Operation.DESCRIBE_RUN,
         handler=describe_run,
+        shape=RouteShape(answers={200: RunDetailView}, reasons=(Reason.RUN_NOT_FOUND,)),
     ),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.command_fields import message_arguments
+from dwserver.http.control_plane.command_shapes import SIGNAL_WITH_START_SHAPE
 from dwserver.http.control_plane.command_targets import recorded
 from dwserver.http.control_plane.command_views import command_body, command_status
 from dwserver.http.control_plane.operation_names import check_operation_name
@@ -70,5 +71,6 @@ ROUTES = (
         Operation.SIGNAL,
         handler=signal_with_start,
         is_bootstrap_gated=True,
+        shape=SIGNAL_WITH_START_SHAPE,
     ),
 )

@@ -7,6 +7,7 @@ from dwserver.http.control_plane.command_fields import (
     SIGNAL_FIELDS,
     message_arguments,
 )
+from dwserver.http.control_plane.command_shapes import SIGNAL_SHAPE
 from dwserver.http.control_plane.command_targets import (
     find_message_target,
     recorded,
@@ -39,4 +40,6 @@ async def signal(services: Services, call: Call) -> Reply:
     return Reply(command_status(done.command), command_body(done))
 
 
-ROUTES = command_routes("/signal/{signal_name}", Operation.SIGNAL, handler=signal)
+ROUTES = command_routes(
+    "/signal/{signal_name}", Operation.SIGNAL, handler=signal, shape=SIGNAL_SHAPE
+)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal, TypedDict
 
 from dwserver.engine.lifecycle.start import DuplicatePolicy, Start, Started
 from dwserver.engine.model import Payload, RunInput
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.words import CommandStatus, RunStatus
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.annotations import (
     checked_memo,
     checked_search_attributes,
     defined_attributes,
 )
-from dwserver.http.control_plane.start_fields import checked_start
+from dwserver.http.control_plane.start_fields import START_FIELDS, checked_start
 from dwserver.http.errors import invalid_fields, refuse
 from dwserver.http.external_payloads import fetched, kept
 from dwserver.http.route import Method, workflow_route
+from dwserver.http.route_shape import RouteShape
 from dwserver.protocol.control_plane import Operation
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.payloads.envelopes import parse_input
@@ -144,6 +146,22 @@ def _message(start: Start) -> str:
     return f"The workflow id [{start.workflow_id}] has been used in this namespace."
 
 
+class StartAnswer(TypedDict):
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    namespace: str
+    status: RunStatus
+    business_key: str | None
+    payload_codec: str
+    outcome: Literal["started_new", "returned_existing_active", "rejected_duplicate"]
+    command_status: CommandStatus
+    command_source: Literal["control_plane"]
+    reason: str | None
+    rejection_reason: str | None
+    message: str | None
+
+
 ROUTES = (
     workflow_route(
         Method.POST,
@@ -151,5 +169,10 @@ ROUTES = (
         Operation.START,
         handler=start_workflow,
         is_bootstrap_gated=True,
+        shape=RouteShape(
+            body=START_FIELDS,
+            answers=dict.fromkeys(STATUS_OF_OUTCOME.values(), StartAnswer),
+            reasons=(Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,),
+        ),
     ),
 )

@@ -7,6 +7,7 @@ from dwserver.http.control_plane.command_fields import (
     checked_update,
     message_arguments,
 )
+from dwserver.http.control_plane.command_shapes import UPDATE_SHAPE
 from dwserver.http.control_plane.command_targets import (
     find_message_target,
     recorded,
@@ -52,4 +53,6 @@ async def update(services: Services, call: Call) -> Reply:
     return Reply(update_status(done), body)
 
 
-ROUTES = command_routes("/update/{update_name}", Operation.UPDATE, handler=update)
+ROUTES = command_routes(
+    "/update/{update_name}", Operation.UPDATE, handler=update, shape=UPDATE_SHAPE
+)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Final
 
 from dwserver.engine.wire_time import iso
+from dwserver.http.auth.principal import AccessRole
 from dwserver.http.call import Call, Reply
 from dwserver.http.discovery.cluster_info import ClusterInfo
 from dwserver.http.discovery.readiness import Readiness
+from dwserver.http.discovery.shapes import ClusterInfoAnswer, HealthAnswer, ReadyAnswer
 from dwserver.http.route import (
     ANY_ROLE,
     API_ROOT,
@@ -17,6 +19,7 @@ from dwserver.http.route import (
     NamespaceRule,
     Route,
 )
+from dwserver.http.route_shape import RouteShape
 from dwserver.services.catalog import Services
 from dwserver.topology.identity import NodeIdentity
 from dwserver.topology.manifest import topology_summary
@@ -42,18 +45,7 @@ class Discovery:
         self._now = now
 
     def routes(self) -> tuple[Route, ...]:
-        return (
-            _discovery_route("/health", "health", self.health),
-            _discovery_route("/ready", "ready", self.ready),
-            Route(
-                method=Method.GET,
-                path=f"{API_ROOT}/cluster/info",
-                operation="cluster_info",
-                handler=self.info,
-                allowed_roles=ANY_ROLE,
-                namespace=NamespaceRule.EXEMPT,
-            ),
-        )
+        return discovery_routes(self.health, self.ready, self.info)
 
     async def health(self, _services: Services, _call: Call) -> Reply:
         """Liveness: ``degraded`` while the database cannot be reached."""
@@ -87,12 +79,48 @@ class Discovery:
         return Reply(_OK, document)
 
 
-def _discovery_route(path: str, operation: str, handler: Handler) -> Route:
+def discovery_routes(
+    health: Handler, ready: Handler, info: Handler
+) -> tuple[Route, ...]:
+    """The rows, whoever handles them."""
+    return (
+        discovery_route(
+            "/health",
+            operation="health",
+            handler=health,
+            shape=RouteShape(answers={200: HealthAnswer, 503: HealthAnswer}),
+        ),
+        discovery_route(
+            "/ready",
+            operation="ready",
+            handler=ready,
+            shape=RouteShape(answers={200: ReadyAnswer, 503: ReadyAnswer}),
+        ),
+        discovery_route(
+            "/cluster/info",
+            operation="cluster_info",
+            handler=info,
+            allowed_roles=ANY_ROLE,
+            shape=RouteShape(answers={200: ClusterInfoAnswer}),
+        ),
+    )
+
+
+def discovery_route(
+    path: str,
+    *,
+    operation: str,
+    handler: Handler,
+    shape: RouteShape,
+    allowed_roles: tuple[AccessRole, ...] | None = None,
+) -> Route:
+    """A row that every node answers; without roles it answers anyone."""
     return Route(
         method=Method.GET,
         path=f"{API_ROOT}{path}",
         operation=operation,
         handler=handler,
-        allowed_roles=None,
+        allowed_roles=allowed_roles,
         namespace=NamespaceRule.EXEMPT,
+        shape=shape,
     )

@@ -244,6 +244,8 @@ def _migrations_check(outcome: Outcome[SchemaState]) -> JsonObject:
 
 def _auth_check(state: AuthState) -> JsonObject:
     check: JsonObject = {"status": state.status.value, "driver": state.driver}
+    if state.provider is not None:
+        check["provider"] = state.provider
     if state.status is not AuthStatus.OK:
         check["remediation"] = state.remediation
     return check

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Final
+from typing import Final, Literal, NotRequired, TypedDict
 
 from dwserver.engine.lifecycle.activity_outcome import Recorded
 from dwserver.engine.lifecycle.heartbeat import HeartbeatState
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.wire_time import micro_or_none
-from dwserver.engine.words import TaskStatus
+from dwserver.engine.words import ClosedReason, RunStatus, TaskStatus
 from dwserver.http.call import Call, Reply
 from dwserver.http.errors import invalid_fields
 from dwserver.http.external_payloads import fetched, kept, kept_in
 from dwserver.http.route import Method, worker_route
+from dwserver.http.route_shape import MicroTime, RouteShape
 from dwserver.http.worker.activity_failures import (
     DETAILS,
     FAILURE_FIELDS,
@@ -52,6 +53,7 @@ STOPPED_STATUS: Final = "cancelled"
 
 
 async def complete_activity(services: Services, call: Call) -> Reply:
+    """Record the result of an attempt."""
     values, errors = check(call.body, COMPLETE_FIELDS)
     if not errors:
         values["result"] = await fetched(
@@ -70,6 +72,7 @@ async def complete_activity(services: Services, call: Call) -> Reply:
 
 
 async def fail_activity(services: Services, call: Call) -> Reply:
+    """Record the failure of an attempt, which may be repeated."""
     values, errors = check(call.body, FAIL_FIELDS)
     if not errors:
         values[DETAILS] = await fetched(
@@ -154,23 +157,87 @@ def _identity(ref: AttemptRef) -> JsonObject:
     return {"task_id": ref.task_id, "activity_attempt_id": ref.attempt_id}
 
 
+class _AttemptMembers(TypedDict):
+    task_id: str
+    activity_attempt_id: str
+
+
+class RecordedAttempt(_AttemptMembers):
+    """An outcome that came too late is not recorded; ``message`` and what follows say
+    why."""
+
+    outcome: Literal["completed", "failed", "ignored"]
+    recorded: bool
+    reason: str | None
+    next_task_id: str | None
+    message: NotRequired[str]
+    error: NotRequired[str]
+    activity_status: NotRequired[str]
+    attempt_status: NotRequired[str]
+    cancel_requested: NotRequired[bool]
+    can_continue: NotRequired[bool]
+    run_status: NotRequired[RunStatus]
+    run_closed_reason: NotRequired[ClosedReason | None]
+    run_closed_at: NotRequired[MicroTime | None]
+    task_status: NotRequired[TaskStatus]
+    lease_owner: NotRequired[str | None]
+    lease_expires_at: NotRequired[MicroTime | None]
+
+
+class AttemptHeartbeat(_AttemptMembers):
+    """``reason`` says why the activity must stop."""
+
+    lease_owner: str
+    cancel_requested: bool
+    can_continue: bool
+    reason: str | None
+    run_closed_reason: ClosedReason | None
+    run_closed_at: MicroTime | None
+    heartbeat_recorded: bool
+    lease_expires_at: MicroTime | None
+    last_heartbeat_at: MicroTime | None
+
+
+_ATTEMPT_REASONS: Final = (
+    Reason.TASK_NOT_FOUND,
+    Reason.TASK_MISMATCH,
+    Reason.ATTEMPT_NOT_FOUND,
+    Reason.LEASE_OWNER_MISMATCH,
+    Reason.RUN_NOT_FOUND,
+)
+_OUTCOME_REASONS: Final = (
+    *_ATTEMPT_REASONS,
+    Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,
+)
+_RECORDED: Final = {200: RecordedAttempt, 409: RecordedAttempt}
+
+
 ROUTES = (
     worker_route(
         Method.POST,
         "/activity-tasks/{task_id}/complete",
         operation="complete",
         handler=complete_activity,
+        shape=RouteShape(
+            body=COMPLETE_FIELDS, answers=_RECORDED, reasons=_OUTCOME_REASONS
+        ),
     ),
     worker_route(
         Method.POST,
         "/activity-tasks/{task_id}/fail",
         operation="fail",
         handler=fail_activity,
+        shape=RouteShape(body=FAIL_FIELDS, answers=_RECORDED, reasons=_OUTCOME_REASONS),
     ),
     worker_route(
         Method.POST,
         "/activity-tasks/{task_id}/heartbeat",
         operation="heartbeat",
         handler=heartbeat_activity,
+        shape=RouteShape(
+            body=HEARTBEAT_FIELDS,
+            answers={200: AttemptHeartbeat},
+            reasons=_ATTEMPT_REASONS,
+        ),
     ),
 )

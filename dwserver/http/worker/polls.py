@@ -12,11 +12,14 @@ from dwserver.engine.words import TaskKind
 from dwserver.http.call import Call, Reply
 from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, worker_route
+from dwserver.http.route_shape import RouteShape
 from dwserver.http.worker.rejections import refusal
+from dwserver.http.worker.task_shapes import ActivityPollAnswer, WorkflowPollAnswer
 from dwserver.matching.pollers import Delivery
 from dwserver.protocol.capabilities import HISTORY_PAGE_SIZE_MAX
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.payloads.framing import Framing, framing_for
+from dwserver.protocol.reasons import Reason
 from dwserver.protocol.validation import INTEGER, NUMBER, Field
 from dwserver.protocol.versions import OLDEST_WORKER_VERSION
 from dwserver.services.catalog import RequestLimits, Services
@@ -44,6 +47,7 @@ EMPTY: Final = Reply(200, b'{"task":null,"poll_status":"empty"}')
 
 
 async def poll_workflow_task(services: Services, call: Call) -> Reply:
+    """Wait for a workflow task."""
     values = checked(call.body, WORKFLOW_POLL_FIELDS)
     wanted = history_request(values, services.limits)
     framing = framing_of(call)
@@ -58,6 +62,7 @@ async def poll_workflow_task(services: Services, call: Call) -> Reply:
 
 
 async def poll_activity_task(services: Services, call: Call) -> Reply:
+    """Wait for an activity task."""
     values = checked(call.body, POLL_FIELDS)
     framing = framing_of(call)
     return await _poll(
@@ -143,17 +148,35 @@ def framing_of(call: Call) -> Framing:
     return framing_for(call.worker_version or OLDEST_WORKER_VERSION)
 
 
+# Refusals of polls of every kind.
+POLL_REASONS: Final = (
+    Reason.WORKER_NOT_REGISTERED,
+    Reason.TASK_QUEUE_MISMATCH,
+    Reason.BUILD_ID_MISMATCH,
+)
+
+
 ROUTES = (
     worker_route(
         Method.POST,
         "/workflow-tasks/poll",
         operation="poll_workflow_tasks",
         handler=poll_workflow_task,
+        shape=RouteShape(
+            body=WORKFLOW_POLL_FIELDS,
+            answers={200: WorkflowPollAnswer},
+            reasons=POLL_REASONS,
+        ),
     ),
     worker_route(
         Method.POST,
         "/activity-tasks/poll",
         operation="poll",
         handler=poll_activity_task,
+        shape=RouteShape(
+            body=POLL_FIELDS,
+            answers={200: ActivityPollAnswer},
+            reasons=POLL_REASONS,
+        ),
     ),
 )

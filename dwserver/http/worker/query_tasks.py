@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, NotRequired, TypedDict
 
 import orjson
 
@@ -12,14 +12,17 @@ from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import invalid_fields
 from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, worker_route
+from dwserver.http.route_shape import RouteShape
 from dwserver.http.worker.polls import (
     EMPTY,
     POLL_FIELDS,
+    POLL_REASONS,
     answer_poll,
     framing_of,
     wait_seconds,
 )
 from dwserver.http.worker.rejections import refusal, status
+from dwserver.http.worker.task_shapes import QueryPollAnswer
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.payloads.envelopes import codec_error
 from dwserver.protocol.payloads.framing import display
@@ -67,6 +70,7 @@ FAIL_FIELDS: Final = (
 
 
 async def poll_query_task(services: Services, call: Call) -> Reply:
+    """Wait for a query."""
     values = checked(call.body, POLL_FIELDS)
     # Workers up to 0.4 cannot stop before their query poll ends, and they ask for half
     # a minute.
@@ -166,23 +170,59 @@ def _refusal(rejection: Rejection, ref: QueryTaskRef) -> Refusal:
     )
 
 
+class SettledQuery(TypedDict):
+    """``reason`` is what the worker gave for a failure."""
+
+    query_task_id: str
+    query_task_attempt: int
+    outcome: Literal["completed", "failed"]
+    reason: NotRequired[str]
+    status: int
+
+
+_SETTLE_REASONS: Final = (
+    Reason.QUERY_TASK_NOT_FOUND,
+    Reason.QUERY_TASK_NOT_LEASED,
+    Reason.QUERY_TASK_ATTEMPT_MISMATCH,
+    Reason.QUERY_TASK_TIMED_OUT,
+    Reason.LEASE_OWNER_MISMATCH,
+    Reason.LEASE_EXPIRED,
+    Reason.QUERY_TASK_QUEUE_UNAVAILABLE,
+)
+
+
 ROUTES = (
     worker_route(
         Method.POST,
         "/query-tasks/poll",
         operation="poll_query_tasks",
         handler=poll_query_task,
+        shape=RouteShape(
+            body=POLL_FIELDS,
+            answers={200: QueryPollAnswer},
+            reasons=(*POLL_REASONS, Reason.QUERY_TASK_QUEUE_UNAVAILABLE),
+        ),
     ),
     worker_route(
         Method.POST,
         "/query-tasks/{query_task_id}/complete",
         operation="complete_query_task",
         handler=complete_query_task,
+        shape=RouteShape(
+            body=COMPLETE_FIELDS,
+            answers={200: SettledQuery},
+            reasons=_SETTLE_REASONS,
+        ),
     ),
     worker_route(
         Method.POST,
         "/query-tasks/{query_task_id}/fail",
         operation="fail_query_task",
         handler=fail_query_task,
+        shape=RouteShape(
+            body=FAIL_FIELDS,
+            answers={200: SettledQuery},
+            reasons=_SETTLE_REASONS,
+        ),
     ),
 )

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypedDict
 
 from dwserver.engine.outcome import Rejection
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import invalid_fields, refuse
 from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, worker_route
+from dwserver.http.route_shape import Count, JsonMap, RouteShape
 from dwserver.http.worker.registration_fields import (
     HEARTBEAT_FIELDS,
     REGISTER_FIELDS,
@@ -28,6 +29,7 @@ MICROS: Final = 1_000_000
 
 
 async def register(services: Services, call: Call) -> Reply:
+    """Make a worker known, or renew what it says about itself."""
     values, errors = check(call.body, REGISTER_FIELDS)
     prints = fingerprints(values, errors)
     limits = task_limits(values, errors)
@@ -58,6 +60,7 @@ async def register(services: Services, call: Call) -> Reply:
 
 
 async def heartbeat(services: Services, call: Call) -> Reply:
+    """The worker lives; what it reports is stored."""
     values = checked(call.body, HEARTBEAT_FIELDS)
     worker = await services.workers.heartbeat(
         call.namespace, values["worker_id"], reported_details(values)
@@ -119,13 +122,62 @@ def _heartbeat_interval(services: Services, worker: WorkerRegistration) -> objec
     return announced or services.limits.worker_heartbeat_interval_seconds
 
 
+class RegisteredWorker(TypedDict):
+    worker_id: str
+    registered: bool
+    namespace: str
+    task_queue: str
+    runtime: str
+    build_id: str | None
+    capabilities: list[str]
+    capability_manifest: JsonMap | None
+    status: str
+    heartbeat_interval_seconds: Count
+
+
+class AcknowledgedHeartbeat(TypedDict):
+    worker_id: str
+    acknowledged: bool
+    heartbeat_interval_seconds: Count
+    stale_after_seconds: Count
+    status: str
+
+
+class LeftWorker(TypedDict):
+    worker_id: str
+    outcome: Literal["deregistered"]
+    recovered_workflow_task_count: Count
+
+
 ROUTES = (
-    worker_route(Method.POST, "/register", operation="register", handler=register),
-    worker_route(Method.POST, "/heartbeat", operation="heartbeat", handler=heartbeat),
+    worker_route(
+        Method.POST,
+        "/register",
+        operation="register",
+        handler=register,
+        shape=RouteShape(
+            body=REGISTER_FIELDS,
+            answers={201: RegisteredWorker},
+            reasons=(Reason.WORKFLOW_DEFINITION_CHANGED,),
+        ),
+    ),
+    worker_route(
+        Method.POST,
+        "/heartbeat",
+        operation="heartbeat",
+        handler=heartbeat,
+        shape=RouteShape(
+            body=HEARTBEAT_FIELDS,
+            answers={200: AcknowledgedHeartbeat},
+            reasons=(Reason.WORKER_NOT_REGISTERED,),
+            statuses={Reason.WORKER_NOT_REGISTERED: 404},
+        ),
+    ),
     worker_route(
         Method.DELETE,
         "/registrations/{worker_id}",
         operation="deregister",
         handler=deregister,
+        shape=RouteShape(answers={200: LeftWorker}, reasons=(Reason.WORKER_NOT_FOUND,)),
     ),
 )

@@ -3,22 +3,24 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, NotRequired, TypedDict
 
 import orjson
 
 from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.wire_time import micro
-from dwserver.engine.words import TaskStatus
+from dwserver.engine.words import RunStatus, TaskStatus
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import invalid_fields, refuse
 from dwserver.http.external_payloads import fetched_commands, kept_in
 from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, worker_route
+from dwserver.http.route_shape import MicroTime, RouteShape
 from dwserver.http.worker.polls import HISTORY_FIELDS, framing_of, history_request
 from dwserver.http.worker.rejections import or_run_gone, refusal, status
-from dwserver.protocol.commands import parse_commands
+from dwserver.http.worker.task_shapes import HistoryMembers
+from dwserver.protocol.commands import WORKING_COMMANDS, parse_commands
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.page_tokens import read_page_token
 from dwserver.protocol.payloads.records import AVRO_CODEC
@@ -54,6 +56,15 @@ FAIL_FIELDS: Final = (
     Field("failure.stack_trace", TEXT),
 )
 COMPLETE_FIELDS: Final = (*LEASE_FIELDS, Field("commands", ANY))
+# A list, by types; each has a parser of its own.
+COMMANDS_SCHEMA: Final[JsonObject] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"type": {"enum": sorted(WORKING_COMMANDS)}},
+        "required": ["type"],
+    },
+}
 
 # How a worker says that it has nothing to say (spec/client-compatibility.md §15.4).
 WAITING_TYPE: Final = "workflowtaskwaitingforhistory"
@@ -228,29 +239,99 @@ def _not_recorded(rejection: Rejection, ref: TaskRef) -> Reply:
     return Reply(status(rejection), body)
 
 
+class _TaskMembers(TypedDict):
+    task_id: str
+    workflow_task_attempt: int
+
+
+class TaskHistoryPage(HistoryMembers, _TaskMembers):
+    pass
+
+
+class RenewedTask(_TaskMembers):
+    lease_owner: str
+    renewed: bool
+    lease_expires_at: MicroTime
+    run_status: RunStatus
+    task_status: TaskStatus
+    reason: None
+
+
+class CompletedTask(_TaskMembers):
+    """``message`` and ``error`` say why nothing was recorded."""
+
+    outcome: Literal["completed"]
+    recorded: bool
+    run_id: str | None
+    run_status: RunStatus | None
+    created_task_ids: list[str]
+    reason: str | None
+    message: NotRequired[str]
+    error: NotRequired[str]
+
+
+class FailedTask(_TaskMembers):
+    outcome: str
+    recorded: bool
+    reason: None
+    next_task_id: None
+
+
+_LEASE_REASONS: Final = (
+    Reason.TASK_NOT_FOUND,
+    Reason.TASK_NOT_LEASED,
+    Reason.LEASE_EXPIRED,
+    Reason.LEASE_OWNER_MISMATCH,
+    Reason.WORKFLOW_TASK_ATTEMPT_MISMATCH,
+    Reason.RUN_CLOSED,
+    Reason.RUN_NOT_FOUND,
+)
+
+
 ROUTES = (
     worker_route(
         Method.POST,
         "/workflow-tasks/{task_id}/history",
         operation="workflow_task_history",
         handler=workflow_task_history,
+        shape=RouteShape(
+            body=PAGE_FIELDS,
+            answers={200: TaskHistoryPage},
+            reasons=(*_LEASE_REASONS, Reason.INVALID_PAGE_TOKEN),
+        ),
     ),
     worker_route(
         Method.POST,
         "/workflow-tasks/{task_id}/heartbeat",
         operation="heartbeat_workflow_task",
         handler=heartbeat_workflow_task,
+        shape=RouteShape(
+            body=LEASE_FIELDS, answers={200: RenewedTask}, reasons=_LEASE_REASONS
+        ),
     ),
     worker_route(
         Method.POST,
         "/workflow-tasks/{task_id}/complete",
         operation="complete_workflow_task",
         handler=complete_workflow_task,
+        shape=RouteShape(
+            body=COMPLETE_FIELDS,
+            details={"commands": COMMANDS_SCHEMA},
+            answers={200: CompletedTask, 409: CompletedTask},
+            reasons=(
+                *_LEASE_REASONS,
+                Reason.STRUCTURAL_LIMIT_EXCEEDED,
+                Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,
+            ),
+        ),
     ),
     worker_route(
         Method.POST,
         "/workflow-tasks/{task_id}/fail",
         operation="fail_workflow_task",
         handler=fail_workflow_task,
+        shape=RouteShape(
+            body=FAIL_FIELDS, answers={200: FailedTask}, reasons=_LEASE_REASONS
+        ),
     ),
 )

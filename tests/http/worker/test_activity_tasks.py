@@ -164,7 +164,7 @@ async def test_a_stale_outcome_is_not_recorded(handler: Any, outcome: str) -> No
 async def test_an_outcome_for_a_stopped_run_is_ignored(
     handler: Any, outcome: str
 ) -> None:
-    fields = {"cancel_requested": True, "can_continue": False, "run_status": "x"}
+    fields = {"cancel_requested": True, "can_continue": False, "run_status": "failed"}
     stage = Stage({SERVICE[handler]: Rejection("run_terminated", "m", fields)})
     answer = await ask(handler, stage)
     assert (answer.status, answer.body) == (

@@ -107,6 +107,7 @@ async def test_a_workflow_task_comes_with_the_history_asked_for(
     stage = Stage(
         {"polls.poll": a_delivery(), "deliveries.workflow_task": b'{"task_id":"t"}'}
     )
+    stage.has_stand_ins = True
     answer = await stage.ask(poll_workflow_task, body={**VALID, **asked})
     assert answer.body == {"task": {"task_id": "t"}, "poll_status": "leased"}
     assert stage.calls[1].arguments == (a_delivery().leased,)
@@ -121,6 +122,7 @@ async def test_payloads_are_framed_for_the_protocol_of_the_worker(
     minor: int, framing: Framing
 ) -> None:
     stage = Stage({"polls.poll": a_delivery(), "deliveries.activity_task": b"{}"})
+    stage.has_stand_ins = True
     version = WorkerVersion(1, minor)
     answer = await stage.ask(poll_activity_task, body=VALID, version=version)
     assert answer.body == {"task": {}, "poll_status": "leased"}
@@ -163,6 +165,7 @@ async def test_a_lease_whose_answer_is_not_written_can_be_given_back() -> None:
             "deliveries.workflow_task": b"{}",
         }
     )
+    stage.has_stand_ins = True
     answer = await stage.ask(poll_workflow_task, body=VALID)
     assert "polls.undeliverable" not in stage.called
     assert answer.reply is not None

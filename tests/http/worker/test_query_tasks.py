@@ -97,6 +97,7 @@ async def test_a_task_is_framed_for_the_protocol_of_the_worker(
     stage = Stage(
         {"query_tasks.poll": LEASE, "deliveries.query_task": b'{"query_task_id":"Q1"}'}
     )
+    stage.has_stand_ins = True
     answer = await stage.ask(
         poll_query_task, body=POLL, version=WorkerVersion(1, minor)
     )
@@ -136,6 +137,7 @@ async def test_a_lease_whose_answer_is_not_written_can_be_given_back() -> None:
             "deliveries.query_task": b"{}",
         }
     )
+    stage.has_stand_ins = True
     answer = await stage.ask(poll_query_task, body=POLL)
     assert answer.reply is not None
     assert answer.reply.on_undelivered is not None

@@ -269,6 +269,7 @@ async def test_a_heartbeat_answers_the_new_lease() -> None:
 @pytest.mark.parametrize("name", ["next_history_page_token", "page_token"])
 async def test_history_takes_both_names_of_the_token(name: str) -> None:
     stage = Stage({"workflow_tasks.history": b'"history_events":[]'})
+    stage.has_stand_ins = True
     body = {**LEASE, name: "MTA=", "history_page_size": 20}
     answer = await stage.ask(workflow_task_history, body=body, params=PARAMS)
     assert stage.calls[0].arguments == (REF,)
