@@ -41,6 +41,7 @@ MARKERS = frozenset(
         "VersionMarkerRecorded",
         "SearchAttributesUpserted",
         "MemoUpserted",
+        "WorkflowContinuedAsNew",
     }
 )
 # The timer of a wait carries the wait's own step number.
