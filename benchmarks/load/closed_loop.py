@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 
 from benchmarks.load.order import Phase
 from benchmarks.load.session import Document, Session, now
+from benchmarks.load.window import Announce, load_window
 from benchmarks.load.worker import Command, Worker, count_events
 from benchmarks.workloads import Workload
 
@@ -47,26 +47,15 @@ class Activities:
 
 
 async def run_closed_loop(
-    session: Session, workload: Workload, announce: Callable[[Phase], None]
+    session: Session, workload: Workload, announce: Announce
 ) -> None:
     """Load until the window is over and every client's last workflow is closed."""
     concurrency = session.order.concurrency
     worker = Worker(session, Activities(session, workload))
     await worker.start(min(max(concurrency, LEAST_POLLERS), MOST_POLLERS))
     announce(Phase.REGISTERED)
-    clients = [
-        asyncio.ensure_future(_client(session, worker)) for _ in range(concurrency)
-    ]
-    try:
-        await asyncio.sleep(session.order.warmup_seconds)
-        session.open_window()
-        announce(Phase.WINDOW_OPENED)
-        await asyncio.sleep(session.order.window_seconds)
-        announce(Phase.WINDOW_CLOSED)
-        await asyncio.gather(*clients)
-    finally:
-        for client in clients:
-            client.cancel()
+    clients = (_client(session, worker) for _ in range(concurrency))
+    await load_window(session, announce, clients)
     await verify(session, worker)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from benchmarks.load.order import Phase
 from benchmarks.load.session import Document, Session, now
+from benchmarks.load.window import Announce
 from benchmarks.load.worker import Command, Worker
 from benchmarks.workloads import Workload
 
@@ -58,9 +58,7 @@ class Growing:
         self._session.sample(appending_at(length // 1_000), now() - sent_at)
 
 
-async def run_growth(
-    session: Session, workload: Workload, announce: Callable[[Phase], None]
-) -> None:
+async def run_growth(session: Session, workload: Workload, announce: Announce) -> None:
     """The window is the whole growth; reading it in pages comes after."""
     workflow = Growing(session, events=workload.amount)
     worker = Worker(session, workflow)

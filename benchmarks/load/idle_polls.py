@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from benchmarks.load.order import Phase
 from benchmarks.load.session import Session, now
+from benchmarks.load.window import Announce
 from benchmarks.load.worker import register
 from benchmarks.workloads import IdleFleet
 
@@ -16,7 +16,7 @@ OPENED_AT_ONCE = 50
 BETWEEN_OPENINGS_SECONDS = 0.05
 
 
-async def run_idle_polls(session: Session, announce: Callable[[Phase], None]) -> None:
+async def run_idle_polls(session: Session, announce: Announce) -> None:
     """``concurrency`` polls, workflow and activity polls in turn, over the fleet."""
     polls = session.order.concurrency
     fleet = IdleFleet()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from benchmarks.load.closed_loop import GIVE_UP_SECONDS, LEAST_POLLERS, verify
 from benchmarks.load.order import Phase
 from benchmarks.load.session import Document, Session, now
+from benchmarks.load.window import Announce, load_window
 from benchmarks.load.worker import Command, Worker, count_events
 from benchmarks.workloads import Workload
 
@@ -58,28 +58,16 @@ class Waiting:
         return future
 
 
-async def run_signals(
-    session: Session, workload: Workload, announce: Callable[[Phase], None]
-) -> None:
+async def run_signals(session: Session, workload: Workload, announce: Announce) -> None:
     concurrency = session.order.concurrency
     waiting = Waiting(session, signals=workload.amount)
     worker = Worker(session, waiting)
     await worker.start(max(concurrency, LEAST_POLLERS))
     announce(Phase.REGISTERED)
-    clients = [
-        asyncio.ensure_future(_client(session, waiting, signals=workload.amount))
-        for _ in range(concurrency)
-    ]
-    try:
-        await asyncio.sleep(session.order.warmup_seconds)
-        session.open_window()
-        announce(Phase.WINDOW_OPENED)
-        await asyncio.sleep(session.order.window_seconds)
-        announce(Phase.WINDOW_CLOSED)
-        await asyncio.gather(*clients)
-    finally:
-        for client in clients:
-            client.cancel()
+    clients = (
+        _client(session, waiting, signals=workload.amount) for _ in range(concurrency)
+    )
+    await load_window(session, announce, clients)
     await verify(session, worker)
 
 

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
 from benchmarks.load.order import Phase
 from benchmarks.load.session import Session, now
+from benchmarks.load.window import Announce, load_window
 
 
-async def run_starts(session: Session, announce: Callable[[Phase], None]) -> None:
+async def run_starts(session: Session, announce: Announce) -> None:
     announce(Phase.REGISTERED)
-    clients = [
-        asyncio.ensure_future(_client(session))
-        for _ in range(session.order.concurrency)
-    ]
-    try:
-        await asyncio.sleep(session.order.warmup_seconds)
-        session.open_window()
-        announce(Phase.WINDOW_OPENED)
-        await asyncio.sleep(session.order.window_seconds)
-        announce(Phase.WINDOW_CLOSED)
-        await asyncio.gather(*clients)
-    finally:
-        for client in clients:
-            client.cancel()
+    clients = (_client(session) for _ in range(session.order.concurrency))
+    await load_window(session, announce, clients)
 
 
 async def _client(session: Session) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from benchmarks.load.closed_loop import verify
 from benchmarks.load.order import Phase
 from benchmarks.load.session import Document, Session
+from benchmarks.load.window import Announce
 from benchmarks.load.worker import Command, Worker
 from benchmarks.workloads import Workload
 
@@ -77,9 +77,7 @@ def _instant(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-async def run_timers(
-    session: Session, workload: Workload, announce: Callable[[Phase], None]
-) -> None:
+async def run_timers(session: Session, workload: Workload, announce: Announce) -> None:
     """The window is from the first start to the last completion."""
     timers = workload.amount
     due_at = math.ceil(time.time()) + LEAD_SECONDS
