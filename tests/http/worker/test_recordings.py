@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from dwserver.engine.commands.batch import Completed
-from dwserver.engine.leases import run_closed_fields
+from dwserver.engine.context import Context, Policy
+from dwserver.engine.leases import check_workflow_task, run_closed_fields
 from dwserver.engine.lifecycle.activity_outcome import Recorded
 from dwserver.engine.lifecycle.heartbeat import HeartbeatState
 from dwserver.engine.lifecycle.task_failure import TaskFailed
@@ -39,7 +41,7 @@ HANDLERS = Handlers(
     activity_tasks.ROUTES,
     query_tasks.ROUTES,
 )
-FAMILIES = ("workers", "workflow_tasks", "activity_tasks", "query_tasks")
+FAMILIES = ("workers", "workflow_tasks", "activity_tasks", "query_tasks", "leases")
 RECORDED = {
     f"{family}/{recording.name}": recording
     for family in FAMILIES
@@ -90,6 +92,7 @@ async def test_invalid_requests_name_the_same_fields_and_reach_no_service(
 
 # answers of every service call, by what the recording says about it -------------------
 
+CONTEXT = Context(NOW, lambda: "an-id", orjson.dumps, Policy())
 CLOSED_RUN = a_run(
     status=RunStatus.CANCELLED, closed_reason=ClosedReason.CANCELLED, closed_at=NOW
 )
@@ -111,9 +114,21 @@ def closed_fields(answer: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key in answer}
 
 
+def expired(owner: str) -> Rejection:
+    """What the engine says when the lease ends at this moment."""
+    task = a_task(status=TaskStatus.LEASED, lease_owner=owner, lease_expires_at=NOW)
+    refused = check_workflow_task(
+        a_run(), task, owner=owner, attempt=task.attempt, context=CONTEXT
+    )
+    assert refused is not None
+    return refused
+
+
 def rejection_of(recording: Recording) -> Rejection:
     """The refusal that a service gives in the recorded situation."""
     answer = recording.answer
+    if answer["reason"] == "lease_expired":
+        return expired(answer["lease_owner"])
     fields: dict[str, Any] = {}
     for key in (
         "lease_owner",
