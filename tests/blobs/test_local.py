@@ -56,7 +56,7 @@ async def test_files_are_laid_out_by_their_key(
         "file:{root}%00/x",
         "file://{root}/x?query",
         "file://{root}/x#fragment",
-        "s3://root/x",
+        "s3://bucket/x",
         "{root}/x",
         "x",
         "",
