@@ -31,9 +31,10 @@ EVENT_INTERVAL = MICROS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeartbeatState:
-    """``reason`` is None while the activity may go on. Then ``heartbeat_at`` is set and
-    ``task`` and ``activity`` have the new lease and deadline; these are part of the
-    transition if ``is_recorded``, and else are still to be written."""
+    """``reason`` is None while the activity may go on. Then ``task`` and ``activity``
+    have the new lease and deadline; these are part of the transition if
+    ``is_recorded``, and else are still to be written. ``heartbeat_at``: this beat, or
+    the last known one of an activity that must stop."""
 
     run: Run
     task: Task
