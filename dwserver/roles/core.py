@@ -316,6 +316,7 @@ def engine_policy(settings: Settings) -> Policy:
         failure_backoff_max=settings.repair.failure_backoff_max_seconds * MICROS,
         recognises_resent_commands=settings.engine.replay_command_dedup,
         holds_messages=settings.engine.buffer_messages_while_leased,
+        wakes_at_first_failure=settings.engine.parallel_fail_fast,
     )
 
 
