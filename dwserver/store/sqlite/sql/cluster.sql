@@ -37,15 +37,13 @@ or cluster_nodes.heartbeat_at < excluded.heartbeat_at - $8
 
 -- name: list_live_nodes
 -- The nodes that were heard of in the last $1 microseconds, with the age of that.
-with n as (
-    select cast((julianday('now') - 2440587.5) * 86400000000 as integer) as clock
-)
 select
     {node},
-    n.clock - cluster_nodes.heartbeat_at as heartbeat_age
-from n
-cross join cluster_nodes
-where cluster_nodes.heartbeat_at >= n.clock - $1
+    cast((julianday('now') - 2440587.5) * 86400000000 as integer)
+        - cluster_nodes.heartbeat_at as heartbeat_age
+from cluster_nodes
+where cluster_nodes.heartbeat_at
+    >= cast((julianday('now') - 2440587.5) * 86400000000 as integer) - $1
 order by cluster_nodes.node_id
 
 -- name: delete_node
