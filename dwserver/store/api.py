@@ -100,6 +100,15 @@ class DueActivity:
 
 
 @dataclass(frozen=True, slots=True)
+class ActivityPlace:
+    """Where an activity stands: its run, and its step there."""
+
+    activity_id: str
+    run_id: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class DueRun:
     run_id: str
     deadline_at: int
@@ -316,6 +325,15 @@ class Store(Protocol):
     async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
         """Open activities with ``deadline_at <= now``, the earliest first. One that
         renewals keep alive is listed until it is written again."""
+        ...
+
+    async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
+        """Open activities with a deadline that has passed, whatever renewals moved; the
+        longest overdue first."""
+        ...
+
+    async def find_activities(self, activity_ids: Sequence[str]) -> list[ActivityPlace]:
+        """Those that exist, open or closed, in no order."""
         ...
 
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:

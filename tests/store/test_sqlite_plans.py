@@ -27,6 +27,7 @@ PLANS = {
     "find_update_of_command": ["updates_1 (run_id=? AND sequence=?)"],
     "list_open_children": ["children_open (run_id=?)"],
     "list_due_activities": ["activities_due (deadline_at<?)"],
+    "list_expired_activities": ["activities_due (deadline_at<?)"],
     "list_due_runs": ["runs_due (deadline_at<?)"],
     "list_due_outbox": ["outbox_due (available_at<?)"],
     "delete_outbox": ["outbox_1 (id=?)"],

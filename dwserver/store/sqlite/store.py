@@ -24,6 +24,7 @@ from dwserver.engine.model import (
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType
 from dwserver.store.api import (
+    ActivityPlace,
     ClusterNode,
     DueActivity,
     DueRun,
@@ -168,6 +169,12 @@ class SqliteStore:
 
     async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
         return await self._read(reads.list_due_activities, now=now, limit=limit)
+
+    async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
+        return await self._read(reads.list_expired_activities, now=now, limit=limit)
+
+    async def find_activities(self, activity_ids: Sequence[str]) -> list[ActivityPlace]:
+        return await self._read(reads.find_activities, activity_ids)
 
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
         return await self._read(reads.list_due_runs, now=now, limit=limit)
