@@ -1,4 +1,4 @@
-"""Transitions as rows: what the statements of ``sql/commit.sql`` take.
+"""Transitions as rows: what the statements of ``sql/commit*.sql`` take.
 
 The order of the columns is that of the statement. It names the plain fields of the
 record first and the columns that are computed from it last.
