@@ -28,6 +28,7 @@ from dwserver.config.groups import (
     QueryTaskSettings,
     RedisSettings,
     RepairSettings,
+    SchedulerSettings,
     ServerSettings,
     SettingsGroup,
     ShutdownSettings,
@@ -84,6 +85,7 @@ class Settings:
     history: HistorySettings
     compatibility: CompatibilitySettings
     repair: RepairSettings
+    scheduler: SchedulerSettings
     engine: EngineSettings
     boot: BootSettings
     shutdown: ShutdownSettings
@@ -140,6 +142,7 @@ _GROUPS: tuple[type[SettingsGroup], ...] = (
     HistorySettings,
     CompatibilitySettings,
     RepairSettings,
+    SchedulerSettings,
     EngineSettings,
     BootSettings,
     ShutdownSettings,
