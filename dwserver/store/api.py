@@ -30,6 +30,8 @@ from dwserver.engine.model import (
 )
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
+from dwserver.store.leadership import LeaderLeases
+from dwserver.store.schedules import Schedules
 
 
 class StoreError(Exception):
@@ -240,7 +242,7 @@ class MigrationReport:
     missing_tables: tuple[str, ...]
 
 
-class Store(Protocol):
+class Store(LeaderLeases, Schedules, Protocol):
     """See the module text. Every method may raise :class:`StoreError`."""
 
     # life cycle -----------------------------------------------------------------
