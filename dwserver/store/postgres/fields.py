@@ -52,6 +52,7 @@ run_change = attrgetter(
     "batch_first",
     "batch_size",
     "batch_resolved_sequence",
+    "archived_at",
     "deadline_at",
 )
 event = attrgetter(
