@@ -19,7 +19,8 @@ _RECORDS: Mapping[str, tuple[str, str, str]] = {
         history_bytes command_sequence closed_reason closed_at compatibility priority
         execution_timeout_seconds run_timeout_seconds execution_deadline_at
         run_deadline_at task_failures batch_first batch_size batch_resolved_sequence
-        continued_from_run_id parent_run_id parent_step inherits_children""",
+        continued_from_run_id parent_run_id parent_step inherits_children
+        archived_at""",
         "wakes",
     ),
     "input": (

@@ -83,6 +83,8 @@ CONTRACT = (
             ("update/{update_name}", Operation.UPDATE),
             ("cancel", Operation.CANCEL),
             ("terminate", Operation.TERMINATE),
+            ("repair", Operation.REPAIR),
+            ("archive", Operation.ARCHIVE),
         )
     ),
     workflow(
