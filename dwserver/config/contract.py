@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from dwserver.config.tables.auth import AUTH_VARIABLES
 from dwserver.config.tables.connections import DATABASE_VARIABLES, HTTP_VARIABLES
+from dwserver.config.tables.execution import EXECUTION_VARIABLES
 from dwserver.config.tables.limits import (
     ENGINE_VARIABLES,
     HISTORY_VARIABLES,
@@ -22,6 +23,7 @@ from dwserver.config.tables.operations import (
     OPERATIONS_VARIABLES,
     REPAIR_VARIABLES,
 )
+from dwserver.config.tables.scheduler import SCHEDULER_VARIABLES
 from dwserver.config.tables.server import SERVER_VARIABLES
 from dwserver.config.tables.storage import STORAGE_VARIABLES
 from dwserver.config.tables.worker_plane import (
@@ -33,6 +35,7 @@ from dwserver.config.variable import Group, Variable
 SECTIONS: Mapping[Group, tuple[Variable, ...]] = MappingProxyType(
     {
         Group.SERVER: SERVER_VARIABLES,
+        Group.EXECUTION: EXECUTION_VARIABLES,
         Group.HTTP: HTTP_VARIABLES,
         Group.DATABASE: DATABASE_VARIABLES,
         Group.AUTH: AUTH_VARIABLES,
@@ -43,6 +46,7 @@ SECTIONS: Mapping[Group, tuple[Variable, ...]] = MappingProxyType(
         Group.HISTORY: HISTORY_VARIABLES,
         Group.COMPATIBILITY: COMPATIBILITY_VARIABLES,
         Group.REPAIR: REPAIR_VARIABLES,
+        Group.SCHEDULER: SCHEDULER_VARIABLES,
         Group.ENGINE: ENGINE_VARIABLES,
         Group.OPERATIONS: OPERATIONS_VARIABLES,
     }

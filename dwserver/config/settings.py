@@ -20,6 +20,7 @@ from dwserver.config.groups import (
     CompatibilitySettings,
     DatabaseSettings,
     EngineSettings,
+    ExecutionSettings,
     HistorySettings,
     HttpSettings,
     LoggingSettings,
@@ -28,6 +29,7 @@ from dwserver.config.groups import (
     QueryTaskSettings,
     RedisSettings,
     RepairSettings,
+    SchedulerSettings,
     ServerSettings,
     SettingsGroup,
     ShutdownSettings,
@@ -70,6 +72,7 @@ class Settings:
 
     server: ServerSettings
     topology: TopologySettings
+    execution: ExecutionSettings
     http: HttpSettings
     database: DatabaseSettings
     redis: RedisSettings
@@ -84,6 +87,7 @@ class Settings:
     history: HistorySettings
     compatibility: CompatibilitySettings
     repair: RepairSettings
+    scheduler: SchedulerSettings
     engine: EngineSettings
     boot: BootSettings
     shutdown: ShutdownSettings
@@ -126,6 +130,7 @@ class Settings:
 _GROUPS: tuple[type[SettingsGroup], ...] = (
     ServerSettings,
     TopologySettings,
+    ExecutionSettings,
     HttpSettings,
     DatabaseSettings,
     RedisSettings,
@@ -140,6 +145,7 @@ _GROUPS: tuple[type[SettingsGroup], ...] = (
     HistorySettings,
     CompatibilitySettings,
     RepairSettings,
+    SchedulerSettings,
     EngineSettings,
     BootSettings,
     ShutdownSettings,

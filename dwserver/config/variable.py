@@ -28,6 +28,7 @@ class Group(StrEnum):
     """Headings of the generated documentation, in order."""
 
     SERVER = "Server identity and topology"
+    EXECUTION = "Execution nodes"
     HTTP = "HTTP listener"
     DATABASE = "Database and Redis"
     AUTH = "Authentication and attribution"
@@ -38,6 +39,7 @@ class Group(StrEnum):
     HISTORY = "History"
     COMPATIBILITY = "Worker compatibility and rollout"
     REPAIR = "Repair and lease recovery"
+    SCHEDULER = "Scheduler"
     ENGINE = "Engine behaviour and caches"
     OPERATIONS = "Boot, shutdown, logging and metrics"
 

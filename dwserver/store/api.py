@@ -30,6 +30,8 @@ from dwserver.engine.model import (
 )
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
+from dwserver.store.leadership import LeaderLeases
+from dwserver.store.schedules import Schedules
 
 
 class StoreError(Exception):
@@ -97,6 +99,15 @@ class DueActivity:
     run_id: str
     step: int
     deadline_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityPlace:
+    """Where an activity stands: its run, and its step there."""
+
+    activity_id: str
+    run_id: str
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +208,30 @@ class WorkerRegistration:
     details: JsonMap = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterNode:
+    """A process of the cluster as it registers itself; ``roles`` and ``process_class``
+    are words, which a node of another version may not know."""
+
+    node_id: str
+    process_class: str
+    roles: tuple[str, ...]
+    internal_address: str
+    version: str
+    started_at: int
+    details: JsonMap = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveNode:
+    """A node that was heard of lately: when, and how long ago (microseconds), both by
+    the clock of the database."""
+
+    node: ClusterNode
+    heartbeat_at: int
+    heartbeat_age: int
+
+
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
     """State of the schema: ledger present, names applied and still pending."""
@@ -207,7 +242,7 @@ class MigrationReport:
     missing_tables: tuple[str, ...]
 
 
-class Store(Protocol):
+class Store(LeaderLeases, Schedules, Protocol):
     """See the module text. Every method may raise :class:`StoreError`."""
 
     # life cycle -----------------------------------------------------------------
@@ -292,6 +327,15 @@ class Store(Protocol):
     async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
         """Open activities with ``deadline_at <= now``, the earliest first. One that
         renewals keep alive is listed until it is written again."""
+        ...
+
+    async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
+        """Open activities with a deadline that has passed, whatever renewals moved; the
+        longest overdue first."""
+        ...
+
+    async def find_activities(self, activity_ids: Sequence[str]) -> list[ActivityPlace]:
+        """Those that exist, open or closed, in no order."""
         ...
 
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
@@ -380,4 +424,25 @@ class Store(Protocol):
         self, namespace: str, *, queue: str | None
     ) -> list[WorkerRegistration]:
         """By last heartbeat, newest first."""
+        ...
+
+    # nodes ----------------------------------------------------------------------
+    async def heartbeat_node(
+        self, node: ClusterNode, *, live_within: int, forget_after: int
+    ) -> list[LiveNode]:
+        """Register the node or say that it lives, and list the live ones by id: those
+        heard of in the last ``live_within`` microseconds by the clock of the database.
+
+        The node itself is missing in the list when a process that started later lives
+        under its id; nothing was written then. Rows that were silent for
+        ``forget_after`` are deleted.
+        """
+        ...
+
+    async def live_nodes(self, *, within: int) -> list[LiveNode]:
+        """Those heard of in the last ``within`` microseconds, by id."""
+        ...
+
+    async def delete_node(self, node_id: str, *, started_at: int) -> bool:
+        """A node leaves. False when its row is gone, or a later process's."""
         ...
