@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.golden.deviations import Deviation
+from tests.golden.deviations import FAILED_RUN, Deviation
 from tests.golden.families.family import Family, Otherwise, later
 from tests.golden.replaying import EventRules, Replay
 
@@ -34,11 +34,7 @@ LIFECYCLES: dict[str, Family] = {
                 r"event\.payload\.output",
                 "golden: a plain object was stored as it came; it is encoded here",
             ),
-            Deviation(
-                r"error|failure|failures|exception",
-                "control-plane §5.3 [mid]: why a run failed",
-                "extra",
-            ),
+            *FAILED_RUN,
             Deviation(
                 r"event\.payload\.non_retryable",
                 "the flag that the worker sent is kept",
