@@ -28,6 +28,7 @@ from dwserver.engine.model import (
     Task,
     Update,
 )
+from dwserver.engine.run_conditions import Condition
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
 from dwserver.store.leadership import LeaderLeases
@@ -156,12 +157,14 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Filters of the run list; ``text``: part of a workflow id or business key."""
+    """Filters of the run list, all of which must hold; ``text``: part of a workflow id
+    or business key."""
 
     namespace: str
     workflow_type: str | None = None
     bucket: StatusBucket | None = None
     text: str | None = None
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
