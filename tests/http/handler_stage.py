@@ -122,6 +122,7 @@ class Stage:
             "workflow_tasks",
             "activity_tasks",
             "workflows",
+            "diagnosis",
             "commands",
             "signal_with_start",
             "queries",

@@ -45,17 +45,25 @@ PLANS = {
     "list_runs_of_type": ["runs_list_by_type (namespace=? AND workflow_type=? AND"],
     "list_runs_of_instance": ["runs_siblings (namespace=? AND sibling_of=?)"],
     "list_failures_of_run": ["failures_by_run"],
+    "count_ready_of_queue": ["tasks_ready"],
+    "find_oldest_ready_of_queue": ["tasks_ready"],
+    "count_leases_of_queue": ["tasks_leased"],
+    "list_leases_of_queue": ["tasks_leased"],
 }
 # All namespaces are few, and so are nodes; leases are read as a whole from an index of
 # their own.
 SCANS = {
     "list_namespaces": "s",
     "list_expired_leases": "tasks",
+    "count_leases_of_queue": "t USING INDEX tasks_leased",
+    "list_leases_of_queue": "t USING INDEX tasks_leased",
     "list_live_nodes": "cluster_nodes",
     "delete_silent_nodes": "cluster_nodes",
 }
 # What is no table: parameters and what was made of them.
-MADE_HERE = re.compile(r"SCAN (k|x|page|json_each|\d+ CONSTANT ROWS)\b")
+MADE_HERE = re.compile(
+    r"SCAN (k|x|w|workflow_tasks|activity_tasks|page|json_each|\d+ CONSTANT ROWS)\b"
+)
 
 
 def plan(url: str, name: str) -> list[str]:
