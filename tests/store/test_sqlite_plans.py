@@ -45,6 +45,10 @@ PLANS = {
     "delete_attributes": ["run_attributes USING PRIMARY KEY (run_id=?)"],
     "list_runs_of_instance": ["runs_siblings (namespace=? AND sibling_of=?)"],
     "list_failures_of_run": ["failures_by_run"],
+    "count_ready_of_queue": ["tasks_ready"],
+    "find_oldest_ready_of_queue": ["tasks_ready"],
+    "count_leases_of_queue": ["tasks_leased"],
+    "list_leases_of_queue": ["tasks_leased"],
     "find_schedule": ["schedules_by_public_id (namespace=? AND schedule_id=?)"],
     "find_any_schedule": ["schedules_history (namespace=? AND schedule_id=?)"],
     "list_schedules": ["schedules_list (namespace=?"],
@@ -58,13 +62,17 @@ PLANS = {
 SCANS = {
     "list_namespaces": "s",
     "list_expired_leases": "tasks",
+    "count_leases_of_queue": "t USING INDEX tasks_leased",
+    "list_leases_of_queue": "t USING INDEX tasks_leased",
     "list_live_nodes": "cluster_nodes",
     "delete_silent_nodes": "cluster_nodes",
     "list_buffering_schedules": "s USING INDEX schedules_buffering",
     "summarise_all_schedules": "s",
 }
 # What is no table: parameters and what was made of them.
-MADE_HERE = re.compile(r"SCAN (k|x|page|json_each|\d+ CONSTANT ROWS)\b")
+MADE_HERE = re.compile(
+    r"SCAN (k|x|w|workflow_tasks|activity_tasks|page|json_each|\d+ CONSTANT ROWS)\b"
+)
 
 
 def plan(url: str, name: str) -> list[str]:
