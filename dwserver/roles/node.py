@@ -15,9 +15,11 @@ from dwserver.loops.matching import sweep_loop, upkeep_loop
 from dwserver.loops.outbox import outbox_loop
 from dwserver.loops.timers import timer_loop
 from dwserver.loops.worker_liveness import liveness_loop
+from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core, build_core
 from dwserver.roles.database import DatabaseService
 from dwserver.roles.errors import BootError
+from dwserver.roles.execution import CHECK, build_execution_plane, execution_check
 from dwserver.roles.http import build_http_server
 from dwserver.roles.identity import node_facts
 from dwserver.roles.loops import LoopsWhenPrepared
@@ -61,7 +63,8 @@ async def serve_node(settings: Settings, *, on_ready: Callable[[], None]) -> Non
 
 
 def _compose(settings: Settings, supervisor: Supervisor, metrics: Metrics) -> None:
-    """Database, loops, HTTP last: started in this order, stopped in reverse."""
+    """Database, loops, HTTP, and the workers, which are clients of the rest: started in
+    this order, stopped in reverse."""
     clock, ids = SystemClock(), UlidSource()
     store = _store(settings.database, metrics)
     core = build_core(
@@ -82,9 +85,20 @@ def _compose(settings: Settings, supervisor: Supervisor, metrics: Metrics) -> No
     supervisor.add(
         LoopsWhenPrepared(loops, supervisor, is_prepared=database.is_prepared)
     )
-    supervisor.add(
-        build_http_server(settings, core, clock=clock, ids=ids, metrics=metrics)
+    checks: dict[str, Callable[[], JsonObject]] = {}
+    http = build_http_server(
+        settings,
+        core,
+        clock=clock,
+        ids=ids,
+        metrics=metrics,
+        role_checks=checks,
     )
+    supervisor.add(http)
+    execution = build_execution_plane(settings, port=lambda: http.port)
+    if execution is not None:
+        checks[CHECK] = lambda: execution_check(execution.state())
+        supervisor.add(execution)
     if hosts_scheduler(settings, node_facts(settings).identity.roles):
         # Last, hence drained first: the next leader need not wait for our clients.
         scheduler = scheduler_services(

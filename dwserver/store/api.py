@@ -102,6 +102,15 @@ class DueActivity:
 
 
 @dataclass(frozen=True, slots=True)
+class ActivityPlace:
+    """Where an activity stands: its run, and its step there."""
+
+    activity_id: str
+    run_id: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class DueRun:
     run_id: str
     deadline_at: int
@@ -197,6 +206,30 @@ class WorkerRegistration:
     registered_at: int
     last_heartbeat_at: int
     details: JsonMap = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterNode:
+    """A process of the cluster as it registers itself; ``roles`` and ``process_class``
+    are words, which a node of another version may not know."""
+
+    node_id: str
+    process_class: str
+    roles: tuple[str, ...]
+    internal_address: str
+    version: str
+    started_at: int
+    details: JsonMap = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveNode:
+    """A node that was heard of lately: when, and how long ago (microseconds), both by
+    the clock of the database."""
+
+    node: ClusterNode
+    heartbeat_at: int
+    heartbeat_age: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +329,15 @@ class Store(LeaderLeases, Schedules, Protocol):
         renewals keep alive is listed until it is written again."""
         ...
 
+    async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
+        """Open activities with a deadline that has passed, whatever renewals moved; the
+        longest overdue first."""
+        ...
+
+    async def find_activities(self, activity_ids: Sequence[str]) -> list[ActivityPlace]:
+        """Those that exist, open or closed, in no order."""
+        ...
+
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
         """Open runs with ``deadline_at <= now``, the earliest first."""
         ...
@@ -382,4 +424,25 @@ class Store(LeaderLeases, Schedules, Protocol):
         self, namespace: str, *, queue: str | None
     ) -> list[WorkerRegistration]:
         """By last heartbeat, newest first."""
+        ...
+
+    # nodes ----------------------------------------------------------------------
+    async def heartbeat_node(
+        self, node: ClusterNode, *, live_within: int, forget_after: int
+    ) -> list[LiveNode]:
+        """Register the node or say that it lives, and list the live ones by id: those
+        heard of in the last ``live_within`` microseconds by the clock of the database.
+
+        The node itself is missing in the list when a process that started later lives
+        under its id; nothing was written then. Rows that were silent for
+        ``forget_after`` are deleted.
+        """
+        ...
+
+    async def live_nodes(self, *, within: int) -> list[LiveNode]:
+        """Those heard of in the last ``within`` microseconds, by id."""
+        ...
+
+    async def delete_node(self, node_id: str, *, started_at: int) -> bool:
+        """A node leaves. False when its row is gone, or a later process's."""
         ...

@@ -27,6 +27,7 @@ PLANS = {
     "find_update_of_command": ["updates_1 (run_id=? AND sequence=?)"],
     "list_open_children": ["children_open (run_id=?)"],
     "list_due_activities": ["activities_due (deadline_at<?)"],
+    "list_expired_activities": ["activities_due (deadline_at<?)"],
     "list_due_runs": ["runs_due (deadline_at<?)"],
     "list_due_outbox": ["outbox_due (available_at<?)"],
     "delete_outbox": ["outbox_1 (id=?)"],
@@ -53,11 +54,13 @@ PLANS = {
     "list_schedule_events": ["(schedule_id=? AND sequence>?)"],
     "list_recorded_occurrences": ["(schedule_id=? AND kind=? AND nominal_at=?)"],
 }
-# All namespaces are few; leases and buffers are read as a whole from an index of their
-# own; the figures of all schedules are for an operator.
+# All namespaces are few, and so are nodes; leases and buffers are read as a whole from
+# an index of their own; the figures of all schedules are for an operator.
 SCANS = {
     "list_namespaces": "s",
     "list_expired_leases": "tasks",
+    "list_live_nodes": "cluster_nodes",
+    "delete_silent_nodes": "cluster_nodes",
     "list_buffering_schedules": "s USING INDEX schedules_buffering",
     "summarise_all_schedules": "s",
 }

@@ -88,15 +88,6 @@ SERVER_VARIABLES = (
         description="Address under which the other nodes reach this one.",
     ),
     Variable(
-        "DW_EXECUTION_MODULES",
-        T.CSV,
-        "topology.execution_modules",
-        default=(),
-        origin=Origin.OWN,
-        description="Python modules with workflows and activities that an "
-        "execution node loads.",
-    ),
-    Variable(
         "DW_TASK_DISPATCH_MODE",
         T.ENUM,
         "topology.task_dispatch_mode",

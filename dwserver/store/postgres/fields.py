@@ -53,6 +53,7 @@ run_change = attrgetter(
     "batch_first",
     "batch_size",
     "batch_resolved_sequence",
+    "archived_at",
     "deadline_at",
 )
 event = attrgetter(

@@ -14,6 +14,7 @@ from dwserver.store.postgres.connections import (
     Writers,
 )
 from dwserver.store.postgres.leadership import LeaderLeases
+from dwserver.store.postgres.nodes import Nodes
 from dwserver.store.postgres.operator_reads import OperatorReads
 from dwserver.store.postgres.registry import Registry
 from dwserver.store.postgres.schedules import Schedules
@@ -25,7 +26,7 @@ _SHAPES_BEHIND_A_POOLER = 100
 
 
 class PostgresStore(
-    StateReads, TaskSets, OperatorReads, Registry, LeaderLeases, Schedules
+    StateReads, TaskSets, OperatorReads, Registry, Nodes, LeaderLeases, Schedules
 ):
     """See :class:`dwserver.store.api.Store`.
 

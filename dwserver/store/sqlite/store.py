@@ -22,11 +22,14 @@ from dwserver.engine.model import (
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType
 from dwserver.store.api import (
+    ActivityPlace,
+    ClusterNode,
     DueActivity,
     DueRun,
     DueTimer,
     ExpiredLease,
     LeaseRenewal,
+    LiveNode,
     MigrationReport,
     Namespace,
     QueueKey,
@@ -39,7 +42,7 @@ from dwserver.store.api import (
     WorkerRegistration,
 )
 from dwserver.store.combiner import Combiner, LoadCombiner, Observe
-from dwserver.store.sqlite import lists, reads, registry
+from dwserver.store.sqlite import lists, nodes, reads, registry
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
 from dwserver.store.sqlite.leadership import LeaderLeases
@@ -167,6 +170,12 @@ class SqliteStore(LeaderLeases, Schedules):
     async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
         return await self._read(reads.list_due_activities, now=now, limit=limit)
 
+    async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
+        return await self._read(reads.list_expired_activities, now=now, limit=limit)
+
+    async def find_activities(self, activity_ids: Sequence[str]) -> list[ActivityPlace]:
+        return await self._read(reads.find_activities, activity_ids)
+
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
         return await self._read(reads.list_due_runs, now=now, limit=limit)
 
@@ -253,6 +262,23 @@ class SqliteStore(LeaderLeases, Schedules):
         self, namespace: str, *, queue: str | None
     ) -> list[WorkerRegistration]:
         return await self._list(registry.list_workers, namespace, queue=queue)
+
+    # nodes ----------------------------------------------------------------------
+    async def heartbeat_node(
+        self, node: ClusterNode, *, live_within: int, forget_after: int
+    ) -> list[LiveNode]:
+        return await self._write(
+            nodes.heartbeat_node,
+            node,
+            live_within=live_within,
+            forget_after=forget_after,
+        )
+
+    async def live_nodes(self, *, within: int) -> list[LiveNode]:
+        return await self._list(nodes.list_live_nodes, within=within)
+
+    async def delete_node(self, node_id: str, *, started_at: int) -> bool:
+        return await self._write(nodes.delete_node, node_id, started_at=started_at)
 
     # threads --------------------------------------------------------------------
     def _new_combiner(self) -> Combiner:

@@ -67,6 +67,7 @@ insert into runs (
     parent_run_id,
     parent_step,
     inherits_children,
+    archived_at,
     deadline_at,
     status_bucket,
     wakes,
@@ -105,6 +106,7 @@ with x (
     batch_first,
     batch_size,
     batch_resolved_sequence,
+    archived_at,
     deadline_at,
     status_bucket,
     wakes
@@ -131,6 +133,7 @@ set
     batch_first = x.batch_first,
     batch_size = x.batch_size,
     batch_resolved_sequence = x.batch_resolved_sequence,
+    archived_at = x.archived_at,
     deadline_at = x.deadline_at,
     status_bucket = x.status_bucket,
     wakes = x.wakes
