@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from dwserver.engine.context import Context
-from dwserver.engine.model.values import JsonMap
-from dwserver.engine.records import replace
-from dwserver.engine.schedules.model import (
+from dwserver.engine.model.schedules import (
     Occurrence,
     Schedule,
     ScheduleEvent,
     ScheduleEventType,
 )
+from dwserver.engine.model.values import JsonMap
+from dwserver.engine.records import replace
 from dwserver.engine.transition import ScheduleChange
 from dwserver.engine.wire_time import MICROS, iso, iso_or_none
 

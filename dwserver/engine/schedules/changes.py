@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dwserver.engine.context import Context
-from dwserver.engine.model.values import JsonMap
-from dwserver.engine.schedules.audit import Revision
-from dwserver.engine.schedules.model import (
+from dwserver.engine.model.schedules import (
     OverlapPolicy,
     Schedule,
     ScheduleEventType,
     ScheduleStatus,
 )
+from dwserver.engine.model.values import JsonMap
+from dwserver.engine.schedules.audit import Revision
 from dwserver.engine.schedules.spec import jitter_of, timetable_of
 from dwserver.engine.transition import ScheduleChange
 from dwserver.engine.wire_time import iso, iso_or_none

@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dwserver.engine.context import Context
-from dwserver.engine.model.values import JsonMap
-from dwserver.engine.schedules.audit import (
-    Revision,
-    occurrence_instant,
-    occurrence_time,
-)
-from dwserver.engine.schedules.changes import plan_next, retire
-from dwserver.engine.schedules.model import (
+from dwserver.engine.model.schedules import (
     FireKind,
     Occurrence,
     OverlapPolicy,
@@ -26,6 +19,13 @@ from dwserver.engine.schedules.model import (
     ScheduleEventType,
     SkipReason,
 )
+from dwserver.engine.model.values import JsonMap
+from dwserver.engine.schedules.audit import (
+    Revision,
+    occurrence_instant,
+    occurrence_time,
+)
+from dwserver.engine.schedules.changes import plan_next, retire
 from dwserver.engine.transition import ScheduleChange
 from dwserver.engine.wire_time import MICROS, iso
 from dwserver.engine.words import CommandType

@@ -9,15 +9,19 @@ import orjson
 import pytest
 
 from dwserver.engine.context import Context, Policy
+from dwserver.engine.model.schedules import Schedule, ScheduleStatus
 from dwserver.engine.schedules import changes
 from dwserver.engine.schedules.changes import Commands, NewSchedule
-from dwserver.engine.schedules.model import Schedule, ScheduleStatus
 from dwserver.engine.transition import ScheduleChange
 from tests.support.builders import NOON, SECOND, a_schedule
 
 HOUR = 3600 * SECOND
 ISO_NOON = "2026-04-13T12:00:00+00:00"
 COMMAND = {"server": {"command": "schedule.update"}}
+
+
+def asked(now: int = NOON) -> dict[str, Any]:
+    return {"command": COMMAND, "context": a_context(now)}
 
 
 def a_context(now: int = NOON) -> Context:
@@ -41,7 +45,7 @@ def created(**fields: Any) -> ScheduleChange:
 
 
 def updated(schedule: Schedule, **given: Any) -> ScheduleChange:
-    return changes.update(schedule, given, command=COMMAND, context=a_context())
+    return changes.update(schedule, given, **asked())
 
 
 def test_a_new_schedule_is_planned_from_now() -> None:
@@ -114,18 +118,14 @@ def test_more_or_fewer_runs(
 
 def test_a_pause_keeps_the_plan_and_may_be_repeated() -> None:
     schedule = a_schedule(next_fire_at=NOON + 5, note="old")
-    first = changes.pause(
-        schedule, note="maintenance", command=COMMAND, context=a_context()
-    )
+    first = changes.pause(schedule, note="maintenance", **asked())
     paused = first.schedule
     assert (paused.status, paused.paused_at) == ("paused", NOON)
     assert (paused.next_fire_at, paused.note) == (NOON + 5, "maintenance")
     [(event, payload)] = events(first)
     assert event == "SchedulePaused"
     assert (payload["reason"], payload["paused_at"]) == ("maintenance", ISO_NOON)
-    again = changes.pause(
-        paused, note=None, command=COMMAND, context=a_context(NOON + SECOND)
-    )
+    again = changes.pause(paused, note=None, **asked(NOON + SECOND))
     assert (again.schedule.paused_at, again.schedule.note) == (
         NOON + SECOND,
         "maintenance",
@@ -137,7 +137,7 @@ def test_a_resumed_schedule_goes_on_from_now() -> None:
     paused = a_schedule(
         status=ScheduleStatus.PAUSED, paused_at=NOON - 5, next_fire_at=NOON - 9
     )
-    change = changes.resume(paused, note="ok", command=COMMAND, context=a_context())
+    change = changes.resume(paused, note="ok", **asked())
     assert change is not None
     after = change.schedule
     assert (after.status, after.paused_at, after.note) == ("active", None, "ok")
@@ -149,15 +149,12 @@ def test_a_resumed_schedule_goes_on_from_now() -> None:
 
 
 def test_a_schedule_that_is_not_paused_has_nothing_to_resume() -> None:
-    assert (
-        changes.resume(a_schedule(), note="ok", command=COMMAND, context=a_context())
-        is None
-    )
+    assert changes.resume(a_schedule(), note="ok", **asked()) is None
 
 
 def test_a_deleted_schedule_stays_as_a_row() -> None:
     schedule = a_schedule(next_fire_at=NOON, buffered_actions=({"x": 1},))
-    change = changes.delete(schedule, command=COMMAND, context=a_context())
+    change = changes.delete(schedule, **asked())
     after = change.schedule
     assert (after.status, after.deleted_at) == ("deleted", NOON)
     assert (after.next_fire_at, after.buffered_actions) == (None, ())

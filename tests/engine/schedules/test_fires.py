@@ -10,9 +10,7 @@ import orjson
 import pytest
 
 from dwserver.engine.context import Context, Policy
-from dwserver.engine.schedules import fires
-from dwserver.engine.schedules.fires import Buffered, Fire, Skipped, Starts
-from dwserver.engine.schedules.model import (
+from dwserver.engine.model.schedules import (
     FireKind,
     OverlapPolicy,
     Schedule,
@@ -20,6 +18,8 @@ from dwserver.engine.schedules.model import (
     ScheduleStatus,
     SkipReason,
 )
+from dwserver.engine.schedules import fires
+from dwserver.engine.schedules.fires import Buffered, Fire, Skipped, Starts
 from dwserver.engine.transition import ScheduleChange
 from dwserver.engine.words import CommandType
 from tests.support.builders import NOON, SECOND, a_schedule
