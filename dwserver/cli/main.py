@@ -16,6 +16,10 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.bootstrap:bootstrap",
         "Prepare the database: migrations and the default namespace.",
     ),
+    "cluster": (
+        "dwserver.cli.cluster:cluster",
+        "Run a whole cluster on this machine.",
+    ),
     "env-audit": (
         "dwserver.cli.env_audit:env_audit",
         "Check the environment for unknown and legacy names.",
