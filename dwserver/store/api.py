@@ -197,6 +197,30 @@ class WorkerRegistration:
     details: JsonMap = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterNode:
+    """A process of the cluster as it registers itself; ``roles`` and ``process_class``
+    are words, which a node of another version may not know."""
+
+    node_id: str
+    process_class: str
+    roles: tuple[str, ...]
+    internal_address: str
+    version: str
+    started_at: int
+    details: JsonMap = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveNode:
+    """A node that was heard of lately: when, and how long ago (microseconds), both by
+    the clock of the database."""
+
+    node: ClusterNode
+    heartbeat_at: int
+    heartbeat_age: int
+
+
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
     """State of the schema: ledger present, names applied and still pending."""
@@ -380,4 +404,25 @@ class Store(Protocol):
         self, namespace: str, *, queue: str | None
     ) -> list[WorkerRegistration]:
         """By last heartbeat, newest first."""
+        ...
+
+    # nodes ----------------------------------------------------------------------
+    async def heartbeat_node(
+        self, node: ClusterNode, *, live_within: int, forget_after: int
+    ) -> list[LiveNode]:
+        """Register the node or say that it lives, and list the live ones by id: those
+        heard of in the last ``live_within`` microseconds by the clock of the database.
+
+        The node itself is missing in the list when a process that started later lives
+        under its id; nothing was written then. Rows that were silent for
+        ``forget_after`` are deleted.
+        """
+        ...
+
+    async def live_nodes(self, *, within: int) -> list[LiveNode]:
+        """Those heard of in the last ``within`` microseconds, by id."""
+        ...
+
+    async def delete_node(self, node_id: str, *, started_at: int) -> bool:
+        """A node leaves. False when its row is gone, or a later process's."""
         ...

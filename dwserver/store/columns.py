@@ -92,6 +92,11 @@ _RECORDS: Mapping[str, tuple[str, str, str]] = {
         max_workflow_tasks max_activity_tasks status registered_at last_heartbeat_at""",
         "workflow_types activity_types fingerprints details",
     ),
+    "node": (
+        "cluster_nodes",
+        "node_id process_class internal_address version started_at heartbeat_at",
+        "roles details",
+    ),
 }
 
 
@@ -106,8 +111,8 @@ def _columns(alias: str, *names: str) -> str:
 
 COLUMNS: dict[str, str] = {name: _columns(*record) for name, record in _RECORDS.items()}
 """What replaces ``{run}``, ``{task}``, … in the blocks of both dialects. Each is
-qualified with the alias that its table has there; workers with the table's name, since
-``returning`` knows no alias in SQLite."""
+qualified with the alias that its table has there; workers and nodes with the table's
+name, since ``returning`` knows no alias in SQLite."""
 COLUMNS["run_view"] = ",\n".join(
     (
         COLUMNS["run"],

@@ -46,8 +46,14 @@ PLANS = {
     "list_runs_of_instance": ["runs_siblings (namespace=? AND sibling_of=?)"],
     "list_failures_of_run": ["failures_by_run"],
 }
-# All namespaces are few; leases are read as a whole from an index of their own.
-SCANS = {"list_namespaces": "s", "list_expired_leases": "tasks"}
+# All namespaces are few, and so are nodes; leases are read as a whole from an index of
+# their own.
+SCANS = {
+    "list_namespaces": "s",
+    "list_expired_leases": "tasks",
+    "list_live_nodes": "cluster_nodes",
+    "delete_silent_nodes": "cluster_nodes",
+}
 # What is no table: parameters and what was made of them.
 MADE_HERE = re.compile(r"SCAN (k|x|page|json_each|\d+ CONSTANT ROWS)\b")
 

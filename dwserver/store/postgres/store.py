@@ -13,6 +13,7 @@ from dwserver.store.postgres.connections import (
     ConnectionPool,
     Writers,
 )
+from dwserver.store.postgres.nodes import Nodes
 from dwserver.store.postgres.operator_reads import OperatorReads
 from dwserver.store.postgres.registry import Registry
 from dwserver.store.postgres.state_reads import StateReads
@@ -22,7 +23,7 @@ from dwserver.store.postgres.write import TransitionWriter
 _SHAPES_BEHIND_A_POOLER = 100
 
 
-class PostgresStore(StateReads, TaskSets, OperatorReads, Registry):
+class PostgresStore(StateReads, TaskSets, OperatorReads, Registry, Nodes):
     """See :class:`dwserver.store.api.Store`.
 
     ``pool_size``: most connections for reads, opened as needed. ``writers``:

@@ -24,11 +24,13 @@ from dwserver.engine.model import (
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType
 from dwserver.store.api import (
+    ClusterNode,
     DueActivity,
     DueRun,
     DueTimer,
     ExpiredLease,
     LeaseRenewal,
+    LiveNode,
     MigrationReport,
     Namespace,
     QueueKey,
@@ -41,7 +43,7 @@ from dwserver.store.api import (
     WorkerRegistration,
 )
 from dwserver.store.combiner import Combiner, LoadCombiner, Observe
-from dwserver.store.sqlite import lists, reads, registry
+from dwserver.store.sqlite import lists, nodes, reads, registry
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
 from dwserver.store.sqlite.outbox import delete_outbox, postpone_outbox
@@ -253,6 +255,23 @@ class SqliteStore:
         self, namespace: str, *, queue: str | None
     ) -> list[WorkerRegistration]:
         return await self._list(registry.list_workers, namespace, queue=queue)
+
+    # nodes ----------------------------------------------------------------------
+    async def heartbeat_node(
+        self, node: ClusterNode, *, live_within: int, forget_after: int
+    ) -> list[LiveNode]:
+        return await self._write(
+            nodes.heartbeat_node,
+            node,
+            live_within=live_within,
+            forget_after=forget_after,
+        )
+
+    async def live_nodes(self, *, within: int) -> list[LiveNode]:
+        return await self._list(nodes.list_live_nodes, within=within)
+
+    async def delete_node(self, node_id: str, *, started_at: int) -> bool:
+        return await self._write(nodes.delete_node, node_id, started_at=started_at)
 
     # threads --------------------------------------------------------------------
     def _new_combiner(self) -> Combiner:

@@ -4,9 +4,9 @@ create table cluster_nodes (
     node_id text collate "C" not null,
     process_class text not null,
     roles bytea not null,
-    internal_address text,
+    internal_address text not null,
     version text not null,
-    details bytea,
+    details bytea not null,
     started_at bigint not null,
     heartbeat_at bigint not null,
     constraint cluster_nodes_pkey primary key (node_id)

@@ -4,9 +4,9 @@ create table cluster_nodes (
     node_id text not null,
     process_class text not null,
     roles blob not null,
-    internal_address text,
+    internal_address text not null,
     version text not null,
-    details blob,
+    details blob not null,
     started_at integer not null,
     heartbeat_at integer not null,
     constraint cluster_nodes_pkey primary key (node_id)

@@ -1,0 +1,1 @@
+"""Requests that an ingress passes on to the node that answers them."""

@@ -1,0 +1,182 @@
+"""Which nodes make up the cluster, as this one sees it (``architecture.md`` §5).
+
+Each node writes a row and renews it; the database says how old a row is. A node that
+has missed three heartbeats is gone. Nodes that share no database server are alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from dwserver.engine.model import JsonMap
+from dwserver.store.api import ClusterNode, LiveNode, Store
+from dwserver.topology.peers import Peer
+from dwserver.topology.shapes import ProcessClass, Role, Shape
+
+MICROS = 1_000_000
+MISSED_HEARTBEATS = 3
+# Rows of nodes that ended without a farewell.
+FORGET_AFTER = 3600 * MICROS
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    peer: Peer
+    heartbeat_at: int
+
+
+class Membership:
+    """This node among the others.
+
+    ``store`` None: the node is alone. ``own`` is asked at each heartbeat: an address is
+    complete only when the listener is bound. ``load``: what the node shows about its
+    work. ``started_at``: epoch microseconds.
+    """
+
+    def __init__(
+        self,
+        store: Store | None,
+        own: Callable[[], Peer],
+        *,
+        shape: Shape,
+        started_at: int,
+        load: Callable[[], JsonMap],
+        heartbeat_seconds: float = 2.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.heartbeat_seconds = heartbeat_seconds
+        self._store = store
+        self._own = own
+        self._shape = shape
+        self._started_at = started_at
+        self._load = load
+        self._monotonic = monotonic
+        self._stale_seconds = MISSED_HEARTBEATS * heartbeat_seconds
+        self._seen: dict[str, _Seen] = {}
+        self._seen_at = monotonic()
+        self._keeps_until = 0.0
+        self._unreachable: dict[str, int] = {}
+        self._others: tuple[Peer, ...] = ()
+        self._is_displaced = False
+        self._has_left = False
+
+    def live(self) -> tuple[Peer, ...]:
+        """The live nodes as last seen, this one first; costs nothing."""
+        return (self._own(), *self._others)
+
+    def report_unreachable(self, node_id: str) -> None:
+        """A connection to it failed: leave it out until its next heartbeat is seen."""
+        seen = self._seen.get(node_id)
+        if seen is not None:
+            self._unreachable[node_id] = seen.heartbeat_at
+            self._choose()
+
+    async def nodes(self) -> list[LiveNode]:
+        """The live nodes as the database knows them now, by id."""
+        if self._store is None:
+            # Nobody else is ever seen, so this is the time since the start.
+            now = self._started_at + round(self.age_seconds() * MICROS)
+            return [LiveNode(self._row(), now, 0)]
+        return await self._store.live_nodes(within=self._live_within)
+
+    def age_seconds(self) -> float:
+        """How long this node has not seen the others, in seconds."""
+        return self._monotonic() - self._seen_at
+
+    async def beat(self) -> None:
+        """Say that this node lives, and look at the others; StoreError."""
+        if self._store is None:
+            return
+        if self._has_left:
+            rows = await self._store.live_nodes(within=self._live_within)
+        else:
+            own = self._row()
+            rows = await self._store.heartbeat_node(
+                own, live_within=self._live_within, forget_after=FORGET_AFTER
+            )
+            self._notice_displacement(own, rows)
+        self._see(rows)
+
+    async def leave(self) -> None:
+        """Take this node out of the others' views; it still sees them. StoreError."""
+        if self._store is None or self._has_left:
+            return
+        self._has_left = True
+        node_id = self._own().node_id
+        await self._store.delete_node(node_id, started_at=self._started_at)
+
+    @property
+    def _live_within(self) -> int:
+        return round(self._stale_seconds * MICROS)
+
+    def _row(self) -> ClusterNode:
+        own = self._own()
+        return ClusterNode(
+            node_id=own.node_id,
+            process_class=own.process_class.value,
+            roles=tuple(role.value for role in own.roles),
+            internal_address=own.address,
+            version=own.version,
+            started_at=self._started_at,
+            details={"shape": self._shape.value, "load": self._load()},
+        )
+
+    def _notice_displacement(self, own: ClusterNode, rows: Sequence[LiveNode]) -> None:
+        is_displaced = all(row.node.node_id != own.node_id for row in rows)
+        if is_displaced and not self._is_displaced:
+            _log.error(
+                "node_id_taken",
+                node_id=own.node_id,
+                remediation="give every process a DW_SERVER_ID of its own",
+            )
+        self._is_displaced = is_displaced
+
+    def _see(self, rows: Sequence[LiveNode]) -> None:
+        now = self._monotonic()
+        if now - self._seen_at > self._stale_seconds:
+            # The database was away, for the others too: they get the time to come back.
+            self._keeps_until = now + self._stale_seconds
+        self._seen_at = now
+        own_id = self._own().node_id
+        seen = dict(self._seen) if now < self._keeps_until else {}
+        for row in rows:
+            peer = _to_peer(row.node)
+            if peer is not None and peer.node_id != own_id:
+                seen[peer.node_id] = _Seen(peer, row.heartbeat_at)
+        self._seen = seen
+        self._choose()
+
+    def _choose(self) -> None:
+        """Only a heartbeat later than the reported one rehabilitates a node."""
+        self._unreachable = {
+            node_id: at
+            for node_id, at in self._unreachable.items()
+            if node_id in self._seen and self._seen[node_id].heartbeat_at <= at
+        }
+        self._others = tuple(
+            seen.peer
+            for node_id, seen in self._seen.items()
+            if node_id not in self._unreachable
+        )
+
+
+def _to_peer(node: ClusterNode) -> Peer | None:
+    """None for a class that only another version knows; unknown roles are left out."""
+    known = {role.value: role for role in Role}
+    try:
+        process_class = ProcessClass(node.process_class)
+    except ValueError:
+        return None
+    return Peer(
+        node_id=node.node_id,
+        process_class=process_class,
+        roles=tuple(known[word] for word in node.roles if word in known),
+        address=node.internal_address,
+        version=node.version,
+    )
