@@ -20,6 +20,10 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.cluster:cluster",
         "Run a whole cluster on this machine.",
     ),
+    "scheduler": (
+        "dwserver.cli.scheduler:scheduler",
+        "Look at the scheduler: who leads, what is overdue.",
+    ),
     "env-audit": (
         "dwserver.cli.env_audit:env_audit",
         "Check the environment for unknown and legacy names.",
