@@ -13,6 +13,7 @@ from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
+from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
 from dwserver.roles.queries import (
     build_queries,
@@ -32,6 +33,7 @@ from dwserver.services.commits import CommitObserver
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
+from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
@@ -82,6 +84,7 @@ class Core:
     deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    membership: Membership
 
     def release_waits(self) -> None:
         """Answer every long poll, every wait for history and every query now; take no
@@ -101,6 +104,7 @@ class _Parts:
     waiters: Waiters
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    membership: Membership
     clock: Clock
     ids: IdSource
     metrics: Metrics
@@ -167,6 +171,7 @@ def build_core(
         waiters=waiters,
         close_policies=close_policies,
         query_exchange=query_exchange,
+        membership=build_membership(settings, store, clock=clock),
         clock=clock,
         ids=ids,
         metrics=metrics,
@@ -183,6 +188,7 @@ def build_core(
         deadlines=deadlines,
         close_policies=close_policies,
         query_exchange=query_exchange,
+        membership=parts.membership,
     )
 
 
@@ -239,13 +245,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             waiters=parts.waiters.history,
             recheck_seconds=plane.poll_interval_ms / 1000,
         ),
-        commands=OperatorCommands(
-            store,
-            runs=runs,
-            contracts=contracts,
-            waiters=parts.waiters.updates,
-            close_policies=parts.close_policies,
-        ),
+        commands=_commands(parts, contracts),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=build_queries(
             settings,
@@ -262,9 +262,20 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             matcher=parts.matcher,
             clock=clock,
         ),
+        membership=parts.membership,
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _commands(parts: _Parts, contracts: CommandContracts) -> OperatorCommands:
+    return OperatorCommands(
+        parts.store,
+        runs=parts.runs,
+        contracts=contracts,
+        waiters=parts.waiters.updates,
+        close_policies=parts.close_policies,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from dwserver.config.groups import AuthSettings
 from dwserver.config.settings import Settings
 from dwserver.http.auth.access import Access, RoleAccess
@@ -29,8 +31,17 @@ from dwserver.store.api import Store, StoreError
 MICROS = 1_000_000
 
 
+RoleChecks = Mapping[str, Callable[[], JsonObject]]
+"""State of what only some nodes run, by the name of the check."""
+
+
 def build_readiness(
-    settings: Settings, core: Core, access: Access, *, clock: Clock
+    settings: Settings,
+    core: Core,
+    access: Access,
+    *,
+    clock: Clock,
+    role_checks: RoleChecks,
 ) -> Readiness:
     store = core.store
 
@@ -46,6 +57,7 @@ def build_readiness(
             cache=cache,
             cache_store="memory",
             auth=access.state,
+            role_checks=role_checks,
         ),
         now=clock.now,
     )
@@ -68,10 +80,13 @@ def build_http_server(
     clock: Clock,
     ids: IdSource,
     metrics: Metrics,
+    role_checks: RoleChecks,
 ) -> HttpServer:
     node = node_facts(settings)
     access = build_access(settings.auth)
-    readiness = build_readiness(settings, core, access, clock=clock)
+    readiness = build_readiness(
+        settings, core, access, clock=clock, role_checks=role_checks
+    )
     cluster_info = ClusterInfo(
         server_facts(settings),
         node,

@@ -10,6 +10,7 @@ from dwserver.protocol.payloads.framing import Framing
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
+from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
@@ -69,6 +70,7 @@ class Services:
     signal_with_start: SignalWithStart
     queries: Queries
     query_tasks: QueryTasks
+    membership: Membership
     limits: RequestLimits
     now: Callable[[], int]
     next_id: Callable[[], str]

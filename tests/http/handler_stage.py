@@ -126,6 +126,7 @@ class Stage:
             "signal_with_start",
             "queries",
             "query_tasks",
+            "membership",
         )
         return Services(
             **{name: cast(Any, _Service(name, self)) for name in names},

@@ -6,8 +6,8 @@ Source: ``spec/topology-and-operations.md`` §3.2-3.5, ``decisions.md`` 15 and 1
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from dwserver.http.auth.authenticator import AuthState, AuthStatus
@@ -42,7 +42,8 @@ class SchemaState:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probes:
     """What readiness asks. A probe fails by raising. ``is_cache_required``: without
-    the cache this node cannot serve; otherwise its loss is a warning."""
+    the cache this node cannot serve; otherwise its loss is a warning.
+    ``role_checks``: the state of what only some nodes run, as their checks."""
 
     database: Callable[[], Awaitable[object]]
     schema: Callable[[], Awaitable[SchemaState]]
@@ -53,6 +54,7 @@ class Probes:
     auth: Callable[[], AuthState]
     is_cache_required: bool = False
     health_checks: Sequence[Callable[[], Awaitable[HealthCheck]]] = ()
+    role_checks: Mapping[str, Callable[[], JsonObject]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class Readiness:
         checks["auth"] = _auth_check(self._probes.auth())
         workflow = await self._workflow(checks)
         checks["workflow_v2"] = workflow.body()
+        for name, check in self._probes.role_checks.items():
+            checks[name] = check()
         # A database that is merely slow must not shut out all traffic at once: each
         # request then finds out for itself.
         is_slow_only = workflow.blocked_by and (

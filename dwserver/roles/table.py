@@ -1,0 +1,29 @@
+"""Every role with what it adds to a process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from dwserver.roles.api_ingress import API_INGRESS
+from dwserver.roles.control_plane import CONTROL_PLANE
+from dwserver.roles.history_projection import HISTORY_PROJECTION
+from dwserver.roles.matching import MATCHING
+from dwserver.roles.plug import Need, RolePlug
+from dwserver.topology.shapes import Role
+
+_HOSTED_BY_NO_LISTENER: Final = frozenset({Need.SHARED_DATABASE})
+
+PLUGS: Final[Mapping[Role, RolePlug]] = MappingProxyType(
+    {
+        Role.API_INGRESS: API_INGRESS,
+        Role.CONTROL_PLANE: CONTROL_PLANE,
+        Role.MATCHING: MATCHING,
+        Role.HISTORY_PROJECTION: HISTORY_PROJECTION,
+        Role.SCHEDULER: RolePlug(role=Role.SCHEDULER, requires=_HOSTED_BY_NO_LISTENER),
+        Role.EXECUTION_PLANE: RolePlug(
+            role=Role.EXECUTION_PLANE, requires=_HOSTED_BY_NO_LISTENER
+        ),
+    }
+)
