@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from dwserver.config.tables.auth import AUTH_VARIABLES
 from dwserver.config.tables.connections import DATABASE_VARIABLES, HTTP_VARIABLES
+from dwserver.config.tables.execution import EXECUTION_VARIABLES
 from dwserver.config.tables.limits import (
     ENGINE_VARIABLES,
     HISTORY_VARIABLES,
@@ -33,6 +34,7 @@ from dwserver.config.variable import Group, Variable
 SECTIONS: Mapping[Group, tuple[Variable, ...]] = MappingProxyType(
     {
         Group.SERVER: SERVER_VARIABLES,
+        Group.EXECUTION: EXECUTION_VARIABLES,
         Group.HTTP: HTTP_VARIABLES,
         Group.DATABASE: DATABASE_VARIABLES,
         Group.AUTH: AUTH_VARIABLES,

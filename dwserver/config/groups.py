@@ -62,11 +62,25 @@ class TopologySettings(SettingsGroup):
     ingress_forwarding: bool
     internal_address: str | None
     heartbeat_seconds: float
-    execution_modules: tuple[str, ...]
     task_dispatch_mode: str
     matching_queue_wake: bool
     multi_node: bool
     package_namespace: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ExecutionSettings(SettingsGroup):
+    """The workers of an execution node; `server_url` None is this node itself."""
+
+    group_name = "execution"
+    modules: tuple[str, ...]
+    server_url: str | None
+    token: str | None
+    namespace: str
+    task_queues: tuple[str, ...]
+    build_id: str | None
+    max_workflow_tasks: int
+    max_activity_tasks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

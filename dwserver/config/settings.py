@@ -20,6 +20,7 @@ from dwserver.config.groups import (
     CompatibilitySettings,
     DatabaseSettings,
     EngineSettings,
+    ExecutionSettings,
     HistorySettings,
     HttpSettings,
     LoggingSettings,
@@ -70,6 +71,7 @@ class Settings:
 
     server: ServerSettings
     topology: TopologySettings
+    execution: ExecutionSettings
     http: HttpSettings
     database: DatabaseSettings
     redis: RedisSettings
@@ -126,6 +128,7 @@ class Settings:
 _GROUPS: tuple[type[SettingsGroup], ...] = (
     ServerSettings,
     TopologySettings,
+    ExecutionSettings,
     HttpSettings,
     DatabaseSettings,
     RedisSettings,

@@ -28,6 +28,7 @@ class Group(StrEnum):
     """Headings of the generated documentation, in order."""
 
     SERVER = "Server identity and topology"
+    EXECUTION = "Execution nodes"
     HTTP = "HTTP listener"
     DATABASE = "Database and Redis"
     AUTH = "Authentication and attribution"

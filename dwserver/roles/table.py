@@ -8,12 +8,11 @@ from typing import Final
 
 from dwserver.roles.api_ingress import API_INGRESS
 from dwserver.roles.control_plane import CONTROL_PLANE
+from dwserver.roles.execution import EXECUTION_PLANE
 from dwserver.roles.history_projection import HISTORY_PROJECTION
 from dwserver.roles.matching import MATCHING
 from dwserver.roles.plug import Need, RolePlug
 from dwserver.topology.shapes import Role
-
-_HOSTED_BY_NO_LISTENER: Final = frozenset({Need.SHARED_DATABASE})
 
 PLUGS: Final[Mapping[Role, RolePlug]] = MappingProxyType(
     {
@@ -21,9 +20,9 @@ PLUGS: Final[Mapping[Role, RolePlug]] = MappingProxyType(
         Role.CONTROL_PLANE: CONTROL_PLANE,
         Role.MATCHING: MATCHING,
         Role.HISTORY_PROJECTION: HISTORY_PROJECTION,
-        Role.SCHEDULER: RolePlug(role=Role.SCHEDULER, requires=_HOSTED_BY_NO_LISTENER),
-        Role.EXECUTION_PLANE: RolePlug(
-            role=Role.EXECUTION_PLANE, requires=_HOSTED_BY_NO_LISTENER
+        Role.SCHEDULER: RolePlug(
+            role=Role.SCHEDULER, requires=frozenset({Need.SHARED_DATABASE})
         ),
+        Role.EXECUTION_PLANE: EXECUTION_PLANE,
     }
 )

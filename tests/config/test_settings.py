@@ -98,7 +98,7 @@ def test_lists_and_json_are_parsed() -> None:
         "DW_TASK_QUEUE_ADMISSION_OVERRIDES": '{"*": {"workflow_tasks": {}}}',
     }
     settings = load_settings(environ)
-    assert settings.topology.execution_modules == (
+    assert settings.execution.modules == (
         "shop.workflows",
         "shop.activities",
     )

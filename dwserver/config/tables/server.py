@@ -108,15 +108,6 @@ SERVER_VARIABLES = (
         "heartbeats the others take it for gone.",
     ),
     Variable(
-        "DW_EXECUTION_MODULES",
-        T.CSV,
-        "topology.execution_modules",
-        default=(),
-        origin=Origin.OWN,
-        description="Python modules with workflows and activities that an "
-        "execution node loads.",
-    ),
-    Variable(
         "DW_TASK_DISPATCH_MODE",
         T.ENUM,
         "topology.task_dispatch_mode",

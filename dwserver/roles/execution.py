@@ -1,0 +1,116 @@
+"""The role ``execution_plane``: workers with the deployment's own code.
+
+=============== ==================================================================
+hosted by       ``execution_node``, ``worker_node``; ``application_process`` when it
+                is given modules
+mounts          no route: the workers are clients of an ingress node
+runs            :class:`~dwserver.execution.plane.ExecutionPlane`
+requires        the extra ``execution``, ``DW_EXECUTION_MODULES``, and
+                ``DW_EXECUTION_SERVER_URL`` where no listener of its own serves workers
+readiness       check ``execution``
+=============== ==================================================================
+
+It is started last and drained first, so that an embedded node still takes the results
+of its own workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from dwserver.config.settings import Settings
+from dwserver.execution.plane import ExecutionPlane, ExecutionState, ExecutionStatus
+from dwserver.execution.worker import WorkerPlan
+from dwserver.protocol.json_types import JsonObject
+from dwserver.roles.plug import Need, Parts, RolePlug, Stage
+from dwserver.topology.selection import select_topology
+from dwserver.topology.shapes import Role, Shape
+
+CHECK: Final = "execution"
+
+# Of the time that a node has for its end, what the workers may use: the rest is for
+# cancelling what did not finish, and for the parts that drain after them.
+DRAIN_SHARE: Final = 0.8
+
+_ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+
+
+def build_execution_plane(
+    settings: Settings, *, port: Callable[[], int]
+) -> ExecutionPlane | None:
+    """The workers of this node, None on a node that runs none. ``port``: where this
+    node itself listens, once it does."""
+    execution = settings.execution
+    selected = select_topology(settings.topology.shape, settings.topology.process_class)
+    is_embedded = selected.shape is Shape.EMBEDDED
+    if Role.EXECUTION_PLANE not in selected.roles:
+        return None
+    if is_embedded and not execution.modules:
+        return None
+
+    def plan() -> WorkerPlan:
+        return WorkerPlan(
+            server_url=execution.server_url or _own_address(settings, port()),
+            token=execution.token,
+            namespace=execution.namespace.lower(),
+            build_id=execution.build_id,
+            max_workflow_tasks=execution.max_workflow_tasks,
+            max_activity_tasks=execution.max_activity_tasks,
+            drain_seconds=settings.shutdown.timeout_seconds * DRAIN_SHARE,
+        )
+
+    return ExecutionPlane(
+        plan,
+        modules=execution.modules,
+        task_queues=execution.task_queues,
+        worker_name=settings.server.server_id,
+        problem=_problem(settings, is_embedded=is_embedded),
+    )
+
+
+def execution_check(state: ExecutionState) -> JsonObject:
+    """The state of the workers as a check of readiness."""
+    check: JsonObject = {"status": state.status.value}
+    if state.message is not None:
+        check["message"] = state.message
+    if state.remediation is not None:
+        check["remediation"] = state.remediation
+    return check
+
+
+def _problem(settings: Settings, *, is_embedded: bool) -> ExecutionState | None:
+    missing = []
+    if not settings.execution.modules:
+        missing.append("DW_EXECUTION_MODULES")
+    if settings.execution.server_url is None and not is_embedded:
+        missing.append("DW_EXECUTION_SERVER_URL")
+    if not missing:
+        return None
+    names = " and ".join(missing)
+    return ExecutionState(
+        ExecutionStatus.INVALID,
+        f"This node runs workers, which need {names}.",
+        f"Set {names} and start the node again.",
+    )
+
+
+def _own_address(settings: Settings, port: int) -> str:
+    host = _ANY_ADDRESS.get(settings.http.host, settings.http.host)
+    return f"http://{host}:{port}"
+
+
+def _build(stage: Stage) -> Parts:
+    plane = build_execution_plane(stage.settings, port=stage.port)
+    if plane is None:
+        return Parts()
+    return Parts(
+        clients=(plane,), checks={CHECK: lambda: execution_check(plane.state())}
+    )
+
+
+EXECUTION_PLANE: Final = RolePlug(
+    role=Role.EXECUTION_PLANE,
+    requires=frozenset({Need.SHARED_DATABASE}),
+    build=_build,
+)

@@ -1,0 +1,1 @@
+"""Modules as a deployment would hand them to an execution node, good and bad."""
