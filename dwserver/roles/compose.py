@@ -14,6 +14,7 @@ from dwserver.roles.identity import node_identity
 from dwserver.roles.loops import WhenPrepared
 from dwserver.roles.membership import MembershipService, own_address
 from dwserver.roles.plug import Check, Stage
+from dwserver.roles.scheduler import hosts_scheduler
 from dwserver.roles.table import PLUGS
 from dwserver.runtime.clock import SystemClock
 from dwserver.runtime.ids import UlidSource
@@ -23,13 +24,14 @@ from dwserver.runtime.service import Service
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.store.api import Store
 from dwserver.store.opening import open_store
+from dwserver.topology.shapes import Role
 
 
 def compose(
     settings: Settings, supervisor: Supervisor, metrics: Metrics
 ) -> list[Service]:
-    """Database, background of the roles, listener, membership, clients of a listener:
-    to be started in this order and stopped in reverse."""
+    """Database, background of the roles, listener, membership, clients of a listener,
+    leaders: to be started in this order and stopped in reverse."""
     clock, ids = SystemClock(), UlidSource()
     store = _store(settings.database, metrics)
     core = build_core(
@@ -51,9 +53,13 @@ def compose(
         host=supervisor,
         metrics=metrics,
         clock=clock,
+        ids=ids,
         port=lambda: http.port,
     )
-    parts = [PLUGS[role].build(stage) for role in stage.identity.roles]
+    roles = list(stage.identity.roles)
+    if Role.SCHEDULER not in roles and hosts_scheduler(settings, stage.identity.roles):
+        roles.append(Role.SCHEDULER)
+    parts = [PLUGS[role].build(stage) for role in roles]
     for part in parts:
         checks.update(part.checks)
 
@@ -83,6 +89,11 @@ def compose(
         WhenPrepared("membership", [membership], supervisor, is_prepared=prepared),
         *_once_each(client for part in parts for client in part.clients),
     ]
+    leaders = _once_each(leader for part in parts for leader in part.leaders)
+    if leaders:
+        services.append(
+            WhenPrepared("leaders", leaders, supervisor, is_prepared=prepared)
+        )
     return services
 
 

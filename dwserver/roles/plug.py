@@ -15,6 +15,7 @@ from dwserver.config.settings import Settings
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core
 from dwserver.runtime.clock import Clock
+from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.service import Service
 from dwserver.runtime.supervisor import Supervisor
@@ -46,6 +47,7 @@ class Stage:
     host: Supervisor
     metrics: Metrics
     clock: Clock
+    ids: IdSource
     port: Callable[[], int]
 
 
@@ -55,11 +57,14 @@ class Parts:
 
     ``background``: started when the schema is there, before the listener; two roles of
     a process may name the same service, which then runs once. ``clients``: users of a
-    listener, started after it and drained before it. ``checks``: by name.
+    listener, started after it and drained before it. ``leaders``: what other processes
+    can take over, started when the schema is there and drained first, so that they need
+    not wait for the rest. ``checks``: by name.
     """
 
     background: Sequence[Service] = ()
     clients: Sequence[Service] = ()
+    leaders: Sequence[Service] = ()
     checks: Mapping[str, Check] = field(default_factory=dict)
 
 

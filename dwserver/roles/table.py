@@ -11,7 +11,8 @@ from dwserver.roles.control_plane import CONTROL_PLANE
 from dwserver.roles.execution import EXECUTION_PLANE
 from dwserver.roles.history_projection import HISTORY_PROJECTION
 from dwserver.roles.matching import MATCHING
-from dwserver.roles.plug import Need, RolePlug
+from dwserver.roles.plug import RolePlug
+from dwserver.roles.scheduler import SCHEDULER
 from dwserver.topology.shapes import Role
 
 PLUGS: Final[Mapping[Role, RolePlug]] = MappingProxyType(
@@ -20,9 +21,7 @@ PLUGS: Final[Mapping[Role, RolePlug]] = MappingProxyType(
         Role.CONTROL_PLANE: CONTROL_PLANE,
         Role.MATCHING: MATCHING,
         Role.HISTORY_PROJECTION: HISTORY_PROJECTION,
-        Role.SCHEDULER: RolePlug(
-            role=Role.SCHEDULER, requires=frozenset({Need.SHARED_DATABASE})
-        ),
+        Role.SCHEDULER: SCHEDULER,
         Role.EXECUTION_PLANE: EXECUTION_PLANE,
     }
 )

@@ -88,9 +88,21 @@ async def test_what_a_class_runs(shape: Shape, process_class: ProcessClass) -> N
     expected = ["database", "loops", "http_server", "membership"]
     if process_class in EXECUTING:
         expected.append("execution_plane")
+    if Role.SCHEDULER in BUNDLES[shape][process_class]:
+        expected.append("leaders")
     assert order == expected
-    loops, membership = (s for s in services if isinstance(s, WhenPrepared))
+    loops, membership, *_ = (s for s in services if isinstance(s, WhenPrepared))
     assert [each.name for each in membership.services] == ["membership"]
     names = [each.name for each in loops.services]
     assert len(names) == len(set(names))
     assert set(names) == LOOPS[process_class]
+
+
+@pytest.mark.parametrize("env", [{}, {"DW_SCHEDULER_IN_PROCESS": "1"}])
+async def test_schedules_fire_where_nobody_else_can_fire_them(
+    env: Mapping[str, str],
+) -> None:
+    url = "postgresql://dw@localhost/unused" if env else "sqlite:///unused.sqlite"
+    settings = load_settings({"DW_DATABASE_URL": url, **env})
+    services = compose(settings, Supervisor(), Metrics())
+    assert services[-1].name == "leaders"
