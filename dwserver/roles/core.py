@@ -12,6 +12,7 @@ from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
+from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
 from dwserver.roles.queries import (
     build_queries,
@@ -33,6 +34,7 @@ from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
+from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
@@ -85,6 +87,7 @@ class Core:
     deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    membership: Membership
 
     def release_waits(self) -> None:
         """Answer every long poll, every wait for history and every query now; take no
@@ -105,6 +108,7 @@ class _Parts:
     deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    membership: Membership
     clock: Clock
     ids: IdSource
     metrics: Metrics
@@ -172,6 +176,7 @@ def build_core(
         deadlines=deadlines,
         close_policies=close_policies,
         query_exchange=query_exchange,
+        membership=build_membership(settings, store, clock=clock),
         clock=clock,
         ids=ids,
         metrics=metrics,
@@ -188,6 +193,7 @@ def build_core(
         deadlines=deadlines,
         close_policies=close_policies,
         query_exchange=query_exchange,
+        membership=parts.membership,
     )
 
 
@@ -242,13 +248,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         activity_timeouts=ActivityTimeouts(store, parts.deadlines, now=clock.now),
         workflows=workflows,
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
-        commands=OperatorCommands(
-            store,
-            runs=runs,
-            contracts=contracts,
-            waiters=parts.waiters.updates,
-            close_policies=parts.close_policies,
-        ),
+        commands=_commands(parts, contracts),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
@@ -257,6 +257,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             matcher=parts.matcher,
             clock=clock,
         ),
+        membership=parts.membership,
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
@@ -281,6 +282,16 @@ def _diagnosis(
         workers=workers,
         now=parts.clock.now,
         overdue_after=settings.repair.redispatch_after_seconds * MICROS,
+    )
+
+
+def _commands(parts: _Parts, contracts: CommandContracts) -> OperatorCommands:
+    return OperatorCommands(
+        parts.store,
+        runs=parts.runs,
+        contracts=contracts,
+        waiters=parts.waiters.updates,
+        close_policies=parts.close_policies,
     )
 
 

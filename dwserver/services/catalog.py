@@ -11,6 +11,7 @@ from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.activity_timeouts import ActivityTimeouts
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
+from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
@@ -73,6 +74,7 @@ class Services:
     signal_with_start: SignalWithStart
     queries: Queries
     query_tasks: QueryTasks
+    membership: Membership
     limits: RequestLimits
     now: Callable[[], int]
     next_id: Callable[[], str]
