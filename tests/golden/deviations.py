@@ -122,6 +122,13 @@ ENCODING = (
         "decision 9: a value sent as plain JSON is encoded for its reader",
     ),
 )
+SIZES = (
+    Deviation(
+        r"execution\.last_event\.payload_summary\.size_bytes",
+        "engine §3 rule 5: snapshots are reduced to what identifies",
+        r"\d+ there, \d+ here",
+    ),
+)
 FAILURES = (
     Deviation(
         r"event\.payload\.exception(\.\w+)?",
@@ -141,6 +148,7 @@ EVERYWHERE = (
     *EMPTY_MAPS,
     *ENCODING,
     *FAILURES,
+    *SIZES,
 )
 
 # Of some families only ---------------------------------------------------------------
