@@ -30,11 +30,12 @@ _OBJECT: Final = "{"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """A signal or an update as a caller sent it. A plain object as ``arguments`` names
-    them."""
+    them. ``kept``: the arguments as they are to be recorded, perhaps a reference."""
 
     namespace: str
     name: str
     arguments: Payload | None = None
+    kept: Payload | None = None
     request_id: str | None = None
     context: JsonMap = field(default_factory=dict)
 
@@ -70,7 +71,7 @@ class _MessageAction:
     def __init__(self, message: Message, contracts: CommandContracts) -> None:
         self._contracts = contracts
         self._sent = message
-        self._arguments = message.arguments
+        self._arguments = message.kept or message.arguments
         self._known_names: frozenset[str] | None = None
         self._errors: JsonMap = {}
 
@@ -86,7 +87,7 @@ class _MessageAction:
         sent = self._sent
         declared = contract.get(self.kind)
         self._known_names = declared.names if declared else None
-        self._arguments, self._errors = sent.arguments, {}
+        self._arguments, self._errors = sent.kept or sent.arguments, {}
         parameters = declared.parameters.get(sent.name) if declared else None
         is_named = _is_named(sent.arguments)
         if parameters is None and not is_named:
@@ -111,9 +112,11 @@ class _MessageAction:
         return self._errors if is_refused else {}
 
     def repeats(self, command: Command) -> bool:
-        return command.target_name == self._sent.name and command.payload in (
+        sent = self._sent
+        return command.target_name == sent.name and command.payload in (
             self._arguments,
-            self._sent.arguments,
+            sent.arguments,
+            sent.kept,
         )
 
     def _reject(
