@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 import orjson
@@ -30,23 +30,30 @@ _OBJECT: Final = "{"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """A signal or an update as a caller sent it. A plain object as ``arguments`` names
-    them. ``kept``: the arguments as they are to be recorded, perhaps a reference."""
+    them. ``kept``: the arguments as they are to be recorded, perhaps a reference.
+
+    ``is_event``: its ``request_id`` names an outside event, whatever is said of it; it
+    may be sent again until it is accepted.
+    """
 
     namespace: str
     name: str
     arguments: Payload | None = None
     kept: Payload | None = None
     request_id: str | None = None
+    is_event: bool = False
     context: JsonMap = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commanded:
-    """A recorded command, accepted or rejected, and its run."""
+    """A recorded command, accepted or rejected, and its run. ``is_repeated``: it was
+    recorded before."""
 
     command: Command
     run: Run
     validation_errors: JsonMap = field(default_factory=dict)
+    is_repeated: bool = False
 
     @property
     def shown_errors(self) -> JsonValue:
@@ -113,10 +120,9 @@ class _MessageAction:
 
     def repeats(self, command: Command) -> bool:
         sent = self._sent
-        return command.target_name == sent.name and command.payload in (
-            self._arguments,
-            sent.arguments,
-            sent.kept,
+        known = (self._arguments, sent.arguments, sent.kept)
+        return command.target_name == sent.name and (
+            sent.is_event or command.payload in known
         )
 
     def _reject(
@@ -143,6 +149,7 @@ class SignalAction(_MessageAction):
             namespace=sent.namespace,
             name=sent.name,
             request_id=sent.request_id,
+            is_retried=sent.is_event,
             context=sent.context,
             arguments=self._arguments,
             known_names=self._known_names,
@@ -157,7 +164,7 @@ class SignalAction(_MessageAction):
         return self.answer(self._reject(draft, self.request(), reason), draft.run)
 
     def again(self, draft: Draft, command: Command) -> Commanded:
-        return self.answer(command, draft.run)
+        return replace(self.answer(command, draft.run), is_repeated=True)
 
     def answer(self, command: Command, run: Run) -> Commanded:
         return Commanded(
@@ -175,6 +182,7 @@ class UpdateAction(_MessageAction):
             namespace=sent.namespace,
             name=sent.name,
             request_id=sent.request_id,
+            is_retried=sent.is_event,
             context=sent.context,
             arguments=self._arguments,
             known_names=self._known_names,
@@ -193,7 +201,8 @@ class UpdateAction(_MessageAction):
         """An update that has been closed since is for the caller to look up."""
         update = draft.updates.get(command.sequence)
         is_here = update is not None and update.command_id == command.id
-        return self.answer(command, draft.run, update if is_here else None)
+        answer = self.answer(command, draft.run, update if is_here else None)
+        return replace(answer, is_repeated=True)
 
     def answer(self, command: Command, run: Run, update: Update | None) -> Updated:
         errors = self.errors_of(command)
