@@ -68,7 +68,7 @@ class SentArguments(NamedTuple):
 
 
 async def message_arguments(
-    services: Services, call: Call, raw: JsonValue, field: str = "input"
+    services: Services, call: Call, raw: JsonValue, *, field: str = "input"
 ) -> SentArguments:
     """The arguments of a signal or an update; a reference is followed, a large blob
     moved. Raises the refusals 422 and 503."""

@@ -43,7 +43,7 @@ async def signal_with_start(services: Services, call: Call) -> Reply:
     start = await requested_start(services, call, values, command=COMMAND)
     request_id = values["request_id"]
     sent = await message_arguments(
-        services, call, values["signal_input"], "signal_input"
+        services, call, values["signal_input"], field="signal_input"
     )
     message = Message(
         namespace=call.namespace,
