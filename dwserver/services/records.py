@@ -12,6 +12,7 @@ from dwserver.coordination.query_tasks import (
     QueryTaskRef,
 )
 from dwserver.store.api import (
+    LiveNode,
     Namespace,
     RunCursor,
     RunFilter,
@@ -25,6 +26,7 @@ __all__ = [
     "Answered",
     "Driver",
     "Failed",
+    "LiveNode",
     "Namespace",
     "QueryLease",
     "QueryTaskRef",
