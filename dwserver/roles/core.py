@@ -40,6 +40,7 @@ from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.renewals import Renewals
+from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.runs import Runs
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
@@ -213,6 +214,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         stale_after=plane.stale_after_seconds * MICROS,
     )
     contracts = _contracts(parts, workers)
+    workflows = _workflows(settings, parts)
     return Services(
         namespaces=namespaces,
         search_attributes=_search_attributes(settings, parts),
@@ -244,12 +246,8 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             renewals=renewals,
         ),
         activity_timeouts=ActivityTimeouts(store, parts.deadlines, now=clock.now),
-        workflows=Workflows(
-            store,
-            runs=runs,
-            waiters=parts.waiters.history,
-            recheck_seconds=plane.poll_interval_ms / 1000,
-        ),
+        workflows=workflows,
+        diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
         commands=_commands(parts, contracts),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=_queries(settings, parts, workers),
@@ -263,6 +261,27 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _workflows(settings: Settings, parts: _Parts) -> Workflows:
+    return Workflows(
+        parts.store,
+        runs=parts.runs,
+        waiters=parts.waiters.history,
+        recheck_seconds=settings.worker_plane.poll_interval_ms / 1000,
+    )
+
+
+def _diagnosis(
+    settings: Settings, parts: _Parts, *, workflows: Workflows, workers: Workers
+) -> Diagnosis:
+    return Diagnosis(
+        parts.store,
+        workflows=workflows,
+        workers=workers,
+        now=parts.clock.now,
+        overdue_after=settings.repair.redispatch_after_seconds * MICROS,
     )
 
 
@@ -336,6 +355,7 @@ def engine_policy(settings: Settings) -> Policy:
         failure_backoff_max=settings.repair.failure_backoff_max_seconds * MICROS,
         recognises_resent_commands=settings.engine.replay_command_dedup,
         holds_messages=settings.engine.buffer_messages_while_leased,
+        wakes_at_first_failure=settings.engine.parallel_fail_fast,
     )
 
 

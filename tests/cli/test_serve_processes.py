@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from dwserver.cli.cluster_status import describe
@@ -86,6 +87,8 @@ def test_each_process_is_a_node_and_is_replaced_when_it_dies(
 ) -> None:
     found = nodes(postgres_url)
     assert sorted(found) == IDS
+    table = run("cluster", "status", env={"DW_DATABASE_URL": postgres_url}).output
+    assert [line.split()[0] for line in table.splitlines()] == ["node", *IDS]
     # On the common port anyone, on its own one only itself.
     assert {server_id(group.base_url) for _ in range(40)} == set(IDS)
     for name, node in found.items():
@@ -123,6 +126,16 @@ def test_nodes_do_not_outlive_their_supervisor(
         deadline_seconds=30,
         what="an orderly end",
     )
+
+
+def test_an_empty_cluster_and_one_without_a_schema(
+    store_url: str, empty_store_url: str
+) -> None:
+    command = ("cluster", "status", "--json")
+    ended = run(*command, env={"DW_DATABASE_URL": store_url})
+    assert (ended.status, orjson.loads(ended.output)) == (0, {"nodes": []})
+    ended = run(*command, env={"DW_DATABASE_URL": empty_store_url})
+    assert "cluster_nodes" in ended.complaint
 
 
 def test_the_first_process_that_cannot_boot_ends_all() -> None:
