@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from dwserver.cli.cluster_status import status
 from dwserver.cli.dev import CREDENTIALS
 from dwserver.cli.failure import reported
 from dwserver.cli.local_cluster.cluster import LocalCluster
@@ -47,7 +48,10 @@ _state_folder = click.option(
 
 @click.group()
 def cluster() -> None:
-    """Run a whole split cluster on this machine, for development and rehearsals."""
+    """Run a whole split cluster on this machine, or look at any cluster."""
+
+
+cluster.add_command(status)
 
 
 @cluster.command()

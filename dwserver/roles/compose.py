@@ -72,7 +72,7 @@ def compose(
     membership = MembershipService(
         core.membership,
         supervisor,
-        address=lambda: own_address(settings, http.port),
+        address=lambda: own_address(settings, http.internal_port),
         load=load,
     )
     database = DatabaseService(store)

@@ -117,6 +117,8 @@ def build_http_server(
         ListenerSettings(
             host=settings.http.host,
             port=settings.http.port,
+            reuse_port=settings.http.reuse_port,
+            internal_port=settings.http.internal_port,
             drain_delay_seconds=settings.shutdown.drain_seconds,
             shutdown_timeout_seconds=settings.shutdown.timeout_seconds,
         ),

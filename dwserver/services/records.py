@@ -12,6 +12,7 @@ from dwserver.coordination.query_tasks import (
     QueryTaskRef,
 )
 from dwserver.store.api import (
+    LiveNode,
     Namespace,
     QueueBacklog,
     QueuedTask,
@@ -29,6 +30,7 @@ __all__ = [
     "Answered",
     "Driver",
     "Failed",
+    "LiveNode",
     "Namespace",
     "QueryLease",
     "QueryTaskRef",

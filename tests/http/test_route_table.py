@@ -117,6 +117,7 @@ CONTRACT = (
         "activity_timeout_enforce_pass",
         ADMINS,
     ),
+    Row("GET /api/cluster/nodes", "cluster_nodes", ADMINS, is_exempt=True),
     worker("/register", "register"),
     worker("/heartbeat", "heartbeat"),
     worker("/registrations/{worker_id}", "deregister", "DELETE"),
