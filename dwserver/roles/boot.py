@@ -7,12 +7,11 @@ import structlog
 from dwserver.config.audit import AuditReport
 from dwserver.config.settings import Settings
 from dwserver.protocol.versions import SUPPORTED_WORKER_VERSIONS
+from dwserver.roles.coordination import SPLIT_SHAPE, admit_coordination
 from dwserver.roles.errors import BootError
 from dwserver.topology.selection import select_topology
 
 _log = structlog.stdlib.get_logger(__name__)
-
-SPLIT_SHAPE = "split_control_execution"
 
 
 def admit(settings: Settings, audit: AuditReport) -> None:
@@ -37,3 +36,4 @@ def admit(settings: Settings, audit: AuditReport) -> None:
             "the split topology needs PostgreSQL: several processes cannot share an "
             "SQLite file; set DW_DATABASE_URL=postgresql://…"
         )
+    admit_coordination(settings)

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
 from dwserver.coordination.query_tasks import QueryExchange
+from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
 from dwserver.engine.context import Limits, Policy
+from dwserver.engine.words import TaskKind
 from dwserver.loops.deadlines import Deadlines
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
+from dwserver.roles.coordination import Coordination, build_coordination
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
-from dwserver.roles.queries import (
-    build_queries,
-    build_query_exchange,
-    build_query_tasks,
-)
+from dwserver.roles.queries import build_queries, build_query_tasks
 from dwserver.roles.storage import build_external_payloads
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
@@ -36,6 +35,7 @@ from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.renewals import Renewals
+from dwserver.services.run_news import RunNews
 from dwserver.services.runs import Runs
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
@@ -44,7 +44,7 @@ from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
-from dwserver.store.api import Store
+from dwserver.store.api import QueueKey, Store
 
 MICROS = 1_000_000
 # How long another process's change of a namespace may go unnoticed.
@@ -82,6 +82,7 @@ class Core:
     deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    coordination: Coordination
 
     def release_waits(self) -> None:
         """Answer every long poll, every wait for history and every query now; take no
@@ -121,20 +122,27 @@ def build_core(
         max_runs=settings.engine.run_cache_size,
         max_bytes=settings.engine.history_cache_bytes,
     )
+    coordination = build_coordination(
+        settings, clock=clock, metrics=metrics, supervisor=supervisor
+    )
+    signals = coordination.signals
     matcher = Matcher(
         store,
         now=clock.now,
         spawn=supervisor.spawn,
         observer=MatchingMetrics(metrics),
+        announce=lambda key: signals.publish(Topic.READY_TASK, tuple(key)),
+        sweep_seconds=_sweep_seconds(settings),
     )
-    recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
-    waiters = Waiters(
-        history=HistoryWaiters(),
-        updates=UpdateWaiters(store, hot, recheck_seconds=recheck_seconds),
+    news = RunNews(
+        signals, is_known=lambda run_id: hot.get(run_id) is not None, now=clock.now
     )
+    waiters = _waiters(settings, store, hot, news)
+    hear_of_others(signals, matcher, waiters)
     observers: list[CommitObserver] = [
         waiters.history,
         waiters.updates,
+        news,
         CommitMetrics(metrics),
     ]
     runs = Runs(
@@ -159,14 +167,13 @@ def build_core(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
     )
     deadlines = Deadlines(store, runs, now=clock.now, observe=metrics.timeouts.inc)
-    query_exchange = build_query_exchange(settings, clock=clock, metrics=metrics)
     parts = _Parts(
         store=store,
         runs=runs,
         matcher=matcher,
         waiters=waiters,
         close_policies=close_policies,
-        query_exchange=query_exchange,
+        query_exchange=coordination.query_exchange,
         clock=clock,
         ids=ids,
         metrics=metrics,
@@ -182,8 +189,44 @@ def build_core(
         leases=leases,
         deadlines=deadlines,
         close_policies=close_policies,
-        query_exchange=query_exchange,
+        query_exchange=coordination.query_exchange,
+        coordination=coordination,
     )
+
+
+def _waiters(settings: Settings, store: Store, hot: HotRuns, news: RunNews) -> Waiters:
+    recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
+    return Waiters(
+        history=HistoryWaiters(news.watch),
+        updates=UpdateWaiters(
+            store, hot, recheck_seconds=recheck_seconds, watch=news.watch
+        ),
+    )
+
+
+def hear_of_others(signals: WakeSignals, matcher: Matcher, waiters: Waiters) -> None:
+    """What other processes tell wakes those who wait here."""
+
+    def ready_task(key: Key) -> None:
+        namespace, queue, kind = map(str, key)
+        matcher.heard_from_elsewhere(QueueKey(namespace, queue, TaskKind(kind)))
+
+    def run_changed(key: Key) -> None:
+        waiters.history.heard_of(str(key))
+        waiters.updates.heard_of(str(key))
+
+    signals.listen(Topic.READY_TASK, ready_task)
+    signals.listen(Topic.RUN_CHANGED, run_changed)
+    signals.on_gap(matcher.missed_signals)
+    signals.on_gap(waiters.history.missed_news)
+    signals.on_gap(waiters.updates.missed_news)
+
+
+def _sweep_seconds(settings: Settings) -> float:
+    """0 where this process is the only one on its database."""
+    if settings.database.sqlite_path is not None:
+        return 0.0
+    return settings.worker_plane.poll_interval_ms / 1000
 
 
 def _services(settings: Settings, parts: _Parts) -> Services:

@@ -61,8 +61,8 @@ async def serve_node(settings: Settings, *, on_ready: Callable[[], None]) -> Non
 
 
 def _compose(settings: Settings, supervisor: Supervisor, metrics: Metrics) -> None:
-    """Database, loops, HTTP, and the workers, which are clients of the rest: started in
-    this order, stopped in reverse."""
+    """Database, coordination, loops, HTTP, and the workers, which are clients of the
+    rest: started in this order, stopped in reverse."""
     clock, ids = SystemClock(), UlidSource()
     store = _store(settings.database, metrics)
     core = build_core(
@@ -75,6 +75,8 @@ def _compose(settings: Settings, supervisor: Supervisor, metrics: Metrics) -> No
     )
     database = DatabaseService(store)
     supervisor.add(database)
+    for service in core.coordination.services:
+        supervisor.add(service)
     if settings.metrics.port:
         supervisor.add(
             MetricsServer(metrics, settings.metrics.host, settings.metrics.port)

@@ -1,12 +1,10 @@
-"""Query tasks of a process: the exchange and both of its ends."""
+"""Query tasks of a process: both ends of the exchange."""
 
 from __future__ import annotations
 
 from dwserver.config.settings import Settings
-from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
 from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.matching.matcher import Matcher
-from dwserver.roles.observers import QueryTaskMetrics
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
@@ -17,21 +15,6 @@ from dwserver.services.workers import Workers
 from dwserver.store.api import Store
 
 MICROS = 1_000_000
-
-
-def build_query_exchange(
-    settings: Settings, *, clock: Clock, metrics: Metrics
-) -> QueryExchange:
-    query_tasks = settings.query_tasks
-    return MemoryQueryExchange(
-        now=clock.now,
-        limits=QueryLimits(
-            lease=query_tasks.lease_seconds * MICROS,
-            keep=query_tasks.ttl_seconds * MICROS,
-            pending_per_queue=query_tasks.max_pending_per_queue,
-        ),
-        observer=QueryTaskMetrics(metrics),
-    )
 
 
 def build_queries(

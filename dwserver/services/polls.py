@@ -23,6 +23,8 @@ from dwserver.services.runs import RunContended, RunNotFound, Runs
 from dwserver.services.workers import Workers
 from dwserver.store.api import QueueKey, ReadyTask, Store, WorkerRegistration
 
+NOT_CLAIMABLE = Rejection("task_not_claimable", "Somebody else was faster.")
+
 
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,17 +120,22 @@ class Polls:
         return await self._matcher.wait(poller, seconds=request.wait_seconds)
 
     async def _claim(self, candidate: ReadyTask, poller: Poller) -> Delivery | None:
-        def claim(draft: Draft) -> Delivery | None:
+        def claim(draft: Draft) -> Delivery | Rejection | None:
             if time_out_run(draft):
                 return None
+            touched = draft.touched
             task = draft.tasks.get(candidate.task_id)
             leased = task and lease(draft, task, poller.worker_id)
-            return self._delivery(leased) if leased else None
+            if leased:
+                return self._delivery(leased)
+            # The hot state may not know of a task that another process has made.
+            return NOT_CLAIMABLE if draft.touched == touched else None
 
         try:
-            return await self._runs.decide(candidate.run_id, claim)
+            claimed = await self._runs.decide(candidate.run_id, claim)
         except (RunNotFound, RunContended):
             return None
+        return None if isinstance(claimed, Rejection) else claimed
 
     def _delivery(self, leased: Leased) -> Delivery:
         hot = self._runs.hot.get(leased.run.id)
