@@ -287,6 +287,17 @@ class RepairSettings(SettingsGroup):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SchedulerSettings(SettingsGroup):
+    """Who leads the schedulers and how it fires schedules."""
+
+    group_name = "scheduler"
+    in_process: bool
+    lease_seconds: int
+    tick_ms: int
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class EngineSettings(SettingsGroup):
     """Switches of the engine, waiting for updates, and cache sizes (0 is off)."""
 

@@ -9,7 +9,6 @@ from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
 from dwserver.engine.context import Limits, Policy
 from dwserver.engine.words import TaskKind
-from dwserver.loops.deadlines import Deadlines
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
@@ -24,16 +23,19 @@ from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
+from dwserver.services.activity_timeouts import ActivityTimeouts
 from dwserver.services.catalog import RequestLimits, Services
 from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.commits import CommitObserver
+from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
+from dwserver.services.queries import Queries
 from dwserver.services.renewals import Renewals
 from dwserver.services.run_news import RunNews
 from dwserver.services.runs import Runs
@@ -59,10 +61,15 @@ HEARTBEAT_INTERVAL_SECONDS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiters:
-    """Requests that wait for what a commit brings."""
+    """Requests that wait for what a commit brings, here or elsewhere."""
 
     history: HistoryWaiters
     updates: UpdateWaiters
+    news: RunNews
+
+    @property
+    def observers(self) -> tuple[CommitObserver, ...]:
+        return (self.history, self.updates, self.news)
 
     def release_all(self) -> None:
         """End every wait (shutdown)."""
@@ -100,6 +107,7 @@ class _Parts:
     runs: Runs
     matcher: Matcher
     waiters: Waiters
+    deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
     clock: Clock
@@ -126,25 +134,17 @@ def build_core(
         settings, clock=clock, metrics=metrics, supervisor=supervisor
     )
     signals = coordination.signals
-    matcher = Matcher(
+    matcher = _matcher(
+        settings,
         store,
-        now=clock.now,
-        spawn=supervisor.spawn,
-        observer=MatchingMetrics(metrics),
-        announce=lambda key: signals.publish(Topic.READY_TASK, tuple(key)),
-        sweep_seconds=_sweep_seconds(settings),
+        signals,
+        clock=clock,
+        metrics=metrics,
+        supervisor=supervisor,
     )
-    news = RunNews(
-        signals, is_known=lambda run_id: hot.get(run_id) is not None, now=clock.now
-    )
-    waiters = _waiters(settings, store, hot, news)
+    waiters = _waiters(settings, store, hot, signals=signals, clock=clock)
     hear_of_others(signals, matcher, waiters)
-    observers: list[CommitObserver] = [
-        waiters.history,
-        waiters.updates,
-        news,
-        CommitMetrics(metrics),
-    ]
+    observers: list[CommitObserver] = [*waiters.observers, CommitMetrics(metrics)]
     runs = Runs(
         store,
         hot=hot,
@@ -172,6 +172,7 @@ def build_core(
         runs=runs,
         matcher=matcher,
         waiters=waiters,
+        deadlines=deadlines,
         close_policies=close_policies,
         query_exchange=coordination.query_exchange,
         clock=clock,
@@ -194,13 +195,45 @@ def build_core(
     )
 
 
-def _waiters(settings: Settings, store: Store, hot: HotRuns, news: RunNews) -> Waiters:
+def _matcher(
+    settings: Settings,
+    store: Store,
+    signals: WakeSignals,
+    *,
+    clock: Clock,
+    metrics: Metrics,
+    supervisor: Supervisor,
+) -> Matcher:
+    is_alone_on_database = settings.database.sqlite_path is not None
+    interval_seconds = settings.worker_plane.poll_interval_ms / 1000
+    return Matcher(
+        store,
+        now=clock.now,
+        spawn=supervisor.spawn,
+        observer=MatchingMetrics(metrics),
+        announce=lambda key: signals.publish(Topic.READY_TASK, tuple(key)),
+        sweep_seconds=0.0 if is_alone_on_database else interval_seconds,
+    )
+
+
+def _waiters(
+    settings: Settings,
+    store: Store,
+    hot: HotRuns,
+    *,
+    signals: WakeSignals,
+    clock: Clock,
+) -> Waiters:
+    news = RunNews(
+        signals, is_known=lambda run_id: hot.get(run_id) is not None, now=clock.now
+    )
     recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
     return Waiters(
         history=HistoryWaiters(news.watch),
         updates=UpdateWaiters(
             store, hot, recheck_seconds=recheck_seconds, watch=news.watch
         ),
+        news=news,
     )
 
 
@@ -220,13 +253,6 @@ def hear_of_others(signals: WakeSignals, matcher: Matcher, waiters: Waiters) -> 
     signals.on_gap(matcher.missed_signals)
     signals.on_gap(waiters.history.missed_news)
     signals.on_gap(waiters.updates.missed_news)
-
-
-def _sweep_seconds(settings: Settings) -> float:
-    """0 where this process is the only one on its database."""
-    if settings.database.sqlite_path is not None:
-        return 0.0
-    return settings.worker_plane.poll_interval_ms / 1000
 
 
 def _services(settings: Settings, parts: _Parts) -> Services:
@@ -276,6 +302,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             tasks=tasks,
             renewals=renewals,
         ),
+        activity_timeouts=ActivityTimeouts(store, parts.deadlines, now=clock.now),
         workflows=Workflows(
             store,
             runs=runs,
@@ -290,15 +317,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             close_policies=parts.close_policies,
         ),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
-        queries=build_queries(
-            settings,
-            store,
-            parts.query_exchange,
-            workers=workers,
-            clock=clock,
-            ids=parts.ids,
-            metrics=parts.metrics,
-        ),
+        queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
             parts.query_exchange,
             workers=workers,
@@ -308,6 +327,18 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _queries(settings: Settings, parts: _Parts, workers: Workers) -> Queries:
+    return build_queries(
+        settings,
+        parts.store,
+        parts.query_exchange,
+        workers=workers,
+        clock=parts.clock,
+        ids=parts.ids,
+        metrics=parts.metrics,
     )
 
 

@@ -18,15 +18,15 @@ class LoopsWhenPrepared:
     """Starts its loops as soon as ``is_prepared`` says so: at once on a database that
     has been bootstrapped, else when somebody has done that."""
 
-    name = "loops"
-
     def __init__(
         self,
         loops: Sequence[Service],
         host: TaskHost,
         *,
         is_prepared: Callable[[], Awaitable[bool]],
+        name: str = "loops",
     ) -> None:
+        self.name = name
         self._loops = loops
         self._host = host
         self._is_prepared = is_prepared

@@ -21,7 +21,9 @@ from dwserver.roles.database import DatabaseService
 from dwserver.roles.errors import BootError
 from dwserver.roles.execution import CHECK, build_execution_plane, execution_check
 from dwserver.roles.http import build_http_server
+from dwserver.roles.identity import node_facts
 from dwserver.roles.loops import LoopsWhenPrepared
+from dwserver.roles.scheduler import hosts_scheduler, scheduler_services
 from dwserver.runtime.clock import SystemClock
 from dwserver.runtime.ids import UlidSource
 from dwserver.runtime.memory import tune_garbage_collection
@@ -99,6 +101,19 @@ def _compose(settings: Settings, supervisor: Supervisor, metrics: Metrics) -> No
     if execution is not None:
         checks[CHECK] = lambda: execution_check(execution.state())
         supervisor.add(execution)
+    if hosts_scheduler(settings, node_facts(settings).identity.roles):
+        # Last, hence drained first: the next leader need not wait for our clients.
+        scheduler = scheduler_services(
+            settings, store, host=supervisor, metrics=metrics, ids=ids
+        )
+        supervisor.add(
+            LoopsWhenPrepared(
+                scheduler,
+                supervisor,
+                is_prepared=database.is_prepared,
+                name="scheduler",
+            )
+        )
 
 
 def _loops(

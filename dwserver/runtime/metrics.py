@@ -175,6 +175,9 @@ class Metrics:
     wake_messages: Counter
     wake_signals: Counter
     timer_lag_seconds: Histogram
+    leader_term: Gauge
+    schedule_fires: Counter
+    schedule_lag_seconds: Histogram
     external_transfers: Counter
     loop_failures: Counter
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dwserver.engine.context import Limits
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.services.activity_tasks import ActivityTasks
+from dwserver.services.activity_timeouts import ActivityTimeouts
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.namespaces import Namespaces
@@ -64,6 +65,7 @@ class Services:
     deliveries: Deliveries
     workflow_tasks: WorkflowTasks
     activity_tasks: ActivityTasks
+    activity_timeouts: ActivityTimeouts
     workflows: Workflows
     commands: OperatorCommands
     signal_with_start: SignalWithStart
