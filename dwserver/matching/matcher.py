@@ -164,6 +164,12 @@ class Matcher:
         if not poller.answer.done():
             poller.answer.set_result(delivery)
 
+    def answer_waiting(self, poller: Poller, delivery: Delivery) -> None:
+        """A lease of another process is for this poll, unless it gets one here now."""
+        if self.pollers.is_waiting(poller):
+            self.pollers.discard(poller)
+            self._answer(poller, delivery)
+
     def put_back(self, poller: Poller) -> None:
         """The transition was not applied: the poller waits on."""
         if self.is_draining:

@@ -34,6 +34,7 @@ from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
+from dwserver.services.poll_news import PollNews
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.renewals import Renewals
@@ -109,7 +110,7 @@ class _Parts:
     waiters: Waiters
     deadlines: Deadlines
     close_policies: ClosePolicies
-    query_exchange: QueryExchange
+    coordination: Coordination
     clock: Clock
     ids: IdSource
     metrics: Metrics
@@ -174,7 +175,7 @@ def build_core(
         waiters=waiters,
         deadlines=deadlines,
         close_policies=close_policies,
-        query_exchange=coordination.query_exchange,
+        coordination=coordination,
         clock=clock,
         ids=ids,
         metrics=metrics,
@@ -272,6 +273,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         stale_after=plane.stale_after_seconds * MICROS,
     )
     contracts = _contracts(parts, workers)
+    poll_news = PollNews(parts.coordination.signals, now=clock.now)
     return Services(
         namespaces=namespaces,
         search_attributes=_search_attributes(settings, parts),
@@ -283,7 +285,9 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             runs=runs,
             matcher=parts.matcher,
             workers=workers,
+            news=poll_news,
             now=clock.now,
+            spawn=parts.supervisor.spawn,
         ),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
@@ -319,9 +323,10 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
-            parts.query_exchange,
+            parts.coordination.query_exchange,
             workers=workers,
             matcher=parts.matcher,
+            news=poll_news,
             clock=clock,
         ),
         limits=_request_limits(settings),
@@ -334,7 +339,7 @@ def _queries(settings: Settings, parts: _Parts, workers: Workers) -> Queries:
     return build_queries(
         settings,
         parts.store,
-        parts.query_exchange,
+        parts.coordination.query_exchange,
         workers=workers,
         clock=parts.clock,
         ids=parts.ids,

@@ -8,6 +8,7 @@ from dwserver.matching.matcher import Matcher
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
+from dwserver.services.poll_news import PollNews
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
 from dwserver.services.query_workers import QueryWorkers
@@ -40,11 +41,16 @@ def build_queries(
 
 
 def build_query_tasks(
-    exchange: QueryExchange, *, workers: Workers, matcher: Matcher, clock: Clock
+    exchange: QueryExchange,
+    *,
+    workers: Workers,
+    matcher: Matcher,
+    news: PollNews,
+    clock: Clock,
 ) -> QueryTasks:
     """The workers' end."""
 
     async def idle(seconds: float) -> None:
         await matcher.idle(seconds=seconds)
 
-    return QueryTasks(exchange, workers=workers, idle=idle, now=clock.now)
+    return QueryTasks(exchange, workers=workers, idle=idle, news=news, now=clock.now)

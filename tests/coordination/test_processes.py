@@ -7,7 +7,7 @@ through Redis, or when it looks by itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -172,15 +172,16 @@ async def test_news_that_were_missed_are_looked_for(
 # queries -----------------------------------------------------------------------------
 
 
-def query_poll(
-    server: SmallServer, *, seconds: float = LONG
-) -> Coroutine[Any, Any, Any]:
-    return server.services.query_tasks.poll(
+async def query_poll(
+    server: SmallServer, *, seconds: float = LONG, poll_request_id: str | None = None
+) -> Any:
+    return await server.services.query_tasks.poll(
         QueryPollRequest(
             namespace=NAMESPACE,
             worker_id="worker-1",
             task_queue=QUEUE,
             wait_seconds=seconds,
+            poll_request_id=poll_request_id,
             is_connected=lambda: True,
         )
     )
@@ -279,6 +280,65 @@ async def test_every_key_ends(
     assert keys
     for key in keys:
         assert await redis.execute("PTTL", key) > 0, key
+
+
+# polls that are sent again ------------------------------------------------------------
+
+
+async def has_heard(server: SmallServer) -> None:
+    """Something was leased to a poll of the other process."""
+    await eventually(lambda: server.services.polls._news._notes)
+
+
+@pytest.mark.parametrize("kind", TaskKind)
+async def test_a_poll_sent_again_to_the_other_process_gets_the_same_lease(
+    nodes: tuple[SmallServer, SmallServer], kind: TaskKind
+) -> None:
+    a, b = nodes
+    await a.start()
+    if kind is TaskKind.ACTIVITY:
+        await a.complete(await a.leased(), [CHARGE])
+    request = a_poll(kind, poll_request_id="r1")
+    first = await a.poll(request)
+    assert first is not None
+    await has_heard(b)
+    again = await b.poll(request)
+    assert again is not None
+    assert again.leased.task == first.leased.task
+    assert again.leased.activity == first.leased.activity
+    assert await b.poll(a_poll(kind, poll_request_id="r2")) is None
+    # Of a lease that is over nothing is repeated.
+    if kind is TaskKind.WORKFLOW:
+        await a.complete(first, [CompleteWorkflow(result=None)])
+        assert await b.poll(request) is None
+
+
+async def test_a_poll_that_waits_gets_what_the_other_process_leased_to_it(
+    nodes: tuple[SmallServer, SmallServer],
+) -> None:
+    a, b = nodes
+    again = await waiting_poll(b, poll_request_id="r1")
+    other = await waiting_poll(b, poll_request_id="r2")
+    # The client has gone from process A, which has not noticed.
+    first = await waiting_poll(a, poll_request_id="r1")
+    await a.start()
+    assert (await again).leased.task == (await first).leased.task
+    assert not other.done()
+
+
+async def test_a_query_poll_sent_again_to_the_other_process_gets_the_same_lease(
+    nodes: tuple[SmallServer, SmallServer],
+) -> None:
+    a, b = nodes
+    await a.start()
+    caller = await asking(a)
+    first = await query_poll(a, poll_request_id="q1")
+    assert isinstance(first, QueryLease)
+    await has_heard(b)
+    assert await query_poll(b, poll_request_id="q1") == first
+    answer = Answered(b"1", None)
+    assert await b.services.query_tasks.settle(ref_of(first), answer) is None
+    assert await caller == answer
 
 
 # cost --------------------------------------------------------------------------------
