@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import structlog
-
 from dwserver.config.settings import Settings
 from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
 from dwserver.coordination.query_tasks import QueryExchange
@@ -34,8 +32,6 @@ NOT_SHARED = (
     "other processes are found by looking, and queries reach only the workers that "
     "poll the process they are sent to"
 )
-
-_log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,16 +126,3 @@ def expects_others(settings: Settings) -> bool:
     topology = settings.topology
     selected = select_topology(topology.shape, topology.process_class)
     return topology.multi_node or selected.shape == SPLIT_SHAPE
-
-
-def admit_coordination(settings: Settings) -> None:
-    """The check of §7.7: several nodes need shared coordination to be fast. Raises
-    :class:`BootError` only where the deployment asks for it."""
-    redis = settings.redis
-    if redis.url is not None or not expects_others(settings):
-        return
-    if not redis.validate_at_boot or redis.validation_mode == "silent":
-        return
-    if redis.validation_mode == "fail":
-        raise BootError(f"DW_V2_CACHE_VALIDATION_MODE is fail, and {NOT_SHARED}")
-    _log.warning("coordination_not_shared", effect=NOT_SHARED)
