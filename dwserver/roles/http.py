@@ -45,21 +45,18 @@ def build_readiness(
     clock: Clock,
     role_checks: RoleChecks,
 ) -> Readiness:
-    store = core.store
-
-    async def cache() -> None:
-        """Coordination within one process cannot fail."""
-
+    store, coordination = core.store, core.coordination
     return Readiness(
         Probes(
             database=store.ping,
             schema=lambda: _schema_state(store),
             namespace_exists=core.services.namespaces.exists,
             default_namespace=settings.server.default_namespace.lower(),
-            cache=cache,
-            cache_store="memory",
+            cache=coordination.probe,
+            cache_store=coordination.store_name,
             auth=access.state,
             role_checks=role_checks,
+            health_checks=(coordination.backend_check, coordination.wake_check),
         ),
         now=clock.now,
     )
