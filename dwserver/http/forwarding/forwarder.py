@@ -32,12 +32,7 @@ from dwserver.http.call import Refusal, Reply
 from dwserver.http.departures import Departures
 from dwserver.http.exchange import Endpoint, Exchange
 from dwserver.http.forwarding.choice import QueuesOfWorkers, key_of
-from dwserver.http.forwarding.credential import (
-    CredentialTooLarge,
-    Origin,
-    Signed,
-    sign,
-)
+from dwserver.http.forwarding.credential import CredentialTooLarge, Signed, sign
 from dwserver.http.forwarding.peer_connection import AnswerLost
 from dwserver.http.forwarding.peer_connections import Neighbours, PeerConnections
 from dwserver.http.forwarding.peer_pool import (
@@ -51,6 +46,7 @@ from dwserver.http.forwarding.peer_pool import (
 )
 from dwserver.http.forwarding.request_head import passed_on
 from dwserver.http.forwarding.streamed_answer import StreamedAnswer
+from dwserver.http.origin import Origin
 from dwserver.protocol.json_types import JsonValue
 from dwserver.topology.gate import RouteFamily
 from dwserver.topology.identity import NodeIdentity
@@ -174,11 +170,11 @@ class Forwarder:
         self, exchange: Exchange, *, principal: Principal, namespace: str, raw: bytes
     ) -> bytes:
         request, sender = exchange.request, self._sender
-        target = exchange.path
-        if exchange.query_string:
-            target = f"{target}?{exchange.query_string}"
         signed = Signed(
-            method=request.method, target=target, namespace=namespace, body=raw
+            method=request.method,
+            target=exchange.target,
+            namespace=namespace,
+            body=raw,
         )
         origin = Origin(
             address=request.remote,
@@ -197,7 +193,7 @@ class Forwarder:
             raise errors.misconfigured(exchange.plane, str(error)) from None
         return passed_on(
             request.method,
-            target,
+            exchange.target,
             request.raw_headers,
             credential=credential,
             body=raw,
