@@ -32,6 +32,7 @@ def dev(host: str | None, port: int | None) -> None:
     """
     environ = dict(process_environment())
     environ.setdefault("DW_LOG_FORMAT", "console")
+    environ.setdefault("DW_SCHEDULER_IN_PROCESS", "1")
     if host is not None:
         environ["DW_HTTP_HOST"] = host
     if port is not None:

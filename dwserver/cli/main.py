@@ -16,6 +16,10 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.bootstrap:bootstrap",
         "Prepare the database: migrations and the default namespace.",
     ),
+    "scheduler": (
+        "dwserver.cli.scheduler:scheduler",
+        "Look at the scheduler: who leads, what is overdue.",
+    ),
     "env-audit": (
         "dwserver.cli.env_audit:env_audit",
         "Check the environment for unknown and legacy names.",

@@ -9,7 +9,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from dwserver.config.errors import Problem
 
 _POSTGRES_SCHEMES = ("postgresql", "postgres", "pgsql")
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
+_REDIS_SCHEMES = ("redis", "rediss")
+_REDIS_FLAVOURS = ("", "sentinel", "cluster")
 _CONNECTIONS = {
     "sqlite": "sqlite",
     "pgsql": "postgresql",
@@ -41,15 +42,30 @@ def normalise_database_url(url: str) -> str | None:
 
 
 def normalise_redis_url(url: str) -> str | None:
-    """Return the URL if its scheme is one that Redis clients take, else None."""
+    """Return the URL if it names a Redis server, a Sentinel service or a cluster
+    (``docs/architecture/coordination.md``), else None."""
     scheme, separator, rest = url.partition("://")
-    if not separator or scheme.lower() not in _REDIS_SCHEMES or not rest:
+    scheme = scheme.lower()
+    transport, _, flavour = scheme.partition("+")
+    if not separator or not rest:
         return None
-    if scheme.lower() != "unix" and not (
-        _has_valid_authority(url) and urlsplit(url).hostname
-    ):
-        return None
-    return f"{scheme.lower()}://{rest}"
+    if scheme != "unix":
+        if transport not in _REDIS_SCHEMES or flavour not in _REDIS_FLAVOURS:
+            return None
+        authority, _, tail = rest.partition("?")[0].partition("/")
+        hosts = authority.rpartition("@")[2].split(",")
+        if len(hosts) > 1 and not flavour:
+            return None
+        if not all(_is_host(host) for host in hosts):
+            return None
+        if flavour == "sentinel" and not tail.strip("/"):
+            return None
+    return f"{scheme}://{rest}"
+
+
+def _is_host(text: str) -> bool:
+    url = f"redis://{text}"
+    return _has_valid_authority(url) and bool(urlsplit(url).hostname)
 
 
 def sqlite_path(url: str) -> str | None:

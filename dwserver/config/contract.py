@@ -23,6 +23,7 @@ from dwserver.config.tables.operations import (
     OPERATIONS_VARIABLES,
     REPAIR_VARIABLES,
 )
+from dwserver.config.tables.scheduler import SCHEDULER_VARIABLES
 from dwserver.config.tables.server import SERVER_VARIABLES
 from dwserver.config.tables.storage import STORAGE_VARIABLES
 from dwserver.config.tables.worker_plane import (
@@ -45,6 +46,7 @@ SECTIONS: Mapping[Group, tuple[Variable, ...]] = MappingProxyType(
         Group.HISTORY: HISTORY_VARIABLES,
         Group.COMPATIBILITY: COMPATIBILITY_VARIABLES,
         Group.REPAIR: REPAIR_VARIABLES,
+        Group.SCHEDULER: SCHEDULER_VARIABLES,
         Group.ENGINE: ENGINE_VARIABLES,
         Group.OPERATIONS: OPERATIONS_VARIABLES,
     }

@@ -61,6 +61,7 @@ class TopologySettings(SettingsGroup):
     process_class: str | None
     ingress_forwarding: bool
     internal_address: str | None
+    heartbeat_seconds: float
     task_dispatch_mode: str
     matching_queue_wake: bool
     multi_node: bool
@@ -284,6 +285,17 @@ class RepairSettings(SettingsGroup):
     failure_backoff_max_seconds: int
     expired_lease_scan_limit: int
     expired_lease_interval_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SchedulerSettings(SettingsGroup):
+    """Who leads the schedulers and how it fires schedules."""
+
+    group_name = "scheduler"
+    in_process: bool
+    lease_seconds: int
+    tick_ms: int
+    batch_size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -29,6 +29,7 @@ from dwserver.config.groups import (
     QueryTaskSettings,
     RedisSettings,
     RepairSettings,
+    SchedulerSettings,
     ServerSettings,
     SettingsGroup,
     ShutdownSettings,
@@ -86,6 +87,7 @@ class Settings:
     history: HistorySettings
     compatibility: CompatibilitySettings
     repair: RepairSettings
+    scheduler: SchedulerSettings
     engine: EngineSettings
     boot: BootSettings
     shutdown: ShutdownSettings
@@ -143,6 +145,7 @@ _GROUPS: tuple[type[SettingsGroup], ...] = (
     HistorySettings,
     CompatibilitySettings,
     RepairSettings,
+    SchedulerSettings,
     EngineSettings,
     BootSettings,
     ShutdownSettings,

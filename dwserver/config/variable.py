@@ -39,6 +39,7 @@ class Group(StrEnum):
     HISTORY = "History"
     COMPATIBILITY = "Worker compatibility and rollout"
     REPAIR = "Repair and lease recovery"
+    SCHEDULER = "Scheduler"
     ENGINE = "Engine behaviour and caches"
     OPERATIONS = "Boot, shutdown, logging and metrics"
 

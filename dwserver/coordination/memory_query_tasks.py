@@ -311,6 +311,12 @@ class MemoryQueryExchange:
         asked = self._held(lease)
         return asked is not None and asked.lease_expires_at > self._now()
 
+    async def find(self, ref: QueryTaskRef) -> QueryLease | None:
+        asked, now = self._asked.get(ref.task_id), self._now()
+        if asked is None or why_not_settled(ref, asked.standing, now=now) is not None:
+            return None
+        return QueryLease(asked.task, ref.owner, ref.attempt, asked.lease_expires_at)
+
     # answers --------------------------------------------------------------------
     async def settle(self, ref: QueryTaskRef, answer: Answer) -> Rejection | None:
         now = self._now()

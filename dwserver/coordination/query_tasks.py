@@ -132,6 +132,10 @@ class QueryExchange(Protocol):
         """Whether the lease is still good."""
         ...
 
+    async def find(self, ref: QueryTaskRef) -> QueryLease | None:
+        """The lease that ``ref`` names, while it is good."""
+        ...
+
     async def settle(self, ref: QueryTaskRef, answer: Answer) -> Rejection | None:
         """Hand the answer to the caller; a rejection when the worker does not hold
         the task (any more)."""

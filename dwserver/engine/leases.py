@@ -174,6 +174,7 @@ _STOP_REASON = {
 
 def run_closed_fields(run: Run, task: Task) -> dict[str, object]:
     """Why a worker must stop, as every answer to a closed run tells it."""
+    is_leased = task.status is TaskStatus.LEASED
     return {
         "stop_reason": _STOP_REASON.get(run.status, "run_closed"),
         "cancel_requested": run.status in (RunStatus.CANCELLED, RunStatus.TERMINATED),
@@ -183,7 +184,7 @@ def run_closed_fields(run: Run, task: Task) -> dict[str, object]:
         "run_closed_at": micro_or_none(run.closed_at),
         "task_status": task.status,
         "lease_owner": task.lease_owner,
-        "lease_expires_at": micro_or_none(task.lease_expires_at),
+        "lease_expires_at": micro_or_none(task.lease_expires_at if is_leased else None),
     }
 
 

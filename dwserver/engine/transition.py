@@ -33,6 +33,7 @@ from dwserver.engine.model import (
     Wait,
 )
 from dwserver.engine.records import quick_init
+from dwserver.engine.schedules.model import Occurrence, Schedule, ScheduleEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,30 @@ class RunChange:
     outbox: tuple[OutboxEntry, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TermGuard:
+    """The leadership ``name`` must still be in this term (decision 24): whoever took it
+    over meanwhile has begun the next one."""
+
+    name: str
+    term: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleChange:
+    """All writes that concern one schedule. ``base_version`` is None for a new one,
+    whose guard is that its public id is free.
+
+    ``schedule`` is the row after the change, its ``version`` already raised.
+    ``occurrences`` guard the transition as well: none of them may be recorded yet.
+    """
+
+    base_version: int | None
+    schedule: Schedule
+    events: tuple[ScheduleEvent, ...] = ()
+    occurrences: tuple[Occurrence, ...] = ()
+
+
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
@@ -109,12 +134,15 @@ class Transition:
 
     ``new_instances``: reserved workflow ids (guarded by uniqueness within the
     namespace). ``instances``: new ``current_run_id``/``run_count`` of existing
-    instances; covered by the guard of a run of that instance.
+    instances; covered by the guard of a run of that instance. ``schedule``: the change
+    of a schedule, with or without runs. ``term``: a leader writes.
     """
 
-    changes: tuple[RunChange, ...]
+    changes: tuple[RunChange, ...] = ()
     new_instances: tuple[Instance, ...] = ()
     instances: tuple[Instance, ...] = field(default=())
+    schedule: ScheduleChange | None = None
+    term: TermGuard | None = None
 
 
 class _Row(Protocol):

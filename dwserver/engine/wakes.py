@@ -16,7 +16,7 @@ from dwserver.engine.model import (
     Activity,
     Child,
     JsonMap,
-    Run,
+    RunRows,
     Signal,
     Task,
     Timer,
@@ -86,7 +86,7 @@ def follow_up(
         return True
     done = update_of(closed)
     resume = _next_cause(draft, closed, seen, is_silent=is_silent)
-    if resume is None and is_waiting(draft, draft.run):
+    if resume is None and is_waiting(draft):
         return True
     if resume is not None and (done is None or resume != closed.resume):
         new_workflow_task(draft, resume)
@@ -126,7 +126,7 @@ def _matters(draft: Draft, signal: Signal, seen: int) -> bool:
         return True
     if signal.event_sequence <= seen:
         return False
-    return newest_open_condition(draft) is not None or not is_waiting(draft, draft.run)
+    return newest_open_condition(draft) is not None or not is_waiting(draft)
 
 
 def delivered_anew(draft: Draft, task: Task) -> JsonMap:
@@ -272,13 +272,30 @@ def resume_of_update(update: Update) -> JsonMap:
     }
 
 
-def is_waiting(draft: Draft, run: Run) -> bool:
+def is_waiting(rows: RunRows) -> bool:
     """The open run has something that will wake it: a task or a durable wait (§17)."""
     return (
-        bool(run.wakes)
-        or any(True for _ in draft.open_tasks())
-        or any(timer.is_open for timer in draft.timers.values())
-        or any(activity.is_open for activity in draft.activities.values())
-        or any(child.is_open for child in draft.children.values())
-        or any(wait.is_open for wait in draft.waits.values())
+        bool(rows.run.wakes)
+        or any(task.is_open for task in rows.tasks.values())
+        or any(timer.is_open for timer in rows.timers.values())
+        or any(activity.is_open for activity in rows.activities.values())
+        or any(child.is_open for child in rows.children.values())
+        or any(wait.is_open for wait in rows.waits.values())
     )
+
+
+def unserved_cause(rows: RunRows) -> JsonMap | None:
+    """What should have made a workflow task of the open run and did not: the context
+    of the missing task, or None when nothing is missing."""
+    tasks = rows.tasks.values()
+    if any(task.kind is TaskKind.WORKFLOW and task.is_open for task in tasks):
+        return None
+    if rows.run.wakes:
+        return rows.run.wakes[0].resume
+    update = next((each for each in rows.updates.values() if each.is_open), None)
+    if update is not None:
+        return resume_of_update(update)
+    if is_waiting(rows):
+        return None
+    signal = next((each for each in rows.signals.values() if each.is_open), None)
+    return resume_of_signal(signal) if signal is not None else {}

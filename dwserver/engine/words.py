@@ -279,6 +279,23 @@ class WaitKind(StrEnum):
     CONDITION = "condition"
 
 
+class Liveness(StrEnum):
+    """Whether a run can go on, and by what (``spec/history-bundles.md §7.1``)."""
+
+    CLOSED = "closed"
+    REPAIR_NEEDED = "repair_needed"
+    WORKFLOW_TASK_BLOCKED = "workflow_task_waiting_for_compatible_worker"
+    WORKFLOW_TASK_LEASED = "workflow_task_leased"
+    WORKFLOW_TASK_READY = "workflow_task_ready"
+    ACTIVITY_TASK_BLOCKED = "activity_task_waiting_for_compatible_worker"
+    ACTIVITY_TASK_LEASED = "activity_task_leased"
+    ACTIVITY_TASK_READY = "activity_task_ready"
+    TIMER_SCHEDULED = "timer_scheduled"
+    WAITING_FOR_CONDITION = "waiting_for_condition"
+    WAITING_FOR_SIGNAL = "waiting_for_signal"
+    WAITING_FOR_CHILD = "waiting_for_child"
+
+
 class EventType(StrEnum):
     """History event names (``spec/engine.md §13``)."""
 

@@ -17,6 +17,7 @@ from dwserver.http.control_plane import (
     search_attributes,
     storage,
     workers,
+    workflow_care,
     workflow_close,
     workflow_list,
     workflow_query,
@@ -30,6 +31,7 @@ from dwserver.http.discovery.handlers import Discovery, discovery_routes
 from dwserver.http.openapi.description import described
 from dwserver.http.openapi.document import document
 from dwserver.http.route import Handler, Route
+from dwserver.http.system import activity_timeouts
 from dwserver.http.worker import (
     activity_tasks,
     polls,
@@ -48,12 +50,14 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_start.ROUTES,
     *workflow_reads.ROUTES,
     *workflow_close.ROUTES,
+    *workflow_care.ROUTES,
     *workflow_signals.ROUTES,
     *workflow_signal_with_start.ROUTES,
     *workflow_updates.ROUTES,
     *workflow_query.ROUTES,
     *history.ROUTES,
     *workers.ROUTES,
+    *activity_timeouts.ROUTES,
 )
 WORKER_ROUTES: Final[tuple[Route, ...]] = (
     *registration.ROUTES,

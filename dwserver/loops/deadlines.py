@@ -1,116 +1,11 @@
-"""End the runs and the activity attempts whose deadline has passed (§7.1, §11).
-
-Any process may run this loop, and several at once do no harm: the database lists what
-is due, each time-out is a guarded transition, and who comes second finds it done.
-"""
+"""End what has passed its deadline, all the time."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-
-import structlog
-
-from dwserver.engine.draft import Draft
-from dwserver.engine.lifecycle.activity_timeout import (
-    ActivityTimedOut,
-    time_out_activity,
-)
-from dwserver.engine.lifecycle.run_timeout import overdue_kind, time_out_run
 from dwserver.runtime.service import FailurePolicy, Loop, TaskHost
-from dwserver.services.runs import RunContended, RunNotFound, Runs
-from dwserver.store.api import DueActivity, DueRun, Store
+from dwserver.services.deadlines import Deadlines
 
-# Most runs, and most activities, looked at in one pass.
-BATCH = 100
 LOOK_EVERY_SECONDS = 1.0
-# Lines of one pass; the counter knows of all.
-LISTED = 20
-
-_log = structlog.stdlib.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """What was timed out: the name and the keys of its line, and its kind."""
-
-    event: str
-    kind: str
-    keys: Mapping[str, object]
-
-
-class Deadlines:
-    """``observe`` is told the kind of everything that was timed out."""
-
-    def __init__(
-        self,
-        store: Store,
-        runs: Runs,
-        *,
-        now: Callable[[], int],
-        observe: Callable[[str], None],
-    ) -> None:
-        self._store = store
-        self._runs = runs
-        self._now = now
-        self._observe = observe
-
-    async def enforce(self) -> float | None:
-        """One batch of runs and one of activities; 0 when there is probably more."""
-        # A run takes its activities along.
-        due_runs = await self._store.due_runs(now=self._now(), limit=BATCH)
-        ended_runs = await self._all(map(self._end_run, due_runs))
-        due = await self._store.due_activities(now=self._now(), limit=BATCH)
-        ended = await self._all(map(self._end_attempt, due))
-        is_full = BATCH in (len(due_runs), len(due))
-        return 0.0 if is_full and (ended_runs or ended) else None
-
-    async def _all(self, work: Iterable[Awaitable[_Ended | None]]) -> list[_Ended]:
-        """What was timed out, counted and logged, even beside failures."""
-        answers = await asyncio.gather(*work, return_exceptions=True)
-        ended = [answer for answer in answers if isinstance(answer, _Ended)]
-        for each in ended:
-            self._observe(each.kind)
-        for each in ended[:LISTED]:
-            _log.info(each.event, kind=each.kind, **each.keys)
-        if len(ended) > LISTED:
-            _log.info("more_timed_out", count=len(ended) - LISTED)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-        return ended
-
-    async def _end_run(self, due: DueRun) -> _Ended | None:
-        def end(draft: Draft) -> _Ended | None:
-            kind = overdue_kind(draft)
-            if kind is None or not time_out_run(draft):
-                return None
-            return _Ended("run_timed_out", kind, {"run_id": due.run_id})
-
-        try:
-            return await self._runs.decide(due.run_id, end)
-        except (RunNotFound, RunContended):
-            return None
-
-    async def _end_attempt(self, due: DueActivity) -> _Ended | None:
-        def end(draft: Draft) -> _Ended | None:
-            done = time_out_activity(draft, due.step)
-            if not isinstance(done, ActivityTimedOut):
-                return None
-            keys = {
-                "run_id": due.run_id,
-                "activity_id": done.activity.id,
-                "is_retried": done.is_retried,
-            }
-            return _Ended("activity_timed_out", done.kind, keys)
-
-        # The hot state may not know of a heartbeat that another process renewed.
-        self._runs.hot.drop(due.run_id)
-        try:
-            return await self._runs.decide(due.run_id, end)
-        except (RunNotFound, RunContended):
-            return None
 
 
 def deadline_loop(deadlines: Deadlines, host: TaskHost) -> Loop:

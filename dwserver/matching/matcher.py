@@ -43,6 +43,10 @@ NOWHERE = QueueKey("", "", TaskKind.WORKFLOW)
 Claim = Callable[[ReadyTask, Poller], Awaitable[Delivery | None]]
 
 
+def _to_nobody(key: QueueKey) -> None:
+    """There is no other process."""
+
+
 def key_of(task: Task) -> QueueKey:
     return QueueKey(task.namespace, task.queue, task.kind)
 
@@ -51,7 +55,8 @@ class Matcher:
     """Brings ready tasks and waiting pollers together.
 
     ``claim`` leases one candidate to a poller and commits; None when somebody else
-    was faster. ``spawn`` owns the background task it is given.
+    was faster. ``spawn`` owns the background task it is given. ``announce`` tells other
+    processes of a queue with a ready task that nobody here waits for.
     """
 
     def __init__(
@@ -61,11 +66,13 @@ class Matcher:
         now: Callable[[], int],
         spawn: Callable[[str, Coroutine[Any, Any, None]], object],
         observer: MatchingObserver,
+        announce: Callable[[QueueKey], None] = _to_nobody,
     ) -> None:
         self._source = source
         self._now = now
         self._spawn = spawn
         self._observer = observer
+        self._announce = announce
         self._claim: Claim | None = None
         self.pollers = WaitingPollers()
         self._backlog = Backlog(max_tasks=MAX_BACKLOG)
@@ -185,6 +192,7 @@ class Matcher:
         )
         if not self._backlog.add(known):
             self._rumoured.add(key)
+        self._announce(key)
 
     def heard_of(self, key: QueueKey) -> None:
         """Something may be ready in this queue."""
@@ -192,10 +200,23 @@ class Matcher:
         if self.pollers.count(key):
             self._start_round()
 
+    def heard_from_elsewhere(self, key: QueueKey) -> None:
+        """Another process has a ready task in this queue and nobody to take it."""
+        # The first poll of a queue looks anyway.
+        if key in self._looked_at or self.pollers.count(key):
+            self.heard_of(key)
+
+    def missed_signals(self) -> None:
+        """Other processes may have said something that was not heard."""
+        self._looked_at.clear()
+        self.sweep()
+
     def _plan(self, key: QueueKey, seconds: float) -> None:
         def arrive() -> None:
             self._planned.discard(handle)
             self.heard_of(key)
+            if not self.pollers.count(key):
+                self._announce(key)
 
         # A little late rather than early: a round before the instant finds nothing.
         handle = asyncio.get_running_loop().call_later(seconds + 0.001, arrive)

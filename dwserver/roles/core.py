@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from dwserver.config.settings import Settings
 from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.engine.context import Limits, Policy
-from dwserver.loops.deadlines import Deadlines
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
+from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
 from dwserver.roles.queries import (
     build_queries,
@@ -25,16 +25,20 @@ from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
+from dwserver.services.activity_timeouts import ActivityTimeouts
 from dwserver.services.catalog import RequestLimits, Services
 from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.commits import CommitObserver
+from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
+from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
+from dwserver.services.queries import Queries
 from dwserver.services.renewals import Renewals
 from dwserver.services.runs import Runs
 from dwserver.services.search_attributes import SearchAttributes
@@ -82,6 +86,7 @@ class Core:
     deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    membership: Membership
 
     def release_waits(self) -> None:
         """Answer every long poll, every wait for history and every query now; take no
@@ -99,8 +104,10 @@ class _Parts:
     runs: Runs
     matcher: Matcher
     waiters: Waiters
+    deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    membership: Membership
     clock: Clock
     ids: IdSource
     metrics: Metrics
@@ -165,8 +172,10 @@ def build_core(
         runs=runs,
         matcher=matcher,
         waiters=waiters,
+        deadlines=deadlines,
         close_policies=close_policies,
         query_exchange=query_exchange,
+        membership=build_membership(settings, store, clock=clock),
         clock=clock,
         ids=ids,
         metrics=metrics,
@@ -183,6 +192,7 @@ def build_core(
         deadlines=deadlines,
         close_policies=close_policies,
         query_exchange=query_exchange,
+        membership=parts.membership,
     )
 
 
@@ -233,38 +243,48 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             tasks=tasks,
             renewals=renewals,
         ),
+        activity_timeouts=ActivityTimeouts(store, parts.deadlines, now=clock.now),
         workflows=Workflows(
             store,
             runs=runs,
             waiters=parts.waiters.history,
             recheck_seconds=plane.poll_interval_ms / 1000,
         ),
-        commands=OperatorCommands(
-            store,
-            runs=runs,
-            contracts=contracts,
-            waiters=parts.waiters.updates,
-            close_policies=parts.close_policies,
-        ),
+        commands=_commands(parts, contracts),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
-        queries=build_queries(
-            settings,
-            store,
-            parts.query_exchange,
-            workers=workers,
-            clock=clock,
-            ids=parts.ids,
-            metrics=parts.metrics,
-        ),
+        queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
             parts.query_exchange,
             workers=workers,
             matcher=parts.matcher,
             clock=clock,
         ),
+        membership=parts.membership,
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _commands(parts: _Parts, contracts: CommandContracts) -> OperatorCommands:
+    return OperatorCommands(
+        parts.store,
+        runs=parts.runs,
+        contracts=contracts,
+        waiters=parts.waiters.updates,
+        close_policies=parts.close_policies,
+    )
+
+
+def _queries(settings: Settings, parts: _Parts, workers: Workers) -> Queries:
+    return build_queries(
+        settings,
+        parts.store,
+        parts.query_exchange,
+        workers=workers,
+        clock=parts.clock,
+        ids=parts.ids,
+        metrics=parts.metrics,
     )
 
 

@@ -40,3 +40,11 @@ class CommitMetrics:
 
     def conflicted(self) -> None:
         self._metrics.transition_conflicts.inc()
+
+
+class LeadershipMetrics:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def leads(self, name: str, term: int) -> None:
+        self._metrics.leader_term.set(name, to=term)

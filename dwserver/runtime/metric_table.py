@@ -137,6 +137,28 @@ METRICS: tuple[MetricDefinition, ...] = (
         buckets=_LAG_SECONDS,
     ),
     MetricDefinition(
+        attribute="leader_term",
+        name="dw_leader_term",
+        kind=MetricKind.GAUGE,
+        help="Term in which this process leads; 0 while another one does.",
+        labels=(Label("leadership", 8),),
+    ),
+    MetricDefinition(
+        attribute="schedule_fires",
+        name="dw_schedule_fires",
+        kind=MetricKind.COUNTER,
+        help="Due occurrences of schedules by outcome: triggered, drained, skipped, "
+        "buffered, buffer_full, already_fired or failed.",
+        labels=(Label("outcome", 8),),
+    ),
+    MetricDefinition(
+        attribute="schedule_lag_seconds",
+        name="dw_schedule_lag_seconds",
+        kind=MetricKind.HISTOGRAM,
+        help="Time from the due time of a schedule to its fire.",
+        buckets=_LAG_SECONDS,
+    ),
+    MetricDefinition(
         attribute="external_transfers",
         name="dw_external_transfers",
         kind=MetricKind.COUNTER,

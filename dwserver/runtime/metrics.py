@@ -171,6 +171,9 @@ class Metrics:
     queries: Counter
     query_tasks_pending: Gauge
     timer_lag_seconds: Histogram
+    leader_term: Gauge
+    schedule_fires: Counter
+    schedule_lag_seconds: Histogram
     external_transfers: Counter
     loop_failures: Counter
 

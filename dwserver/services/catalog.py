@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from dwserver.engine.context import Limits
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.services.activity_tasks import ActivityTasks
+from dwserver.services.activity_timeouts import ActivityTimeouts
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
+from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
@@ -64,11 +66,13 @@ class Services:
     deliveries: Deliveries
     workflow_tasks: WorkflowTasks
     activity_tasks: ActivityTasks
+    activity_timeouts: ActivityTimeouts
     workflows: Workflows
     commands: OperatorCommands
     signal_with_start: SignalWithStart
     queries: Queries
     query_tasks: QueryTasks
+    membership: Membership
     limits: RequestLimits
     now: Callable[[], int]
     next_id: Callable[[], str]

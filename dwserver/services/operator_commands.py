@@ -1,4 +1,4 @@
-"""Commands of operators to runs: signal, update, cancel, terminate.
+"""Commands of operators to runs: signal, update, cancel, terminate, repair, archive.
 
 Source: ``spec/control-plane-api.md`` §5.6–5.12, ``spec/engine.md`` §9.5–9.7, decisions
 5 and 6.
@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from dwserver.engine.draft import Draft
+from dwserver.engine.lifecycle.archive import ArchiveRequest, archive
 from dwserver.engine.lifecycle.close import CloseRequest, close_on_request
-from dwserver.engine.lifecycle.operator import reject
+from dwserver.engine.lifecycle.operator import Decided, OperatorRequest, reject
+from dwserver.engine.lifecycle.repair import repair
 from dwserver.engine.model import Command, Run
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import CommandRejection, CommandType
@@ -70,10 +72,35 @@ class OperatorCommands:
         self, target: Target, request: CloseRequest
     ) -> Commanded | Rejection:
         """Cancel or terminate the run at once, and by their policies its children."""
-        closed = await self._decide(target, _Close(request))
+        action = _Administration(
+            request.command_type,
+            request,
+            lambda draft: close_on_request(draft, request),
+        )
+        closed = await self._decide(target, action)
         if isinstance(closed, Commanded):
             await self._close_policies.carried_out(closed.run.id)
         return closed
+
+    async def archive(
+        self, target: Target, request: ArchiveRequest
+    ) -> Commanded | Rejection:
+        """Keep the closed run from retention; an archived one stays archived."""
+        action = _Administration(
+            CommandType.ARCHIVE, request, lambda draft: archive(draft, request)
+        )
+        return await self._decide(target, action)
+
+    async def repair(
+        self, target: Target, request: OperatorRequest
+    ) -> Commanded | Rejection:
+        """Make what the open run lacks and announce what nobody takes."""
+        # The hot state may not know of a renewal by another process.
+        self._runs.hot.drop(target.run_id or target.instance.current_run_id)
+        action = _Administration(
+            CommandType.REPAIR, request, lambda draft: repair(draft, request)
+        )
+        return await self._decide(target, action)
 
     async def signal(self, target: Target, message: Message) -> Commanded | Rejection:
         return await self._decide(target, SignalAction(message, self._contracts))
@@ -110,14 +137,12 @@ class OperatorCommands:
 
 
 @dataclass(frozen=True, slots=True)
-class _Close:
-    """Cancel or terminate; see ``command_targets.Action``."""
+class _Administration:
+    """A command that is no message; see ``command_targets.Action``."""
 
-    request: CloseRequest
-
-    @property
-    def command_type(self) -> CommandType:
-        return self.request.command_type
+    command_type: CommandType
+    request: OperatorRequest
+    take: Callable[[Draft], Decided]
 
     @property
     def request_id(self) -> str | None:
@@ -127,8 +152,8 @@ class _Close:
         """The hot state is all there is to know."""
 
     def decide(self, draft: Draft) -> Commanded:
-        closed = close_on_request(draft, self.request)
-        return Commanded(command=closed.command, run=closed.run)
+        decided = self.take(draft)
+        return Commanded(command=decided.command, run=decided.run)
 
     def reject(self, draft: Draft, reason: CommandRejection) -> Commanded:
         command = reject(draft, self.request, self.command_type, reason=reason)

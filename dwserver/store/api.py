@@ -30,6 +30,8 @@ from dwserver.engine.model import (
 )
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
+from dwserver.store.leadership import LeaderLeases
+from dwserver.store.schedules import Schedules
 
 
 class StoreError(Exception):
@@ -97,6 +99,15 @@ class DueActivity:
     run_id: str
     step: int
     deadline_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityPlace:
+    """Where an activity stands: its run, and its step there."""
+
+    activity_id: str
+    run_id: str
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +242,7 @@ class MigrationReport:
     missing_tables: tuple[str, ...]
 
 
-class Store(Protocol):
+class Store(LeaderLeases, Schedules, Protocol):
     """See the module text. Every method may raise :class:`StoreError`."""
 
     # life cycle -----------------------------------------------------------------
@@ -316,6 +327,15 @@ class Store(Protocol):
     async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
         """Open activities with ``deadline_at <= now``, the earliest first. One that
         renewals keep alive is listed until it is written again."""
+        ...
+
+    async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
+        """Open activities with a deadline that has passed, whatever renewals moved; the
+        longest overdue first."""
+        ...
+
+    async def find_activities(self, activity_ids: Sequence[str]) -> list[ActivityPlace]:
+        """Those that exist, open or closed, in no order."""
         ...
 
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:

@@ -19,7 +19,8 @@ _RECORDS: Mapping[str, tuple[str, str, str]] = {
         history_bytes command_sequence closed_reason closed_at compatibility priority
         execution_timeout_seconds run_timeout_seconds execution_deadline_at
         run_deadline_at task_failures batch_first batch_size batch_resolved_sequence
-        continued_from_run_id parent_run_id parent_step inherits_children""",
+        continued_from_run_id parent_run_id parent_step inherits_children
+        archived_at""",
         "wakes",
     ),
     "input": (
@@ -81,6 +82,14 @@ _RECORDS: Mapping[str, tuple[str, str, str]] = {
         "payload_codec payload context",
     ),
     "outbox": ("o", "id kind namespace run_id available_at created_at", "payload"),
+    "schedule": (
+        "s",
+        """id namespace schedule_id version status overlap_policy jitter_seconds
+        created_at updated_at note max_runs remaining_actions fires_count failures_count
+        skipped_trigger_count last_event_sequence last_fired_at next_fire_at
+        last_skipped_at last_skip_reason latest_workflow_id paused_at deleted_at""",
+        "spec action memo search_attributes recent_actions buffered_actions",
+    ),
     "namespace": (
         "s",
         "name description retention_days status created_at updated_at",

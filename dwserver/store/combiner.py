@@ -1,8 +1,8 @@
 """Group commit: transitions that are in flight together share one write.
 
 No timer: while writes are under way the next batch collects. Two transitions that touch
-the same run or reserve the same workflow id never meet, neither in one batch nor in two
-batches under way; they follow each other in the order of their arrival.
+the same run or schedule or reserve the same id never meet, neither in one batch nor in
+two batches under way; they follow each other in the order of their arrival.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Entry:
         self.transition = transition
         self.future = future
         self.keys = _keys_of(transition)
-        self.rows = sum(map(_count_rows, transition.changes))
+        self.rows = sum(map(_count_rows, transition.changes)) or 1
         self.blockers = 0
 
 
@@ -286,10 +286,15 @@ class LoadCombiner(Generic[Key, Value]):
 
 
 def _keys_of(transition: Transition) -> set[Hashable]:
-    """What it must have for itself: runs by id, instances by namespace and id."""
+    """What it must have for itself: runs and schedules by id, what is reserved or moved
+    by namespace and id."""
     keys: set[Hashable] = {change.run.id for change in transition.changes}
     for instance in (*transition.new_instances, *transition.instances):
         keys.add((instance.namespace, instance.workflow_id))
+    if transition.schedule is not None:
+        schedule = transition.schedule.schedule
+        keys.add(schedule.id)
+        keys.add(("schedule", schedule.namespace, schedule.schedule_id))
     return keys
 
 

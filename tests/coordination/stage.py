@@ -1,21 +1,27 @@
-"""The exchange of one process with callers and polls, on a clock that is stepped."""
+"""An exchange of one process with callers and polls, on a clock that is stepped."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
 from dwserver.coordination.query_tasks import (
     Answered,
+    QueryExchange,
     QueryLease,
     QueryOutcome,
     QueryPoll,
     QueryTask,
     QueryTaskRef,
 )
+from dwserver.coordination.redis_address import parse_redis_url
+from dwserver.coordination.redis_connection import RedisConnection
+from dwserver.coordination.redis_query_tasks import RedisQueryExchange
+from dwserver.coordination.wake_signals import SilentSignals
 from tests.support.builders import SECOND, an_id
 from tests.support.stepped_timers import SteppedTimers
 
@@ -65,6 +71,33 @@ class Seen:
         self.expired += 1
 
 
+class UpAndDown:
+    """The observer of a connection."""
+
+    def __init__(self) -> None:
+        self.changes: list[bool] = []
+
+    def redis_is_up(self, is_up: bool) -> None:
+        self.changes.append(is_up)
+
+
+class CountingRedis(RedisConnection):
+    """A connection that knows how many commands are under way."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(parse_redis_url(url), observer=UpAndDown())
+        self.in_flight = 0
+
+    @asynccontextmanager
+    async def _attempt(self) -> AsyncIterator[None]:
+        self.in_flight += 1
+        try:
+            async with super()._attempt():
+                yield
+        finally:
+            self.in_flight -= 1
+
+
 class Caller:
     """A client that waits for the outcome of its question, until it hangs up."""
 
@@ -88,21 +121,45 @@ class Caller:
 
 
 class Stage:
-    def __init__(self, **limits: Any) -> None:
+    """``redis``: the connection of an exchange on Redis; None keeps it in memory."""
+
+    def __init__(self, redis: CountingRedis | None = None, **limits: Any) -> None:
         self.timers = SteppedTimers()
         self.seen = Seen()
+        self.redis = redis
+        self.spawned: set[asyncio.Task[None]] = set()
+        self.begun_here: list[asyncio.Task[Any]] = []
         values: dict[str, Any] = {
             "lease": LEASE_SECONDS * SECOND,
             "keep": KEEP_SECONDS * SECOND,
             "pending_per_queue": 100,
             **limits,
         }
-        self.exchange = MemoryQueryExchange(
+        self.exchange = self._exchange(QueryLimits(**values))
+
+    def _exchange(self, limits: QueryLimits) -> QueryExchange:
+        if self.redis is None:
+            return MemoryQueryExchange(
+                now=self.timers.now,
+                limits=limits,
+                observer=self.seen,
+                call_later=self.timers.call_later,
+            )
+        return RedisQueryExchange(
+            self.redis,
+            signals=SilentSignals(),
+            spawn=self._spawn,
             now=self.timers.now,
-            limits=QueryLimits(**values),
+            limits=limits,
             observer=self.seen,
             call_later=self.timers.call_later,
         )
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> object:
+        task = asyncio.create_task(work, name=name)
+        self.spawned.add(task)
+        task.add_done_callback(self.spawned.discard)
+        return task
 
     def a_task(
         self, *, wait_seconds: float = CALLER_SECONDS, **fields: Any
@@ -146,9 +203,21 @@ class Stage:
         poll = a_poll(*args, **fields)
         return await self.begun(self.exchange.lease(poll, seconds=seconds))
 
-    @staticmethod
-    async def begun(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    async def begun(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
-        # As far as it gets by itself.
-        await asyncio.sleep(0)
+        self.begun_here.append(task)
+        await self.at_rest()
         return task
+
+    async def end(self) -> None:
+        self.exchange.drain()
+        await asyncio.gather(*self.begun_here, return_exceptions=True)
+        await self.at_rest()
+
+    async def at_rest(self) -> None:
+        """Everything has gone as far as it gets by itself."""
+        quiet_turns = 0
+        while quiet_turns < 5:
+            await asyncio.sleep(0)
+            is_busy = self.spawned or (self.redis and self.redis.in_flight)
+            quiet_turns = 0 if is_busy else quiet_turns + 1

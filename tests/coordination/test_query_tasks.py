@@ -1,8 +1,10 @@
-"""Query tasks within one process: who gets them, when they end, what is bounded."""
+"""Query tasks of one process, in memory and on Redis: who gets them, when they end,
+what is bounded. Between processes: ``test_query_tasks_between_processes.py``."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +23,7 @@ from tests.coordination.stage import (
     KEEP_SECONDS,
     LEASE_SECONDS,
     YES,
+    CountingRedis,
     Stage,
     ref_of,
 )
@@ -29,9 +32,32 @@ from tests.support.builders import SECOND
 NO = Failed("query_rejected", "no")
 
 
+StageOf = Callable[..., Stage]
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def stage_of(request: pytest.FixtureRequest) -> AsyncIterator[StageOf]:
+    """Makes the stage of a test, with other limits than usual."""
+    if request.param == "memory":
+        yield Stage
+        return
+    redis = CountingRedis(request.getfixturevalue("redis_url"))
+    await redis.execute("FLUSHDB")
+    stages: list[Stage] = []
+
+    def make(**limits: Any) -> Stage:
+        stages.append(Stage(redis, **limits))
+        return stages[-1]
+
+    yield make
+    for stage in stages:
+        await stage.end()
+    await redis.close()
+
+
 @pytest.fixture
-async def stage() -> Stage:
-    return Stage()
+async def stage(stage_of: StageOf) -> Stage:
+    return stage_of()
 
 
 # the way of a question ---------------------------------------------------------------
@@ -56,7 +82,7 @@ async def test_a_waiting_poll_gets_the_question_at_once(stage: Stage) -> None:
     assert lease is not None
     assert lease.task == caller.task
     assert await stage.poll() is None
-    assert stage.seen.pending_counts == []
+    assert stage.seen.pending_counts in ([], [1, 0])
 
 
 async def test_the_oldest_question_and_the_oldest_poll_come_first(stage: Stage) -> None:
@@ -120,8 +146,8 @@ async def test_a_question_comes_back_when_its_lease_expires(stage: Stage) -> Non
     younger = await stage.ask()
     first = await stage.leased()
     stage.timers.advance(LEASE_SECONDS)
-    assert stage.seen.expired == 1
     second = await stage.leased("worker-2")
+    assert stage.seen.expired == 1
     assert second.task == caller.task, "it goes to the head of the queue"
     assert (second.owner, second.attempt) == ("worker-2", 2)
     assert (await stage.leased()).task == younger.task
@@ -258,8 +284,8 @@ async def test_a_question_of_a_caller_that_has_gone_does_not_come_back(
     await stage.leased()
     caller.is_there = False
     stage.timers.advance(LEASE_SECONDS)
-    assert await caller.outcome() is Unanswered.CALLER_GONE
     assert await stage.poll() is None
+    assert await caller.outcome() is Unanswered.CALLER_GONE
 
 
 @pytest.mark.parametrize("is_leased", [False, True])
@@ -298,22 +324,25 @@ async def test_a_cancelled_poll_takes_nothing(stage: Stage) -> None:
     assert await stage.poll("worker-2") is not None
 
 
-async def test_a_poll_cancelled_with_its_answer_gives_the_question_back(
-    stage: Stage,
-) -> None:
+async def test_a_poll_cancelled_with_its_answer_gives_the_question_back() -> None:
+    stage = Stage()
     poll = await stage.polling()
-    await stage.ask()
+    asking = stage.exchange.ask(stage.a_task(), is_waited_for=lambda: True)
+    caller = asyncio.create_task(asking)
+    # The task is put into the hands of the poll, which has not run since.
+    await asyncio.sleep(0)
     poll.cancel()
     await asyncio.wait([poll])
     assert poll.cancelled()
     assert (await stage.leased("worker-2")).attempt == 2
+    caller.cancel()
 
 
 # bounds ------------------------------------------------------------------------------
 
 
-async def test_a_queue_takes_only_so_many_questions() -> None:
-    stage = Stage(pending_per_queue=2)
+async def test_a_queue_takes_only_so_many_questions(stage_of: StageOf) -> None:
+    stage = stage_of(pending_per_queue=2)
     for _ in range(2):
         await stage.ask()
     refused = await stage.ask()
@@ -325,8 +354,10 @@ async def test_a_queue_takes_only_so_many_questions() -> None:
     assert (await stage.ask()).is_waiting
 
 
-async def test_a_full_queue_drops_those_whose_callers_have_gone() -> None:
-    stage = Stage(pending_per_queue=2)
+async def test_a_full_queue_drops_those_whose_callers_have_gone(
+    stage_of: StageOf,
+) -> None:
+    stage = stage_of(pending_per_queue=2)
     gone, _ = await stage.ask(), await stage.ask()
     gone.is_there = False
     later = await stage.ask()
@@ -334,8 +365,8 @@ async def test_a_full_queue_drops_those_whose_callers_have_gone() -> None:
     assert [(await stage.leased()).task for _ in range(2)][1] == later.task
 
 
-async def test_questions_are_bounded_by_number_and_by_bytes() -> None:
-    stage = Stage(open_tasks=2)
+async def test_questions_are_bounded_by_number_and_by_bytes(stage_of: StageOf) -> None:
+    stage = stage_of(open_tasks=2)
     first = await stage.ask()
     await stage.ask(queue="bills")
     assert await (await stage.ask(queue="c")).outcome() is Unanswered.QUEUE_FULL
@@ -346,7 +377,7 @@ async def test_questions_are_bounded_by_number_and_by_bytes() -> None:
     await first.outcome()
     assert (await stage.ask(queue="c")).is_waiting
 
-    stage = Stage(argument_bytes=10)
+    stage = stage_of(argument_bytes=10)
     arguments = Payload("avro", "x" * 6)
     first = await stage.ask(arguments=arguments)
     refused = await stage.ask(queue="bills", arguments=arguments)
@@ -357,7 +388,8 @@ async def test_questions_are_bounded_by_number_and_by_bytes() -> None:
     assert again.is_waiting
 
 
-async def test_what_is_pending_is_told(stage: Stage) -> None:
+async def test_what_is_pending_is_told() -> None:
+    stage = Stage()
     await stage.ask(wait_seconds=5)
     await stage.ask()
     await stage.leased()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dwserver.engine.model import Activity, Task
+from dwserver.engine.model import Activity, Command, Task
 from tests.engine.builders import at
 
 
@@ -43,4 +43,17 @@ def activity_document(
         "queue": "q",
         "created_at": at(0),
         **fields,
+    }
+
+
+def command_document(command: Command) -> dict[str, Any]:
+    """An accepted command that was given at once."""
+    return {
+        "id": command.id,
+        "sequence": command.sequence,
+        "type": str(command.command_type),
+        "target_scope": "instance",
+        "source": "control_plane",
+        "status": "accepted",
+        "outcome": command.outcome,
     }

@@ -11,12 +11,11 @@ from dwserver.engine.lifecycle.activity_timeout import (
     TimeoutSkip,
     time_out_activity,
 )
-from dwserver.engine.lifecycle.close import (
-    ClosedOnRequest,
-    CloseRequest,
-    close_on_request,
-)
+from dwserver.engine.lifecycle.archive import ArchiveRequest, archive
+from dwserver.engine.lifecycle.close import CloseRequest, close_on_request
 from dwserver.engine.lifecycle.heartbeat import HeartbeatState, heartbeat
+from dwserver.engine.lifecycle.operator import Decided, OperatorRequest
+from dwserver.engine.lifecycle.repair import repair
 from dwserver.engine.lifecycle.run_timeout import time_out_run
 from dwserver.engine.model import JsonMap, Task
 from dwserver.engine.outcome import Rejection
@@ -30,10 +29,20 @@ def close(
     *,
     run_id: str | None = None,
     **fields: Any,
-) -> ClosedOnRequest:
+) -> Decided:
     """Cancel, or ``command_type``; ``fields`` of the request."""
     request = CloseRequest(namespace="default", command_type=command_type, **fields)
     return play.decide(lambda draft: close_on_request(draft, request), run_id)
+
+
+def archive_run(play: Play, run_id: str | None = None, **fields: Any) -> Decided:
+    request = ArchiveRequest(namespace="default", **fields)
+    return play.decide(lambda draft: archive(draft, request), run_id)
+
+
+def repair_run(play: Play, run_id: str | None = None, **fields: Any) -> Decided:
+    request = OperatorRequest(namespace="default", **fields)
+    return play.decide(lambda draft: repair(draft, request), run_id)
 
 
 def time_out(play: Play, run_id: str | None = None) -> bool:

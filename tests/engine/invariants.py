@@ -68,7 +68,12 @@ CANCELLING = {
     EventType.WORKFLOW_TERMINATED,
     EventType.WORKFLOW_TIMED_OUT,
 }
-AFTER_THE_END = {EventType.START_REJECTED, EventType.UPDATE_COMPLETED}
+AFTER_THE_END = {
+    EventType.START_REJECTED,
+    EventType.UPDATE_COMPLETED,
+    EventType.ARCHIVE_REQUESTED,
+    EventType.WORKFLOW_ARCHIVED,
+}
 
 Step = Activity | Timer | Child | Wait
 

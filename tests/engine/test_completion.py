@@ -244,7 +244,7 @@ def run_closed(status: str) -> dict[str, Any]:
         "run_closed_at": at(0),
         "task_status": status,
         "lease_owner": "w1",
-        "lease_expires_at": at(60),
+        "lease_expires_at": None,
     }
 
 

@@ -32,9 +32,11 @@ from dwserver.engine.commands.terminal import (
     ContinueAsNew,
     FailWorkflow,
 )
+from dwserver.engine.context import Policy
 from dwserver.engine.lifecycle.activity_outcome import AttemptFailure, Recorded
 from dwserver.engine.lifecycle.start import DuplicatePolicy
 from dwserver.engine.lifecycle.task_failure import TaskFailed
+from dwserver.engine.liveness import is_overdue
 from dwserver.engine.model import RetryPolicy, Task, Wait
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import RunStatus, TaskKind, TaskStatus
@@ -50,10 +52,12 @@ from tests.engine.builders import (
     timer,
 )
 from tests.engine.children import DONE, child
+from tests.engine.endings import archive_run, repair_run
 
 OWNERS = st.sampled_from(["w1", "w2"])
 NEWEST_FIRST = st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, 3, 5])
 RARELY = st.sampled_from([False] * 9 + [True])
+REDISPATCH = Policy().redispatch_after
 RETRIES: list[dict[str, Any]] = [
     {},
     {"max_attempts": 2},
@@ -108,6 +112,7 @@ MOVE_WEIGHTS = {
     "take_a_lease_away": 1,
     "advance": 1,
     "start_again": 1,
+    "look_after": 1,
 }
 MOVES = [move for move, weight in MOVE_WEIGHTS.items() for _ in range(weight)]
 
@@ -198,6 +203,35 @@ class Story(RuleBasedStateMachine):
         assert (reply.rejection_reason is None) is is_accepted
         if not is_open:
             self.start()
+
+    def look_after(self) -> None:
+        """Repair or archive a run. Stories leave nothing out, so a repair only takes
+        back what is over and announces what nobody takes."""
+        run_id = self.draw(st.sampled_from([*self.play.rows, self.play.run_id]))
+        rows, now = self.play.rows[run_id], self.play.now
+        is_closed, was_archived = rows.run.status.is_terminal, rows.run.archived_at
+        tasks = list(rows.state.tasks.values())
+        last_sequence, kept_back = rows.run.last_sequence, self.held(rows)
+        if self.draw(st.booleans(), "archive"):
+            archived = archive_run(self.play, run_id)
+            expected = "archive_not_needed" if was_archived else "archived"
+            assert archived.command.outcome == (
+                expected if is_closed else "rejected_run_not_closed"
+            )
+            return
+        repaired = repair_run(self.play, run_id)
+        if is_closed:
+            assert repaired.command.outcome == "rejected_not_active"
+            return
+        lapsed = [task for task in tasks if (task.lease_expires_at or now + 1) <= now]
+        overdue = [
+            task for task in tasks if is_overdue(task, now=now, after=REDISPATCH)
+        ]
+        is_needed = bool(lapsed or overdue)
+        expected = "repair_dispatched" if is_needed else "repair_not_needed"
+        assert repaired.command.outcome == expected
+        released = any(task.kind is TaskKind.WORKFLOW for task in lapsed) * kept_back
+        assert rows.run.last_sequence == last_sequence + released + 1
 
     def advance(self) -> None:
         self.play.advance(self.draw(st.sampled_from([0.5, 1, 5, 60, 300])))

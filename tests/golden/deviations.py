@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tests.golden.shapes import Difference
 
-_EVENT = re.compile(r"^(task\.history_events|events)\[\d+\]")
+_EVENT = re.compile(r"^((task\.)?history_events(_compressed)?|events)\[\d+\]")
 _INDEX = re.compile(r"\[\d+\]")
 
 

@@ -6,7 +6,10 @@ own, and put into the later requests.
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,90 +17,193 @@ from typing import Any
 
 import orjson
 
+from tests.golden.live_node import LiveNode
 from tests.golden.shapes import ULID
-from tests.support.json_http import CONTROL_PLANE_HEADER, WORKER_HEADER, JsonHttp
+from tests.support.json_http import CONTROL_PLANE_HEADER, WORKER_HEADER
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ANY_ID = re.compile(rf"\b({ULID.pattern})\b")
+TASK_PATH = re.compile(rf"/(?:workflow|activity|query)-tasks/({ULID.pattern})/")
 # What the recordings leave out: it is the same in every answer.
 LEFT_OUT = frozenset({"server_capabilities", "contract"})
 PROTOCOL_VERSION = "1.0"
 CONTROL_PLANE_VERSION = "2"
-TASK_QUEUE = "lq"
-WORKER_ID = "L"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """``number`` tells exchanges of the same name apart."""
+    """``number`` tells exchanges of the same name apart. A body that is no JSON is
+    ``{"__raw__": text}``."""
 
     name: str
     number: int
-    plane: str
     method: str
     path: str
+    headers: dict[str, str]
     body: Any
     status: int
     answer: Any
+    answer_headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         return self.name if self.number == 1 else f"{self.name}#{self.number}"
+
+    @property
+    def namespace(self) -> str | None:
+        return self.headers.get("X-Namespace")
 
 
 def exchanges_of(family: str) -> list[Exchange]:
     found: list[Exchange] = []
     for item in orjson.loads((FIXTURES / f"{family}.json").read_bytes()):
         number = 1 + sum(known.name == item["name"] for known in found)
+        item["answer"] = expanded(item["answer"])
         found.append(Exchange(number=number, **item))
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """``body`` without what the recordings leave out."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
 @dataclass
 class Replay:
-    """One trace in a namespace of its own."""
+    """One family on a node. ``exchange``: the one that comes next; ``namespace``: of
+    what is done between recorded exchanges."""
 
-    http: JsonHttp
+    node: LiveNode
+    exchanges: list[Exchange]
     namespace: str
-    token: str
     ids: dict[str, str] = field(default_factory=dict)
+    exchange: Exchange = field(init=False)
+    waiting: dict[str, asyncio.Task[Answered]] = field(default_factory=dict)
+    answers: dict[str, Answered] = field(default_factory=dict)
 
-    def prepare(self, *, workflow_types: list[str], activity_types: list[str]) -> None:
-        """The namespace and the worker that the traces take for granted."""
-        self.send("control", "POST", "/api/namespaces", {"name": self.namespace})
-        registration = {
-            "worker_id": WORKER_ID,
-            "task_queue": TASK_QUEUE,
-            "runtime": "python",
-            "supported_workflow_types": workflow_types,
-            "supported_activity_types": activity_types,
-        }
-        self.send("worker", "POST", "/api/worker/register", registration)
+    async def answer(self, exchange: Exchange) -> Answered:
+        """What the server says now; the recorded ids are known from then on."""
+        begun = self.waiting.pop(exchange.label, None)
+        answered = await (begun or self.sent(exchange))
+        self.answers[exchange.label] = answered
+        self.learn(exchange.answer, answered.body)
+        return answered
 
-    def answer(self, exchange: Exchange) -> tuple[int, Any]:
-        """Status and body, without what the recordings leave out."""
-        status, body = self.send(
-            exchange.plane,
+    def begin(self, exchange: Exchange) -> None:
+        """Send it; its answer is awaited when its turn comes."""
+        self.waiting[exchange.label] = asyncio.create_task(self.sent(exchange))
+
+    async def sent(self, exchange: Exchange) -> Answered:
+        return await self._send(
             exchange.method,
             self._with_our_ids(exchange.path),
+            exchange.headers,
             self._with_our_ids(exchange.body),
         )
-        for theirs, ours in pairs(exchange.answer, body):
-            self.ids.setdefault(theirs, ours)
-        return status, body
 
-    def send(self, plane: str, method: str, path: str, body: Any) -> tuple[int, Any]:
+    def learn(self, theirs: Any, ours: Any) -> None:
+        for one, other in pairs(theirs, ours):
+            self.ids.setdefault(one, other)
+
+    # what was not recorded -------------------------------------------------------
+    async def operator(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer to a request of ours to the control plane."""
+        return await self._ours("admin", CONTROL_PLANE_HEADER, method, path, body)
+
+    async def worker(self, path: str, body: Any) -> Any:
+        """The answer to a request of ours to the worker plane."""
+        path = f"/api/worker/{path}"
+        return await self._ours("worker", WORKER_HEADER, "POST", path, body)
+
+    async def make_namespace(self, name: str | None = None) -> None:
+        await self.operator("POST", "/api/namespaces", {"name": name or self.namespace})
+
+    async def register(self, worker_id: str, task_queue: str, **fields: Any) -> None:
+        await self.worker(
+            "register",
+            {
+                "worker_id": worker_id,
+                "task_queue": task_queue,
+                "runtime": "python",
+                **fields,
+            },
+        )
+
+    async def start(self, workflow_id: str, workflow_type: str, **fields: Any) -> None:
+        """Start a workflow; the recorded id of its run is known from then on."""
+        body = {"workflow_id": workflow_id, "workflow_type": workflow_type, **fields}
+        started = await self.operator("POST", "/api/workflows", body)
+        for recorded in self._recorded_runs(workflow_id):
+            if recorded not in self.ids:
+                self.ids[recorded] = started["run_id"]
+                return
+
+    async def poll(
+        self,
+        kind: str,
+        worker_id: str,
+        task_queue: str,
+        *,
+        task_id: str | None = None,
+        attempt_id: str | None = None,
+    ) -> dict[str, Any]:
+        """The task that a worker gets, with its recorded ids: those given, or else
+        those that the next exchange has for a task that nobody has seen."""
+        body = {"worker_id": worker_id, "task_queue": task_queue}
+        task: dict[str, Any] = (await self.worker(f"{kind}-tasks/poll", body))["task"]
+        assert task is not None, self.exchange.label
+        found = TASK_PATH.search(self.exchange.path)
+        task_id = task_id or (found and found[1])
+        if task_id is not None:
+            self.ids.setdefault(task_id, task["task_id"])
+        sent = self.exchange.body if isinstance(self.exchange.body, dict) else {}
+        attempt_id = attempt_id or sent.get("activity_attempt_id")
+        if attempt_id is not None and kind == "activity":
+            self.ids.setdefault(attempt_id, task["activity_attempt_id"])
+        return task
+
+    async def complete(self, task: dict[str, Any], *commands: dict[str, Any]) -> Any:
+        return await self.worker(
+            f"workflow-tasks/{task['task_id']}/complete",
+            {
+                "lease_owner": task["lease_owner"],
+                "workflow_task_attempt": task["workflow_task_attempt"],
+                "commands": commands,
+            },
+        )
+
+    async def _ours(
+        self, role: str, version_header: str, method: str, path: str, body: Any
+    ) -> Any:
+        is_worker = version_header == WORKER_HEADER
         headers = {
-            "Authorization": f"Bearer {self.token}",
+            "Authorization": f"Bearer {role}-token",
             "X-Namespace": self.namespace,
-            **(
-                {WORKER_HEADER: PROTOCOL_VERSION}
-                if plane == "worker"
-                else {CONTROL_PLANE_HEADER: CONTROL_PLANE_VERSION}
-            ),
+            version_header: PROTOCOL_VERSION if is_worker else CONTROL_PLANE_VERSION,
         }
-        answer = self.http.request(method, path, body, headers=headers)
-        return answer.status, without(LEFT_OUT, answer.body)
+        answered = await self._send(method, path, headers, body)
+        assert answered.status < 300, (path, body, answered)
+        return answered.body
+
+    def _recorded_runs(self, workflow_id: str) -> Iterator[str]:
+        for exchange in self.exchanges:
+            for found in documents(exchange.answer):
+                if found.get("workflow_id") == workflow_id and found.get("run_id"):
+                    yield found["run_id"]
+
+    async def _send(
+        self, method: str, path: str, headers: dict[str, str], body: Any
+    ) -> Answered:
+        answer = await self.node.client.send(
+            method, path, with_content_type(headers, body), body=encoded(body)
+        )
+        parsed = orjson.loads(answer.raw) if answer.raw and answer.is_plain else None
+        body = expanded(without(LEFT_OUT, parsed))
+        return Answered(answer.status, body, dict(answer.headers))
 
     def _with_our_ids(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -109,12 +215,60 @@ class Replay:
         return value
 
 
+def with_content_type(headers: dict[str, str], body: Any) -> dict[str, str]:
+    """JSON unless the headers say otherwise."""
+    if body is None or any(name.lower() == "content-type" for name in headers):
+        return headers
+    return {**headers, "Content-Type": "application/json"}
+
+
+def encoded(body: Any) -> bytes | None:
+    """The bytes of a recorded body."""
+    match body:
+        case None:
+            return None
+        case {"__raw__": text}:
+            return str(text).encode("latin-1")
+        case _:
+            return orjson.dumps(body)
+
+
 def without(names: frozenset[str], value: Any) -> Any:
     if isinstance(value, dict):
         return {k: without(names, v) for k, v in value.items() if k not in names}
     if isinstance(value, list):
         return [without(names, item) for item in value]
     return value
+
+
+def expanded(value: Any) -> Any:
+    """Compressed histories as the lists of events that they hold."""
+    if isinstance(value, list):
+        return [expanded(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    name = "history_events_compressed"
+    return {
+        key: _decompressed(item) if key == name else expanded(item)
+        for key, item in value.items()
+    }
+
+
+def _decompressed(text: str) -> Any:
+    """gzip, or deflate without a header."""
+    raw = base64.b64decode(text)
+    is_gzip = raw.startswith(b"\x1f\x8b")
+    return orjson.loads(zlib.decompress(raw, wbits=31 if is_gzip else -15))
+
+
+def documents(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a document."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from documents(item)
 
 
 def pairs(theirs: Any, ours: Any) -> Iterator[tuple[str, str]]:
@@ -131,16 +285,38 @@ def pairs(theirs: Any, ours: Any) -> Iterator[tuple[str, str]]:
             yield from zip(found, own, strict=True)
 
 
-def coalesced(value: Any, event_types: frozenset[str]) -> Any:
-    """Of events of such a type that follow each other only the first is left."""
-    if isinstance(value, dict):
-        return {name: coalesced(item, event_types) for name, item in value.items()}
-    if not isinstance(value, list) or not event_types:
-        return value
-    kept: list[Any] = []
-    for item in value:
-        kind = item.get("event_type") if isinstance(item, dict) else None
-        if kind in event_types and kept and kept[-1]["event_type"] == kind:
-            continue
-        kept.append(item)
-    return kept
+@dataclass(frozen=True, slots=True)
+class EventRules:
+    """How the events of two histories are brought together. ``coalesced``: types of
+    which only the first in a row is looked at, ``dropped``: types of which none is;
+    ``absent``: recorded commands that were not taken here."""
+
+    coalesced: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+
+    def applied(self, value: Any) -> Any:
+        """A document with only those events, numbered anew."""
+        if isinstance(value, dict):
+            return {name: self.applied(item) for name, item in value.items()}
+        if not isinstance(value, list):
+            return value
+        kept: list[Any] = []
+        for item in value:
+            kind = item.get("event_type") if isinstance(item, dict) else None
+            if kind is None or not self._is_left_out(kind, item, kept):
+                kept.append(self.applied(item))
+        if len(kept) == len(value):
+            return kept
+        first = value[0]["sequence"]
+        return [{**event, "sequence": first + at} for at, event in enumerate(kept)]
+
+    def _is_left_out(self, kind: str, event: dict[str, Any], kept: list[Any]) -> bool:
+        is_repeated = kept and kept[-1]["event_type"] == kind
+        is_arrival = kind.endswith(("Received", "Accepted"))
+        command_id = event["payload"].get("workflow_command_id")
+        return (
+            kind in self.dropped
+            or bool(is_repeated and kind in self.coalesced)
+            or (is_arrival and command_id in self.absent)
+        )

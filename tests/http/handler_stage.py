@@ -7,7 +7,7 @@ answers shows that a refused request reached no service.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +29,9 @@ NAMESPACE = "orders"
 # 2026-04-13T12:00:00Z
 NOW = 1_776_081_600_000_000
 MICROS = 1_000_000
+
+# What is beside the services in their catalogue.
+NO_SERVICES = {"limits", "now", "next_id"}
 
 LIMITS = RequestLimits(
     poll_timeout_seconds=30,
@@ -111,22 +114,7 @@ class Stage:
 
     @property
     def services(self) -> Services:
-        names = (
-            "namespaces",
-            "search_attributes",
-            "external_payloads",
-            "storage_diagnosis",
-            "workers",
-            "polls",
-            "deliveries",
-            "workflow_tasks",
-            "activity_tasks",
-            "workflows",
-            "commands",
-            "signal_with_start",
-            "queries",
-            "query_tasks",
-        )
+        names = {each.name for each in fields(Services)} - NO_SERVICES
         return Services(
             **{name: cast(Any, _Service(name, self)) for name in names},
             limits=self.limits,

@@ -19,7 +19,8 @@ from dwserver.http.control_plane import (
     workflow_query,
 )
 from dwserver.http.control_plane.command_fields import (
-    CLOSE_FIELDS,
+    REASON_FIELDS,
+    REPAIR_FIELDS,
     SIGNAL_FIELDS,
     UPDATE_FIELDS,
 )
@@ -150,7 +151,7 @@ MESSAGE_INPUT = (
     # A number is no list of arguments.
     Wrong("input", ({"codec": "avro", "blob": "AAI1Ag=="},), path="input.blob"),
 )
-CLOSE_TABLE = (text("reason", longest=1000), REQUEST_ID)
+REASON_TABLE = (text("reason", longest=1000), REQUEST_ID)
 WITH_START: Body = {"workflow_type": "orders.Ship"}
 WITH_START_TABLE = (
     *(w for w in START_TABLE if w.field not in {"workflow_id", "request_id"}),
@@ -173,8 +174,10 @@ OPERATOR_COMMANDS: tuple[tuple[str, str, Body, tuple[Wrong, ...]], ...] = (
             Wrong("wait_policy", (None, "accepted")),
         ),
     ),
-    ("cancel", "cancel", {}, CLOSE_TABLE),
-    ("terminate", "terminate", {}, CLOSE_TABLE),
+    ("cancel", "cancel", {}, REASON_TABLE),
+    ("terminate", "terminate", {}, REASON_TABLE),
+    ("archive", "archive", {}, REASON_TABLE),
+    ("repair", "repair", {}, (REQUEST_ID,)),
     ("signal-with-start/go", "signal", WITH_START, WITH_START_TABLE),
 )
 
@@ -421,7 +424,8 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         (SIGNAL_WITH_START_FIELDS, (*WITH_START_TABLE, text("workflow_id"))),
         (SIGNAL_FIELDS, OPERATOR_COMMANDS[0][3]),
         (UPDATE_FIELDS, OPERATOR_COMMANDS[1][3]),
-        (CLOSE_FIELDS, CLOSE_TABLE),
+        (REASON_FIELDS, REASON_TABLE),
+        (REPAIR_FIELDS, (REQUEST_ID,)),
         (REGISTER_FIELDS, REGISTER_TABLE),
         (polls.WORKFLOW_POLL_FIELDS, WORKFLOW_POLL_TABLE),
         (workflow_tasks.LEASE_FIELDS, LEASE_TABLE),
@@ -441,7 +445,8 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         "signal with start",
         "signal",
         "update",
-        "close",
+        "reason",
+        "repair",
         "register",
         "poll",
         "lease",

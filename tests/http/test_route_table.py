@@ -83,6 +83,8 @@ CONTRACT = (
             ("update/{update_name}", Operation.UPDATE),
             ("cancel", Operation.CANCEL),
             ("terminate", Operation.TERMINATE),
+            ("repair", Operation.REPAIR),
+            ("archive", Operation.ARCHIVE),
         )
     ),
     workflow(
@@ -101,6 +103,12 @@ CONTRACT = (
     Row("GET /api/workers", "index", OPERATORS),
     Row("GET /api/workers/{worker_id}", "show", OPERATORS),
     Row("DELETE /api/workers/{worker_id}", "destroy", ADMINS),
+    Row("GET /api/system/activity-timeouts", "activity_timeout_status", ADMINS),
+    Row(
+        "POST /api/system/activity-timeouts/pass",
+        "activity_timeout_enforce_pass",
+        ADMINS,
+    ),
     worker("/register", "register"),
     worker("/heartbeat", "heartbeat"),
     worker("/registrations/{worker_id}", "deregister", "DELETE"),

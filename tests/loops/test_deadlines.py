@@ -19,9 +19,9 @@ from dwserver.engine.words import (
     TaskKind,
     TaskStatus,
 )
-from dwserver.loops import deadlines as deadline_module
 from dwserver.loops.deadlines import deadline_loop
 from dwserver.matching.pollers import Delivery
+from dwserver.services import deadlines as deadline_module
 from dwserver.store.api import StoreUnavailable
 from tests.services.run_room import RunRoom
 from tests.support.builders import SECOND, a_renewal

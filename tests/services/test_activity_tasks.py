@@ -25,6 +25,7 @@ from dwserver.engine.words import (
 from dwserver.matching.pollers import Delivery
 from dwserver.store.api import Store
 from tests.services.run_room import RunRoom
+from tests.support.builders import NOON
 from tests.support.small_server import (
     ARGUMENTS,
     SECOND,
@@ -267,7 +268,7 @@ async def test_a_run_ended_from_outside_tells_the_activity_to_stop(
         answer = await beat(each, activity)
         assert stop_of(answer) == (True, False, reason)
         assert answer.run.closed_at == closed.run.closed_at
-        assert (answer.heartbeat_at, answer.task.lease_expires_at) == (None, None)
+        assert (answer.heartbeat_at, answer.task.lease_expires_at) == (NOON, None)
         outcome = await each.services.activity_tasks.complete(
             attempt_of(activity), ARGUMENTS
         )
@@ -330,6 +331,6 @@ async def test_a_lease_lost_between_look_and_renewal(
     server.faults.before_next("renew_leases", taken_away)
     answer = await beat(server, activity)
     assert stop_of(answer) == (False, False, "attempt_closed")
-    assert answer.heartbeat_at is None
+    assert answer.heartbeat_at == NOON
     [task] = (await server.state(activity.leased.run.id)).tasks.values()
     assert task.status is TaskStatus.READY

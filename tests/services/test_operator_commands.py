@@ -8,9 +8,12 @@ import pytest
 
 from dwserver.engine.commands.terminal import CompleteWorkflow, ContinueAsNew
 from dwserver.engine.commands.updates import CompleteUpdate, FailUpdate
+from dwserver.engine.lifecycle.archive import ArchiveRequest
+from dwserver.engine.lifecycle.operator import OperatorRequest
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import CommandType, RunStatus, UpdateStatus
 from dwserver.services.command_targets import Target
+from dwserver.store.api import LeaseRenewal
 from tests.services.operator_room import (
     Operators,
     a_close,
@@ -19,7 +22,7 @@ from tests.services.operator_room import (
     command_count,
     plain,
 )
-from tests.support.small_server import LONG, NAMESPACE, SmallServer
+from tests.support.small_server import LONG, NAMESPACE, SECOND, SmallServer
 from tests.support.waiting import eventually
 
 TYPES = (CommandType.CANCEL, CommandType.TERMINATE)
@@ -113,6 +116,68 @@ async def test_a_run_that_continues_in_the_same_commit_is_followed(
     assert signalled.run.id == (await operators.target()).instance.current_run_id
     state = await node.state(signalled.run.id)
     assert [signal.name for signal in state.signals.values()] == ["first", "second"]
+
+
+# repair and archive ------------------------------------------------------------------
+
+
+async def test_a_lost_lease_is_given_back_once(node: SmallServer) -> None:
+    """Three equal requests leave one command and one event."""
+    run = (await node.start()).run
+    held = await node.leased()
+    node.clock.advance(seconds=LONG + 1)
+    target = await Operators(node).target()
+    request = OperatorRequest(namespace=NAMESPACE, request_id="r")
+    repair = node.services.commands.repair
+    answers = [accepted_or_not(await repair(target, request)) for _ in range(3)]
+    assert len({answer.command.id for answer in answers}) == 1
+    assert answers[0].command.outcome == "repair_dispatched"
+    assert await command_count(node, run.id) == 2
+    again = await node.leased()
+    assert (again.leased.task.id, again.leased.task.attempt) == (
+        held.leased.task.id,
+        2,
+    )
+
+
+async def test_a_repair_sees_the_renewal_of_another_process(
+    node: SmallServer, second_node: SmallServer
+) -> None:
+    await node.start()
+    held = await node.leased()
+    task = held.leased.task
+    assert task.lease_expires_at is not None
+    renewal = LeaseRenewal(
+        task.id,
+        task.lease_owner or "",
+        task.lease_expires_at + 600 * SECOND,
+        attempt=task.attempt,
+    )
+    assert await second_node.faults.real.renew_leases([renewal]) == [True]
+    node.clock.advance(seconds=LONG + 1)
+    request = OperatorRequest(namespace=NAMESPACE)
+    target = await Operators(node).target()
+    done = accepted_or_not(await node.services.commands.repair(target, request))
+    assert done.command.outcome == "repair_not_needed"
+
+
+async def test_an_archived_run_is_archived_in_the_database(
+    node: SmallServer, second_node: SmallServer
+) -> None:
+    await node.start()
+    operators = Operators(node)
+    await operators.close()
+    request = ArchiveRequest(namespace=NAMESPACE, reason="kept", request_id="a")
+    target = await operators.target()
+    for server in (node, second_node, node):
+        done = accepted_or_not(await server.services.commands.archive(target, request))
+        assert done.command.outcome == "archived"
+    again = ArchiveRequest(namespace=NAMESPACE)
+    done = accepted_or_not(await second_node.services.commands.archive(target, again))
+    assert done.command.outcome == "archive_not_needed"
+    state = await second_node.state(done.run.id)
+    assert state.run.archived_at == done.run.archived_at
+    assert state.run.archived_at is not None
 
 
 # closing -----------------------------------------------------------------------------

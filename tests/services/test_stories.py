@@ -10,10 +10,16 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    contextmanager,
+)
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -45,7 +51,8 @@ from dwserver.services.command_targets import Target
 from dwserver.store.opening import open_store
 from tests.durability.checker import check_standing
 from tests.services.operator_room import a_close, a_message
-from tests.support.databases import sqlite_url_of
+from tests.support.databases import ENGINES, sqlite_url_of
+from tests.support.postgres_databases import PostgresDatabases
 from tests.support.small_server import (
     ACTIVITY,
     NAMESPACE,
@@ -59,6 +66,8 @@ from tests.support.small_server import (
 from tests.support.stored_state import read_state
 
 Result = TypeVar("Result")
+# Makes a bootstrapped database that is gone afterwards; gives its URL.
+MakeDatabase: TypeAlias = Callable[[], AbstractContextManager[str]]
 
 WORKFLOW_IDS = ["a", "b", "c"]
 # One rule with weights: of many rules hypothesis leaves most out of a story.
@@ -102,16 +111,14 @@ STEPS = st.lists(BLOCKING, min_size=1, max_size=3)
 class NodeStory(RuleBasedStateMachine):
     """``held``: deliveries that a worker has not answered for good; some are stale."""
 
-    template: Path
+    make_database: MakeDatabase
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.exits = AsyncExitStack()
-        self.folder = Path(tempfile.mkdtemp(prefix="dwserver-story-"))
-        self.url = sqlite_url_of(
-            Path(shutil.copy(self.template, self.folder / "dw.sqlite"))
-        )
+        self.database = ExitStack()
+        self.url = self.database.enter_context(self.make_database())
         self.held: list[Delivery] = []
         self.server = self.run(self._open())
 
@@ -251,14 +258,41 @@ class NodeStory(RuleBasedStateMachine):
         finally:
             self.run(self.exits.aclose())
             self.runner.close()
-            shutil.rmtree(self.folder)
+            self.database.close()
 
 
-def tell(template: Path, *, stories: int, steps: int) -> None:
+@contextmanager
+def sqlite_database(template: Path) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="dwserver-story-") as folder:
+        yield sqlite_url_of(Path(shutil.copy(template, folder)))
+
+
+@contextmanager
+def postgres_database(databases: PostgresDatabases, template: str) -> Iterator[str]:
+    url = databases.create(template=template)
+    try:
+        yield url
+    finally:
+        databases.drop(url)
+
+
+@pytest.fixture(params=ENGINES)
+def make_database(request: pytest.FixtureRequest) -> MakeDatabase:
+    """Of one engine after the other."""
+    value = request.getfixturevalue
+    if request.param == "sqlite":
+        return partial(sqlite_database, value("sqlite_file"))
+    return partial(
+        postgres_database, value("postgres_databases"), value("postgres_template")
+    )
+
+
+def tell(make_database: MakeDatabase, *, stories: int, steps: int) -> None:
     class Story(NodeStory):
         pass
 
-    Story.template = template
+    # On the class it would be taken for a method.
+    Story.make_database = staticmethod(make_database)
     run_state_machine_as_test(
         Story,
         settings=settings(
@@ -270,11 +304,11 @@ def tell(template: Path, *, stories: int, steps: int) -> None:
     )
 
 
-def test_any_story_leaves_a_sound_database(sqlite_file: Path) -> None:
-    tell(sqlite_file, stories=15, steps=40)
+def test_any_story_leaves_a_sound_database(make_database: MakeDatabase) -> None:
+    tell(make_database, stories=8, steps=40)
 
 
 @pytest.mark.full
-@pytest.mark.timeout(900)
-def test_long_stories_leave_a_sound_database(sqlite_file: Path) -> None:
-    tell(sqlite_file, stories=150, steps=80)
+@pytest.mark.timeout(1800)
+def test_long_stories_leave_a_sound_database(make_database: MakeDatabase) -> None:
+    tell(make_database, stories=150, steps=80)

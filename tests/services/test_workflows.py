@@ -10,8 +10,8 @@ import pytest
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.lifecycle.start import DuplicatePolicy, Started
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.run_waits import waiting_for
 from dwserver.engine.words import RunStatus
-from dwserver.services.run_waits import waiting_for
 from dwserver.services.runs import RunContended
 from dwserver.store.api import RunFilter, Store, StoreError
 from tests.support.small_server import (

@@ -18,7 +18,7 @@ import pytest
 from dwserver.store.postgres import bootstrap, operator_reads, task_sets
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import SESSION_PROFILE
-from dwserver.store.postgres.rows import PARTS
+from dwserver.store.postgres.rows import PARTS, RUN_PARTS
 from dwserver.store.postgres.statement import locking_statement, simple_statement
 
 SEED = """
@@ -100,6 +100,26 @@ insert into commands (
 select 'o' || n, 'default', 'w', 'r' || n % 300, n / 300, 'signal', 'accepted',
     'signal_received', n, case when n % 3 = 0 then 'q' || n end
 from generate_series(1, 9000) n;
+insert into schedules (
+    id, namespace, schedule_id, version, status, spec, action, workflow_type,
+    overlap_policy, jitter_seconds, fires_count, failures_count, skipped_trigger_count,
+    recent_actions, buffered_actions, last_event_sequence, next_fire_at,
+    latest_workflow_id, created_at, updated_at
+)
+select 'd' || n, 'default', 'd' || n, 1,
+    case when n % 10 = 0 then 'paused' else 'active' end, 'x', 'x', 'type',
+    'skip', 0, 0, 0, 0, '[]', case when n % 100 = 0 then '[]'::bytea end, 0,
+    case when n % 7 > 0 then n end, 'w' || n, n, n
+from generate_series(1, 3000) n;
+insert into schedule_occurrences
+select 'd' || n % 300, 'tick', n, 'w', 'r', n
+from generate_series(1, 9000) n;
+insert into schedule_events
+select 'd' || n % 300, n / 300, 'e' || n, 'ScheduleUpdated', 'x', null, null, n
+from generate_series(1, 9000) n;
+insert into leader_leases
+select 'l' || n, 'h', 1, n
+from generate_series(1, 1000) n;
 insert into outbox
 select 'b' || n, 'parent_close', 'default', 'r' || n, n, n, null
 from generate_series(1, 3000) n;
@@ -146,6 +166,8 @@ INDEXES = {
     "find_update_of_command": {"updates_pkey"},
     "list_open_children": {"children_open"},
     "list_due_activities": {"activities_due"},
+    "list_expired_activities": {"activities_due"},
+    "find_activities": {"activities_pkey"},
     "list_due_runs": {"runs_due"},
     "list_due_outbox": {"outbox_due"},
     "delete_outbox": {"outbox_pkey"},
@@ -172,6 +194,15 @@ INDEXES = {
     "delete_worker": {"worker_registrations_pkey"},
     "touch_workers": {"worker_registrations_pkey"},
     "list_workers": {"worker_registrations_pkey"},
+    "find_schedule": {"schedules_by_public_id"},
+    "find_any_schedule": {"schedules_history"},
+    "list_schedules": {"schedules_list"},
+    "list_due_schedules": {"schedules_due", "instances_pkey", "runs_pkey"},
+    "list_buffering_schedules": {"schedules_buffering", "instances_pkey", "runs_pkey"},
+    "list_schedule_events": {"schedule_events_pkey"},
+    "find_leader": {"leader_leases_pkey"},
+    "renew_leadership": {"leader_leases_pkey"},
+    "release_leadership": {"leader_leases_pkey"},
     "commit, one guard each": {
         "runs_pkey",
         "instances_pkey",
@@ -197,13 +228,17 @@ INDEXES = {
         "signals_pkey",
         "updates_pkey",
         "commands_pkey",
+        "schedules_pkey",
+        "schedules_by_public_id",
+        "schedule_occurrences_pkey",
+        "leader_leases_pkey",
     },
 }
 
 STATEMENTS = {
     "renew": task_sets.RENEW,
     "list_runs": operator_reads.LIST_RUNS,
-    "commit, one guard each": simple_statement(frozenset(PARTS)),
+    "commit, one guard each": simple_statement(frozenset(RUN_PARTS)),
     "commit, locking": locking_statement(frozenset(PARTS)),
 }
 
@@ -212,8 +247,12 @@ ORDERED_BY_INDEX = [
     "list_history",
     "list_due_timers",
     "list_due_activities",
+    "list_expired_activities",
     "list_due_runs",
     "list_due_outbox",
+    "list_schedules",
+    "list_due_schedules",
+    "list_schedule_events",
     "find_command",
     "list_search_attributes",
     "list_runs_in_bucket",
@@ -287,7 +326,7 @@ async def test_every_index_serves_a_statement(connection: asyncpg.Connection) ->
         where c.relnamespace = 'public'::regnamespace and not i.indisunique
         and c.relname in (
             'runs', 'tasks', 'activities', 'timers', 'failures', 'children', 'waits',
-            'signals', 'updates', 'commands', 'outbox'
+            'signals', 'updates', 'commands', 'outbox', 'schedules'
         )"""
     )
     assert {row[0] for row in rows} <= set().union(*INDEXES.values())

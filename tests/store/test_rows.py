@@ -79,6 +79,7 @@ def full_run() -> Run:
         parent_run_id="run-above",
         parent_step=3,
         inherits_children=True,
+        archived_at=NOON + 10,
     )
 
 

@@ -27,6 +27,7 @@ PLANS = {
     "find_update_of_command": ["updates_1 (run_id=? AND sequence=?)"],
     "list_open_children": ["children_open (run_id=?)"],
     "list_due_activities": ["activities_due (deadline_at<?)"],
+    "list_expired_activities": ["activities_due (deadline_at<?)"],
     "list_due_runs": ["runs_due (deadline_at<?)"],
     "list_due_outbox": ["outbox_due (available_at<?)"],
     "delete_outbox": ["outbox_1 (id=?)"],
@@ -45,14 +46,23 @@ PLANS = {
     "list_runs_of_type": ["runs_list_by_type (namespace=? AND workflow_type=? AND"],
     "list_runs_of_instance": ["runs_siblings (namespace=? AND sibling_of=?)"],
     "list_failures_of_run": ["failures_by_run"],
+    "find_schedule": ["schedules_by_public_id (namespace=? AND schedule_id=?)"],
+    "find_any_schedule": ["schedules_history (namespace=? AND schedule_id=?)"],
+    "list_schedules": ["schedules_list (namespace=?"],
+    "list_due_schedules": ["schedules_due (next_fire_at<?)"],
+    "list_buffering_schedules": ["schedules_buffering"],
+    "list_schedule_events": ["(schedule_id=? AND sequence>?)"],
+    "list_recorded_occurrences": ["(schedule_id=? AND kind=? AND nominal_at=?)"],
 }
-# All namespaces are few, and so are nodes; leases are read as a whole from an index of
-# their own.
+# All namespaces are few, and so are nodes; leases and buffers are read as a whole from
+# an index of their own; the figures of all schedules are for an operator.
 SCANS = {
     "list_namespaces": "s",
     "list_expired_leases": "tasks",
     "list_live_nodes": "cluster_nodes",
     "delete_silent_nodes": "cluster_nodes",
+    "list_buffering_schedules": "s USING INDEX schedules_buffering",
+    "summarise_all_schedules": "s",
 }
 # What is no table: parameters and what was made of them.
 MADE_HERE = re.compile(r"SCAN (k|x|page|json_each|\d+ CONSTANT ROWS)\b")

@@ -28,7 +28,19 @@ from dwserver.engine.model import (
     Update,
     Wait,
 )
-from dwserver.engine.transition import NewActivity, RunChange, Transition
+from dwserver.engine.schedules.model import (
+    OverlapPolicy,
+    Schedule,
+    ScheduleEvent,
+    ScheduleEventType,
+    ScheduleStatus,
+)
+from dwserver.engine.transition import (
+    NewActivity,
+    RunChange,
+    ScheduleChange,
+    Transition,
+)
 from dwserver.engine.words import (
     ActivityStatus,
     AttemptStatus,
@@ -445,3 +457,49 @@ def a_worker(worker_id: str, **fields: Any) -> WorkerRegistration:
         **fields,
     }
     return WorkerRegistration(**values)
+
+
+def a_schedule(**fields: Any) -> Schedule:
+    """A new schedule that fires every hour."""
+    values: dict[str, Any] = {
+        "id": an_id("schedule"),
+        "namespace": "default",
+        "schedule_id": an_id("hourly"),
+        "version": 1,
+        "status": ScheduleStatus.ACTIVE,
+        "spec": {"intervals": [{"every": "PT1H"}]},
+        "action": {"workflow_type": "orders.Ship", "task_queue": "orders"},
+        "overlap_policy": OverlapPolicy.SKIP,
+        "jitter_seconds": 0,
+        "created_at": NOON,
+        "updated_at": NOON,
+        **fields,
+    }
+    return Schedule(**values)
+
+
+def a_schedule_event(sequence: int, **fields: Any) -> ScheduleEvent:
+    values: dict[str, Any] = {
+        "id": an_id("schedule-event"),
+        "sequence": sequence,
+        "event_type": ScheduleEventType.UPDATED,
+        "payload": b'{"note":"n"}',
+        "recorded_at": NOON,
+        **fields,
+    }
+    return ScheduleEvent(**values)
+
+
+def a_schedule_creation(schedule: Schedule) -> Transition:
+    """The transition that makes a schedule."""
+    return Transition(schedule=ScheduleChange(base_version=None, schedule=schedule))
+
+
+def a_schedule_change(schedule: Schedule, **changes: Any) -> ScheduleChange:
+    """The next version of a schedule; ``changes`` are fields of the change, or of the
+    schedule."""
+    about = {"events", "occurrences"}
+    row = {name: value for name, value in changes.items() if name not in about}
+    rest = {name: value for name, value in changes.items() if name in about}
+    changed = replace(schedule, version=schedule.version + 1, **row)
+    return ScheduleChange(base_version=schedule.version, schedule=changed, **rest)

@@ -116,7 +116,8 @@ DATABASE_VARIABLES = (
         T.URL,
         "redis.url",
         is_secret=True,
-        expected="redis://, rediss:// or unix:// followed by an address",
+        expected="redis://, rediss://, unix://, redis+sentinel:// or "
+        "redis+cluster:// followed by an address",
         origin=Origin.OWN,
         also_reads=(
             "REDIS_URL",
@@ -126,8 +127,9 @@ DATABASE_VARIABLES = (
             "REDIS_PASSWORD",
             "REDIS_DB",
         ),
-        description="Shared coordination between processes; unset keeps it in "
-        "memory, and REDIS_* names compose the URL.",
+        description="Shared coordination between processes: one server, "
+        "`redis+sentinel://host,host/service` or `redis+cluster://host,host`; unset "
+        "keeps it in memory, and REDIS_* names compose the URL.",
     ),
     Variable(
         "DW_V2_VALIDATE_CACHE_BACKEND",

@@ -79,7 +79,7 @@ class Recorded:
 def record_outcome(draft: Draft, report: Report) -> Recorded | Rejection:
     """Close the attempt as reported; retry, or resolve the step and wake the run."""
     task = current(draft, report.task)
-    refused = check_attempt(draft.run, task, report)
+    refused = check_attempt(draft, task, report)
     if refused:
         return refused
     activity = activity_of(draft, task)
@@ -93,12 +93,12 @@ def record_outcome(draft: Draft, report: Report) -> Recorded | Rejection:
     return Recorded(_fail(draft, activity, task, failure))
 
 
-def check_attempt(run: Run, task: Task, report: Report) -> Rejection | None:
+def check_attempt(draft: Draft, task: Task, report: Report) -> Rejection | None:
     """The ownership guard of worker-protocol §9.2, late outcomes of §9.3."""
-    owner = task.lease_owner
+    run, owner = draft.run, task.lease_owner
     if report.attempt_id != task.attempt_id:
         found, closed = report.task, report.closed
-        if closed is not None and closed.task_id != task.id:
+        if _is_of_another_task(draft, task, report):
             return Rejection(
                 "task_mismatch", "The activity attempt belongs to another task."
             )
@@ -116,6 +116,16 @@ def check_attempt(run: Run, task: Task, report: Report) -> Rejection | None:
         return _stopped(run, task)
     return _stopped(run, task) or Rejection(
         "stale_attempt", "The activity attempt is no longer the current one."
+    )
+
+
+def _is_of_another_task(draft: Draft, task: Task, report: Report) -> bool:
+    """An archived attempt of any task, or the current one of a task of this run."""
+    if report.closed is not None:
+        return report.closed.task_id != task.id
+    return any(
+        other.attempt_id == report.attempt_id and other.id != task.id
+        for other in draft.tasks.values()
     )
 
 

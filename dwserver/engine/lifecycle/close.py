@@ -9,9 +9,14 @@ from dwserver.engine import closing_events
 from dwserver.engine.arrivals import release_messages
 from dwserver.engine.closing import cancel_what_is_open, close_run
 from dwserver.engine.draft import Draft
-from dwserver.engine.lifecycle.operator import OperatorRequest, accept, reject
-from dwserver.engine.model import Command, Failure, Payload, Run
-from dwserver.engine.payloads import PLAIN_CODEC
+from dwserver.engine.lifecycle.operator import (
+    Decided,
+    OperatorRequest,
+    accept,
+    reject,
+    stored,
+)
+from dwserver.engine.model import Failure
 from dwserver.engine.words import (
     ClosedReason,
     CommandOutcome,
@@ -29,14 +34,6 @@ class CloseRequest(OperatorRequest):
 
     command_type: CommandType
     reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedOnRequest:
-    """Reply: the recorded command, perhaps a rejected one, and the run after it."""
-
-    command: Command
-    run: Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +71,11 @@ _ENDS: Mapping[CommandType, _End] = {
 }
 
 
-def close_on_request(draft: Draft, request: CloseRequest) -> ClosedOnRequest:
+def close_on_request(draft: Draft, request: CloseRequest) -> Decided:
     """Close the run with everything it has open; a closed one rejects the command."""
     end = _ENDS[request.command_type]
     reason = (request.reason or "").strip() or None
-    payload = _payload(draft, reason)
+    payload = stored(draft, {"reason": reason}) if reason else None
     if draft.run.status.is_terminal:
         rejected = reject(
             draft,
@@ -87,7 +84,7 @@ def close_on_request(draft: Draft, request: CloseRequest) -> ClosedOnRequest:
             reason=CommandRejection.RUN_NOT_ACTIVE,
             payload=payload,
         )
-        return ClosedOnRequest(rejected, draft.run)
+        return Decided(rejected, draft.run)
     # They came before the command.
     release_messages(draft)
     command = accept(
@@ -113,13 +110,7 @@ def close_on_request(draft: Draft, request: CloseRequest) -> ClosedOnRequest:
         command_id=command.id,
     )
     close_run(draft, end.status, end.closed_reason)
-    return ClosedOnRequest(command, draft.run)
-
-
-def _payload(draft: Draft, reason: str | None) -> Payload | None:
-    if reason is None:
-        return None
-    return Payload(PLAIN_CODEC, draft.context.encode({"reason": reason}).decode())
+    return Decided(command, draft.run)
 
 
 def _failure(draft: Draft, end: _End, reason: str | None) -> Failure:

@@ -31,9 +31,10 @@ EVENT_INTERVAL = MICROS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeartbeatState:
-    """``reason`` is None while the activity may go on. Then ``heartbeat_at`` is set and
-    ``task`` and ``activity`` have the new lease and deadline; these are part of the
-    transition if ``is_recorded``, and else are still to be written."""
+    """``reason`` is None while the activity may go on. Then ``task`` and ``activity``
+    have the new lease and deadline; these are part of the transition if
+    ``is_recorded``, and else are still to be written. ``heartbeat_at``: this beat, or
+    the last known one of an activity that must stop."""
 
     run: Run
     task: Task
@@ -60,7 +61,7 @@ def heartbeat(
     now = draft.context.now
     task = current(draft, report.task)
     activity = activity_of(draft, task)
-    stopped = _stopped(draft.run, task, activity=activity, report=report)
+    stopped = _stopped(draft, task, activity=activity, report=report)
     if stopped is not None or activity is None:
         return stopped or HeartbeatState(
             run=draft.run, task=task, reason="activity_execution_missing"
@@ -99,16 +100,21 @@ _RUN_STOPS = {
 
 
 def _stopped(
-    run: Run, task: Task, *, activity: Activity | None, report: Report
+    draft: Draft, task: Task, *, activity: Activity | None, report: Report
 ) -> HeartbeatState | Rejection | None:
     """Why the activity must stop, in the order of the contract's table."""
-    refused = check_attempt(run, task, report)
+    run = draft.run
+    refused = check_attempt(draft, task, report)
     if refused is not None and refused.reason not in _STOPS:
         return refused
 
     def stop(reason: str, *, is_cancelled: bool = False) -> HeartbeatState:
         return HeartbeatState(
-            run=run, task=task, reason=reason, cancel_requested=is_cancelled
+            run=run,
+            task=task,
+            reason=reason,
+            cancel_requested=is_cancelled,
+            heartbeat_at=activity.last_heartbeat_at if activity else None,
         )
 
     if run.status in _RUN_STOPS:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dwserver.engine.draft import Draft
-from dwserver.engine.model import Command, JsonMap, Payload
+from dwserver.engine.model import Command, JsonMap, Payload, Run
+from dwserver.engine.payloads import PLAIN_CODEC
 from dwserver.engine.words import (
     CommandOutcome,
     CommandRejection,
@@ -26,6 +27,19 @@ class OperatorRequest:
     namespace: str
     request_id: str | None = None
     context: JsonMap = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Reply: the recorded command, perhaps a rejected one, and the run after it."""
+
+    command: Command
+    run: Run
+
+
+def stored(draft: Draft, fields: JsonMap) -> Payload:
+    """What a command was given, or found, as the payload of its row."""
+    return Payload(PLAIN_CODEC, draft.context.encode(fields).decode())
 
 
 def accept(

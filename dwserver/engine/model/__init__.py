@@ -19,7 +19,7 @@ from dwserver.engine.model.runs import (
     Task,
     Wake,
 )
-from dwserver.engine.model.state import RunState
+from dwserver.engine.model.state import RunRows, RunState
 from dwserver.engine.model.steps import (
     Activity,
     Child,
@@ -46,6 +46,7 @@ __all__ = [
     "RetryPolicy",
     "Run",
     "RunInput",
+    "RunRows",
     "RunState",
     "Signal",
     "Step",

@@ -59,6 +59,8 @@ class Run:
 
     ``inherits_children``: an earlier run of the chain may have left open children to
     which the close policy of this run applies (§8); known when the run is made.
+
+    ``archived_at``: an operator archived the closed run, which retention then keeps.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Run:
     parent_run_id: str | None = None
     parent_step: int | None = None
     inherits_children: bool = False
+    archived_at: int | None = None
 
     @property
     def deadline_at(self) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from dwserver.engine.model.messages import Signal, Update
 from dwserver.engine.model.runs import Run, Task
@@ -30,3 +31,24 @@ class RunState:
     waits: Mapping[int, Wait] = field(default_factory=dict)
     signals: Mapping[int, Signal] = field(default_factory=dict)
     updates: Mapping[int, Update] = field(default_factory=dict)
+
+
+class RunRows(Protocol):
+    """The rows of a run as they stand: loaded ones, or those of a draft."""
+
+    @property
+    def run(self) -> Run: ...
+    @property
+    def tasks(self) -> Mapping[str, Task]: ...
+    @property
+    def activities(self) -> Mapping[int, Activity]: ...
+    @property
+    def timers(self) -> Mapping[int, Timer]: ...
+    @property
+    def children(self) -> Mapping[int, Child]: ...
+    @property
+    def waits(self) -> Mapping[int, Wait]: ...
+    @property
+    def signals(self) -> Mapping[int, Signal]: ...
+    @property
+    def updates(self) -> Mapping[int, Update]: ...

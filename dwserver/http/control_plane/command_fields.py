@@ -26,10 +26,11 @@ UPDATE_FIELDS: Final = (
     Field("wait_for", default=WaitStage.ACCEPTED.value, choices=frozenset(WaitStage)),
     Field("wait_timeout_seconds", INTEGER, minimum=1, maximum=MAX_DURATION_SECONDS),
 )
-CLOSE_FIELDS: Final = (
+REASON_FIELDS: Final = (
     Field("reason", TEXT, max_length=MAX_REASON_LENGTH),
     REQUEST_ID,
 )
+REPAIR_FIELDS: Final = (REQUEST_ID,)
 
 
 def checked_update(body: JsonValue) -> JsonObject:
@@ -47,9 +48,9 @@ def checked_update(body: JsonValue) -> JsonObject:
     return values
 
 
-def checked_close(body: JsonValue) -> JsonObject:
+def checked_reason(body: JsonValue) -> JsonObject:
     """Checked values by field name; a blank reason is none."""
-    values = checked(body, CLOSE_FIELDS)
+    values = checked(body, REASON_FIELDS)
     reason = values["reason"]
     values["reason"] = (reason.strip() or None) if reason else None
     return values

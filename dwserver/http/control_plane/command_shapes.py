@@ -7,7 +7,8 @@ from typing import Final, Literal, NotRequired, TypedDict
 
 from dwserver.engine.words import CommandStatus, UpdateStatus
 from dwserver.http.control_plane.command_fields import (
-    CLOSE_FIELDS,
+    REASON_FIELDS,
+    REPAIR_FIELDS,
     SIGNAL_FIELDS,
     UPDATE_FIELDS,
 )
@@ -84,8 +85,14 @@ _ON_A_RUN: Final = (
     Reason.REQUEST_ID_CONFLICT,
 )
 
-CLOSE_SHAPE: Final = RouteShape(
-    body=CLOSE_FIELDS,
+# Of cancel, terminate and archive.
+REASONED_SHAPE: Final = RouteShape(
+    body=REASON_FIELDS,
+    answers={200: CommandAnswer, 409: CommandAnswer},
+    reasons=_ON_A_RUN,
+)
+REPAIR_SHAPE: Final = RouteShape(
+    body=REPAIR_FIELDS,
     answers={200: CommandAnswer, 409: CommandAnswer},
     reasons=_ON_A_RUN,
 )

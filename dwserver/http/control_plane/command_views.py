@@ -15,11 +15,24 @@ from dwserver.protocol.reasons import Plane, Reason, status_of
 from dwserver.services.messages import Commanded
 
 _ACCEPTED: Final[Mapping[CommandType, int]] = MappingProxyType(
-    {CommandType.SIGNAL: 202, CommandType.CANCEL: 200, CommandType.TERMINATE: 200}
+    {
+        CommandType.SIGNAL: 202,
+        CommandType.CANCEL: 200,
+        CommandType.TERMINATE: 200,
+        CommandType.REPAIR: 200,
+        CommandType.ARCHIVE: 200,
+    }
+)
+_WITH_REASON: Final = (
+    CommandType.CANCEL,
+    CommandType.TERMINATE,
+    CommandType.ARCHIVE,
 )
 REJECTED_BECAUSE: Final[Mapping[CommandRejection, str]] = MappingProxyType(
     {
         CommandRejection.RUN_NOT_ACTIVE: "The run is closed.",
+        CommandRejection.RUN_NOT_CLOSED: "The run is open; only closed ones are "
+        "archived.",
         CommandRejection.SELECTED_RUN_NOT_CURRENT: "A newer run took over.",
         CommandRejection.UNKNOWN_SIGNAL: "The workflow type declares no such signal.",
         CommandRejection.UNKNOWN_UPDATE: "The workflow type declares no such update.",
@@ -32,7 +45,7 @@ REJECTED_BECAUSE: Final[Mapping[CommandRejection, str]] = MappingProxyType(
 
 
 def command_status(command: Command) -> int:
-    """HTTP status of a recorded signal, cancel or terminate."""
+    """HTTP status of a recorded command that is no update."""
     return rejected_status(command) or _ACCEPTED[command.command_type]
 
 
@@ -71,7 +84,7 @@ def command_body(done: Commanded) -> JsonObject:
 
 
 def _given_reason(command: Command) -> JsonValue:
-    """Why the caller wanted the run closed."""
-    if command.command_type not in (CommandType.CANCEL, CommandType.TERMINATE):
+    """Why the caller wanted that."""
+    if command.command_type not in _WITH_REASON:
         return None
     return orjson.loads(command.payload.data)["reason"] if command.payload else None

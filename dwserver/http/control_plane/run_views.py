@@ -7,13 +7,13 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from dwserver.engine.model import Payload, Run
+from dwserver.engine.run_waits import waiting_for
 from dwserver.engine.wire_time import iso, iso_or_none, micro, micro_or_none
 from dwserver.http.control_plane.failure_views import failure_fields
 from dwserver.http.control_plane.fleet import Fleet
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.payloads.framing import Framing, display, encode_for
 from dwserver.services.records import RunView
-from dwserver.services.run_waits import waiting_for
 from dwserver.services.workflows import RunDetail
 
 Fetched: TypeAlias = Mapping[Payload, Payload]
@@ -140,5 +140,5 @@ def _actions(run: Run, *, is_current: bool, can_query: bool) -> JsonObject:
         "can_cancel": is_open,
         "can_terminate": is_open,
         "can_repair": is_open,
-        "can_archive": run.status.is_terminal,
+        "can_archive": run.status.is_terminal and run.archived_at is None,
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dwserver.engine.lifecycle.close import CloseRequest
 from dwserver.engine.words import CommandType
 from dwserver.http.call import Call, Reply
-from dwserver.http.control_plane.command_fields import checked_close
-from dwserver.http.control_plane.command_shapes import CLOSE_SHAPE
+from dwserver.http.control_plane.command_fields import checked_reason
+from dwserver.http.control_plane.command_shapes import REASONED_SHAPE
 from dwserver.http.control_plane.command_targets import find_target, recorded
 from dwserver.http.control_plane.command_views import command_body, command_status
 from dwserver.http.route import command_routes
@@ -27,7 +27,7 @@ async def terminate(services: Services, call: Call) -> Reply:
 async def _close(services: Services, call: Call, command_type: CommandType) -> Reply:
     """Close the run at once; a closed one leaves a rejected command."""
     target = await find_target(services, call)
-    values = checked_close(call.body)
+    values = checked_reason(call.body)
     workflow_id = call.params["workflow_id"]
     request = CloseRequest(
         namespace=call.namespace,
@@ -41,8 +41,8 @@ async def _close(services: Services, call: Call, command_type: CommandType) -> R
 
 
 ROUTES = (
-    *command_routes("/cancel", Operation.CANCEL, handler=cancel, shape=CLOSE_SHAPE),
+    *command_routes("/cancel", Operation.CANCEL, handler=cancel, shape=REASONED_SHAPE),
     *command_routes(
-        "/terminate", Operation.TERMINATE, handler=terminate, shape=CLOSE_SHAPE
+        "/terminate", Operation.TERMINATE, handler=terminate, shape=REASONED_SHAPE
     ),
 )

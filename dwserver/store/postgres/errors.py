@@ -34,6 +34,9 @@ _LOST_SESSIONS = (
     TimeoutError,
 )
 
+# Guards of what must be free, met by two transitions at the same moment.
+_RESERVATIONS = frozenset({"instances_pkey", "schedules_by_public_id"})
+
 # Everything that a statement on a connection may raise.
 FAULTS = (asyncpg.PostgresError, *_LOST_SESSIONS, ValueError, TypeError)
 
@@ -75,9 +78,9 @@ async def write_with_retries(write: Callable[[], Awaitable[Rows]]) -> Rows:
 
 def _is_transient(error: BaseException) -> bool:
     """Certainly not applied, and likely to succeed when it is repeated: two processes
-    locked in different orders, or reserved the same workflow id at once."""
+    locked in different orders, or reserved the same id at once."""
     if isinstance(error, asyncpg.exceptions.UniqueViolationError):
-        return bool(error.constraint_name == "instances_pkey")
+        return error.constraint_name in _RESERVATIONS
     return isinstance(
         error,
         asyncpg.exceptions.DeadlockDetectedError

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from dwserver.engine.model import Child, Command, Payload, RunInput, Wake
+from dwserver.engine.schedules.model import Schedule
 from dwserver.engine.transition import NewActivity
 from dwserver.engine.words import RunStatus
 from dwserver.store.columns import plain
@@ -52,6 +53,7 @@ run_change = attrgetter(
     "batch_first",
     "batch_size",
     "batch_resolved_sequence",
+    "archived_at",
     "deadline_at",
 )
 event = attrgetter(
@@ -158,6 +160,18 @@ failure = attrgetter(
     "event_sequence",
 )
 
+_schedule = attrgetter(*plain("schedule"), "workflow_type")
+schedule_event = attrgetter(
+    "id",
+    "sequence",
+    "event_type",
+    "payload",
+    "recorded_at",
+    "workflow_id",
+    "run_id",
+)
+occurrence = attrgetter("kind", "nominal_at", "workflow_id", "run_id", "recorded_at")
+
 _NO_PAYLOAD = (None, None)
 NO_INPUT = (False, None, None, None, None, None)
 
@@ -238,4 +252,17 @@ def command_row(n: int, command: Command) -> Row:
         *_command(command),
         *encode_payload(command.payload),
         encode_map(command.context),
+    )
+
+
+def schedule_row(n: int, schedule: Schedule) -> Row:
+    return (
+        n,
+        *_schedule(schedule),
+        encode_json(schedule.spec),
+        encode_json(schedule.action),
+        encode_map(schedule.memo),
+        encode_map(schedule.search_attributes),
+        encode_json(schedule.recent_actions),
+        encode_json(schedule.buffered_actions) if schedule.buffered_actions else None,
     )

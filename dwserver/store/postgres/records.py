@@ -46,7 +46,7 @@ class Columns(Protocol):
     def __getitem__(self, position: int, /) -> Any: ...
 
 
-RUN_WIDTH = 32
+RUN_WIDTH = 33
 _INPUT_WIDTH = 5
 
 
@@ -114,7 +114,8 @@ def decode_run(row: Columns) -> Run:
         parent_run_id=row[28],
         parent_step=row[29],
         inherits_children=row[30],
-        wakes=_decode_wakes(row[31]),
+        archived_at=row[31],
+        wakes=_decode_wakes(row[32]),
     )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dwserver.engine.transition import RunChange, Transition
+from dwserver.engine.transition import RunChange, ScheduleChange, Transition
 from dwserver.store.postgres import fields
 from dwserver.store.postgres.fields import Row
 
 # Parts in the order in which the statement names them; each has a block of this name.
 # The first two may decide which transitions apply. PostgreSQL runs those that nothing
 # reads from the last to the first: tasks are locked before activities, as renewals do.
-PARTS = (
+RUN_PARTS = (
     "insert_instances",
     "update_runs",
     "update_instances",
@@ -38,13 +38,23 @@ PARTS = (
     "insert_failures",
     "insert_outbox",
 )
+# Only in a locking statement, for transitions that change a schedule; the last two are
+# guards of theirs, not writes.
+SCHEDULE_PARTS = (
+    "insert_schedules",
+    "update_schedules",
+    "insert_occurrences",
+    "insert_schedule_events",
+)
+GUARD_PARTS = ("list_leader_terms", "list_schedule_versions")
+PARTS = (*RUN_PARTS, *SCHEDULE_PARTS, *GUARD_PARTS)
 
 
 class Rows:
     """The rows of one batch, by part.
 
     ``keys``: for each transition the run whose guard decides it, as long as every
-    transition has exactly one guard and none on a lease (``is_simple``).
+    transition has exactly one guard, on a run or a workflow id (``is_simple``).
     """
 
     __slots__ = ("is_simple", "keys", "parts", "run_guards", "task_guards")
@@ -102,10 +112,34 @@ class Rows:
         if transition.instances:
             rows = self._part("update_instances")
             rows.extend((n, *fields.instance(i)) for i in transition.instances)
-        if len(guarded) == 1:
+        if transition.schedule is not None:
+            self._add_schedule(n, transition.schedule)
+        if transition.term is not None:
+            term = transition.term
+            self._part("list_leader_terms").append((n, term.name, term.term))
+        if transition.schedule is not None or transition.term is not None:
+            self.is_simple = False
+        elif len(guarded) == 1:
             self.keys.append(guarded[0])
         else:
             self.is_simple = False
+
+    def _add_schedule(self, n: int, change: ScheduleChange) -> None:
+        schedule = change.schedule
+        row = fields.schedule_row(n, schedule)
+        if change.base_version is None:
+            self._part("insert_schedules").append(row)
+        else:
+            self._part("update_schedules").append(row)
+            guard = (n, schedule.id, change.base_version)
+            self._part("list_schedule_versions").append(guard)
+        for part, records, values in (
+            ("insert_occurrences", change.occurrences, fields.occurrence),
+            ("insert_schedule_events", change.events, fields.schedule_event),
+        ):
+            if records:
+                rows = self._part(part)
+                rows.extend((n, schedule.id, *values(record)) for record in records)
 
     def _add_run(self, n: int, change: RunChange, reserved: set[str]) -> None:
         run = change.run
@@ -244,4 +278,5 @@ _LOCK_ORDER = {
     "update_runs": lambda row: row[2],
     "update_tasks": lambda row: row[1],
     "update_activities": lambda row: row[1],
+    "update_schedules": lambda row: row[1],
 }

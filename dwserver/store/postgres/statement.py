@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 
 from dwserver.store.postgres.blocks import BLOCKS
-from dwserver.store.postgres.rows import PARTS
+from dwserver.store.postgres.rows import GUARD_PARTS, PARTS
 
 # `flags` says for each transition whether it applies; a subscript finds it in constant
 # time, where a join would compare every row with every transition.
@@ -38,6 +38,19 @@ _LOCKING_OK = """ok as materialized (
 select array_agg(t.n not in (select f.n from failed f)) as flags
 from generate_series(1, $1::integer) t(n)
 )"""
+
+# Guards on rows: the transition that holds each. Their columns differ, their first does
+# not.
+_GUARD_TYPES = {
+    "list_leader_terms": "term_guard",
+    "list_schedule_versions": "schedule_guard",
+}
+# What must not exist yet: rows by their part, and the block that finds them taken.
+_TAKEN = {
+    "insert_instances": "list_taken_ids",
+    "insert_schedules": "list_taken_schedules",
+    "insert_occurrences": "list_recorded_occurrences",
+}
 
 
 @cache
@@ -70,20 +83,38 @@ def locking_statement(parts: frozenset[str]) -> str:
     """Arguments: the number of transitions, guards on runs, guards on leases, then the
     rows of the parts in their order.
 
-    A workflow id that is reserved at the same moment is a unique violation and fails
-    the statement, because a part of a transition cannot be taken back in it.
+    A workflow id or the id of a schedule that is taken at the same moment is a unique
+    violation and fails the statement, because a part of a transition cannot be taken
+    back in it.
     """
-    failed = _FAILED
-    if "insert_instances" in parts:
-        failed += f"\nunion all\n{_numbered_block('list_taken_ids', 4)}"
+    numbers = {name: number for number, name in _numbered(parts, first=4)}
+    failed = [_FAILED]
     terms = [
         f"locked_runs as (\n{_numbered_block('list_run_versions', 2)}\n)",
         f"locked_tasks as (\n{_numbered_block('list_lease_expiries', 3)}\n)",
-        f"{failed}\n)",
-        _LOCKING_OK,
     ]
-    terms += [_part(name, number) for number, name in _numbered(parts, first=4)]
+    for name in GUARD_PARTS:
+        if name in numbers:
+            terms.append(f"{name} as (\n{_numbered_block(name, numbers[name])}\n)")
+            failed.append(_missed_guard(name, numbers[name]))
+    for name, block in _TAKEN.items():
+        if name in numbers:
+            failed.append(_numbered_block(block, numbers[name]))
+    all_failed = "\nunion all\n".join(failed)
+    terms += [f"{all_failed}\n)", _LOCKING_OK]
+    terms += [
+        _part(name, number)
+        for name, number in numbers.items()
+        if name not in GUARD_PARTS
+    ]
     return _statement(terms)
+
+
+def _missed_guard(name: str, number: int) -> str:
+    return (
+        f"select g.n\nfrom unnest(${number}::{_GUARD_TYPES[name]}[]) g\n"
+        f"where g.n not in (select l.n from {name} l)"
+    )
 
 
 def _numbered(parts: frozenset[str], *, first: int) -> list[tuple[int, str]]:

@@ -13,9 +13,11 @@ from dwserver.store.postgres.connections import (
     ConnectionPool,
     Writers,
 )
+from dwserver.store.postgres.leadership import LeaderLeases
 from dwserver.store.postgres.nodes import Nodes
 from dwserver.store.postgres.operator_reads import OperatorReads
 from dwserver.store.postgres.registry import Registry
+from dwserver.store.postgres.schedules import Schedules
 from dwserver.store.postgres.state_reads import StateReads
 from dwserver.store.postgres.task_sets import TaskSets
 from dwserver.store.postgres.write import TransitionWriter
@@ -23,7 +25,9 @@ from dwserver.store.postgres.write import TransitionWriter
 _SHAPES_BEHIND_A_POOLER = 100
 
 
-class PostgresStore(StateReads, TaskSets, OperatorReads, Registry, Nodes):
+class PostgresStore(
+    StateReads, TaskSets, OperatorReads, Registry, Nodes, LeaderLeases, Schedules
+):
     """See :class:`dwserver.store.api.Store`.
 
     ``pool_size``: most connections for reads, opened as needed. ``writers``:

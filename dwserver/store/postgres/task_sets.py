@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dwserver.engine.model import OutboxEntry
 from dwserver.engine.words import TaskKind
 from dwserver.store.api import (
+    ActivityPlace,
     DueActivity,
     DueRun,
     DueTimer,
@@ -22,6 +23,8 @@ from dwserver.store.postgres.records import decode_outbox_entry
 _LIST_READY_TASKS = block("list_ready_tasks")
 _LIST_DUE_TIMERS = block("list_due_timers")
 _LIST_DUE_ACTIVITIES = block("list_due_activities")
+_LIST_EXPIRED_ACTIVITIES = block("list_expired_activities")
+_FIND_ACTIVITIES = block("find_activities")
 _LIST_DUE_RUNS = block("list_due_runs")
 _LIST_DUE_OUTBOX = block("list_due_outbox")
 _DELETE_OUTBOX = block("delete_outbox")
@@ -61,6 +64,14 @@ class TaskSets:
     async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
         rows = await self._pool.fetch(_LIST_DUE_ACTIVITIES, now, limit)
         return [DueActivity(*row) for row in rows]
+
+    async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
+        rows = await self._pool.fetch(_LIST_EXPIRED_ACTIVITIES, now, limit)
+        return [ActivityPlace(*row) for row in rows]
+
+    async def find_activities(self, activity_ids: Sequence[str]) -> list[ActivityPlace]:
+        rows = await self._pool.fetch(_FIND_ACTIVITIES, list(activity_ids))
+        return [ActivityPlace(*row) for row in rows]
 
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
         rows = await self._pool.fetch(_LIST_DUE_RUNS, now, limit)

@@ -14,18 +14,20 @@ from dwserver.store.api import StoreError
 from dwserver.store.postgres.connections import Writers
 from dwserver.store.postgres.errors import write_with_retries
 from dwserver.store.postgres.fields import Row
-from dwserver.store.postgres.rows import PARTS, Rows
+from dwserver.store.postgres.rows import PARTS, RUN_PARTS, Rows
 from dwserver.store.postgres.statement import locking_statement, simple_statement
 
 _ALL_PARTS: Final = frozenset(PARTS)
+_ALL_SIMPLE_PARTS: Final = frozenset(RUN_PARTS)
 
 
 class StatementShapes:
     """Bounds the number of prepared statements: once ``limit`` shapes are known, a
     batch of another shape uses the narrowest known one that covers it, or all parts."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, all_parts: frozenset[str] = _ALL_PARTS) -> None:
         self._limit = limit
+        self._all_parts = all_parts
         self._known: set[frozenset[str]] = set()
 
     def choose(self, parts: frozenset[str]) -> frozenset[str]:
@@ -35,7 +37,7 @@ class StatementShapes:
             self._known.add(parts)
             return parts
         wider = (known for known in self._known if known > parts)
-        return min(wider, key=len, default=_ALL_PARTS)
+        return min(wider, key=len, default=self._all_parts)
 
 
 class TransitionWriter:
@@ -43,7 +45,7 @@ class TransitionWriter:
 
     def __init__(self, writers: Writers, *, max_shapes: int) -> None:
         self._writers = writers
-        self._simple = StatementShapes(max_shapes // 2)
+        self._simple = StatementShapes(max_shapes // 2, all_parts=_ALL_SIMPLE_PARTS)
         self._locking = StatementShapes(max_shapes // 3)
 
     async def write(self, transitions: Sequence[Transition]) -> list[bool]:

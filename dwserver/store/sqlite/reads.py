@@ -25,6 +25,7 @@ from dwserver.engine.model import (
 from dwserver.engine.rows import by_id, by_sequence, by_step
 from dwserver.engine.words import CommandType, TaskKind
 from dwserver.store.api import (
+    ActivityPlace,
     DueActivity,
     DueRun,
     DueTimer,
@@ -216,6 +217,20 @@ def list_due_activities(
 ) -> list[DueActivity]:
     rows = fetch(connection, "list_due_activities", now, limit)
     return [DueActivity(**row) for row in rows]
+
+
+def list_expired_activities(
+    connection: sqlite3.Connection, *, now: int, limit: int
+) -> list[ActivityPlace]:
+    rows = fetch(connection, "list_expired_activities", now, limit)
+    return [ActivityPlace(**row) for row in rows]
+
+
+def find_activities(
+    connection: sqlite3.Connection, activity_ids: Sequence[str]
+) -> list[ActivityPlace]:
+    rows = fetch(connection, "find_activities", to_array(activity_ids))
+    return [ActivityPlace(**row) for row in rows]
 
 
 def list_due_runs(

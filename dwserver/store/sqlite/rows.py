@@ -1,4 +1,4 @@
-"""Transitions as rows: what the statements of ``sql/commit.sql`` take.
+"""Transitions as rows: what the statements of ``sql/commit*.sql`` take.
 
 The order of the columns is that of the statement. It names the plain fields of the
 record first and the columns that are computed from it last.
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from dwserver.engine.model import Activity, Payload, RunInput, Task, Wake
-from dwserver.engine.transition import RunChange, Transition
+from dwserver.engine.transition import RunChange, ScheduleChange, Transition
 from dwserver.engine.words import RunStatus, TaskStatus
 from dwserver.store.sqlite.statements import Row, columns
 
@@ -46,10 +46,22 @@ PARTS = (
     "update_commands",
     "insert_failures",
     "insert_outbox",
+    "insert_schedules",
+    "update_schedules",
+    "insert_occurrences",
+    "insert_schedule_events",
 )
 
 _RESULT = ("result_codec", "result")
 _OUTPUT = ("output_codec", "output")
+_SCHEDULE = (
+    "spec",
+    "action",
+    "memo",
+    "search_attributes",
+    "recent_actions",
+    "buffered_actions",
+)
 _INPUT = ("arguments_codec", "arguments", "memo", "search_attributes", "business_key")
 
 
@@ -90,6 +102,10 @@ _applied_command = fields("update_commands", "run_id")
 _outbox_entry = fields("insert_outbox", "payload")
 _command = fields("insert_commands", "payload_codec", "payload", "context")
 _failure = fields("insert_failures")
+_new_schedule = fields("insert_schedules", *_SCHEDULE)
+_schedule = fields("update_schedules", *_SCHEDULE)
+_occurrence = fields("insert_occurrences", "schedule_id")
+_schedule_event = fields("insert_schedule_events", "schedule_id")
 
 _BUCKETS = {status: status.bucket.value for status in RunStatus}
 _NO_PAYLOAD = (None, None)
@@ -120,6 +136,8 @@ def parts_of(transitions: Sequence[Transition]) -> dict[str, list[Row]]:
             _add_steps(add, change)
             _add_waiting(add, change)
             _add_messages(add, change)
+        if transition.schedule is not None:
+            _add_schedule(add, transition.schedule)
     return parts
 
 
@@ -248,6 +266,26 @@ def _add_messages(add: _Add, change: RunChange) -> None:
         add("update_updates", (*_update(update), *_encode_payload(update.result)))
     for applied in change.applied_commands:
         add("update_commands", (*_applied_command(applied), change.run.id))
+
+
+def _add_schedule(add: _Add, change: ScheduleChange) -> None:
+    schedule = change.schedule
+    documents = (
+        encode_json(schedule.spec),
+        encode_json(schedule.action),
+        encode_map(schedule.memo),
+        encode_map(schedule.search_attributes),
+        encode_json(schedule.recent_actions),
+        encode_json(schedule.buffered_actions) if schedule.buffered_actions else None,
+    )
+    if change.base_version is None:
+        add("insert_schedules", (*_new_schedule(schedule), *documents))
+    else:
+        add("update_schedules", (*_schedule(schedule), *documents))
+    for occurrence in change.occurrences:
+        add("insert_occurrences", (*_occurrence(occurrence), schedule.id))
+    for event in change.events:
+        add("insert_schedule_events", (*_schedule_event(event), schedule.id))
 
 
 def _new_activity_row(activity: Activity, arguments: Payload | None) -> Row:

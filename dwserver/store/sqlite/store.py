@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from dwserver.engine.model import (
     Child,
@@ -24,6 +22,7 @@ from dwserver.engine.model import (
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType
 from dwserver.store.api import (
+    ActivityPlace,
     ClusterNode,
     DueActivity,
     DueRun,
@@ -46,17 +45,17 @@ from dwserver.store.combiner import Combiner, LoadCombiner, Observe
 from dwserver.store.sqlite import lists, nodes, reads, registry
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
+from dwserver.store.sqlite.leadership import LeaderLeases
 from dwserver.store.sqlite.outbox import delete_outbox, postpone_outbox
 from dwserver.store.sqlite.renewals import renew_leases
+from dwserver.store.sqlite.schedules import Schedules
 from dwserver.store.sqlite.serving_lock import ServingLock
 from dwserver.store.sqlite.thread import DatabaseThread, run_each
 from dwserver.store.sqlite.transaction import run_in_transaction
 from dwserver.store.sqlite.write import apply_transitions
 
-Result = TypeVar("Result")
 
-
-class SqliteStore:
+class SqliteStore(LeaderLeases, Schedules):
     """:class:`~dwserver.store.api.Store` on the file at ``path``.
 
     Only one open store, in whatever process, may serve a file: ``open`` raises
@@ -70,11 +69,13 @@ class SqliteStore:
         self._path = Path(path)
         self._lock = ServingLock(self._path)
         connect_to_read = partial(connect_reader, self._path)
-        self._writer = DatabaseThread(
-            "sqlite-writer", partial(connect_writer, self._path), run_in_transaction
+        super().__init__(
+            writer=DatabaseThread(
+                "sqlite-writer", partial(connect_writer, self._path), run_in_transaction
+            ),
+            reader=DatabaseThread("sqlite-reader", connect_to_read, run_each),
+            lister=DatabaseThread("sqlite-lister", connect_to_read, run_each),
         )
-        self._reader = DatabaseThread("sqlite-reader", connect_to_read, run_each)
-        self._lister = DatabaseThread("sqlite-lister", connect_to_read, run_each)
         self._threads = (self._writer, self._reader, self._lister)
         self._observe = observe
         self._commits = self._new_combiner()
@@ -168,6 +169,12 @@ class SqliteStore:
 
     async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
         return await self._read(reads.list_due_activities, now=now, limit=limit)
+
+    async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
+        return await self._read(reads.list_expired_activities, now=now, limit=limit)
+
+    async def find_activities(self, activity_ids: Sequence[str]) -> list[ActivityPlace]:
+        return await self._read(reads.find_activities, activity_ids)
 
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
         return await self._read(reads.list_due_runs, now=now, limit=limit)
@@ -288,32 +295,3 @@ class SqliteStore:
         for thread in reversed(self._threads):
             await thread.stop()
         self._lock.release()
-
-    async def _write(
-        self, call: Callable[..., Result], *args: object, **named: object
-    ) -> Result:
-        return await _run(self._writer, call, *args, **named)
-
-    async def _read(
-        self, call: Callable[..., Result], *args: object, **named: object
-    ) -> Result:
-        return await _run(self._reader, call, *args, **named)
-
-    async def _list(
-        self, call: Callable[..., Result], *args: object, **named: object
-    ) -> Result:
-        return await _run(self._lister, call, *args, **named)
-
-
-async def _run(
-    thread: DatabaseThread,
-    call: Callable[..., Result],
-    *args: object,
-    **named: object,
-) -> Result:
-    """The result of ``call(connection, *args, **named)`` on the thread."""
-
-    def bound(connection: sqlite3.Connection) -> Result:
-        return call(connection, *args, **named)
-
-    return await thread.run(bound)

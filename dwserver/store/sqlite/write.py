@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from dwserver.engine.transition import Transition
+from dwserver.engine.schedules.model import Occurrence
+from dwserver.engine.transition import ScheduleChange, Transition
 from dwserver.store.sqlite.rows import PARTS, encode_json, parts_of
 from dwserver.store.sqlite.statements import BLOCKS, write_rows
 
@@ -24,6 +25,10 @@ def apply_transitions(
         if part in parts:
             write_rows(connection, part, parts[part])
     return flags
+
+
+def _key_of(schedule_id: str, occurrence: Occurrence) -> tuple[str, str, int]:
+    return schedule_id, occurrence.kind, occurrence.nominal_at
 
 
 class _Guards:
@@ -47,6 +52,29 @@ class _Guards:
         taken = self._read(
             "list_taken_ids", [(i.namespace, i.workflow_id) for i in reserved]
         )
+        schedules = [t.schedule for t in transitions if t.schedule is not None]
+        versions_of_schedules = self._read(
+            "list_schedule_versions", [change.schedule.id for change in schedules]
+        )
+        taken_schedules = self._read(
+            "list_taken_schedules",
+            [(c.schedule.namespace, c.schedule.schedule_id) for c in schedules],
+        )
+        recorded = self._read(
+            "list_recorded_occurrences",
+            [_key_of(c.schedule.id, o) for c in schedules for o in c.occurrences],
+        )
+        terms = self._read(
+            "list_leader_terms", list({t.term.name for t in transitions if t.term})
+        )
+        self._schedules = {row["id"]: row["version"] for row in versions_of_schedules}
+        self._taken_schedules = {
+            (row["namespace"], row["schedule_id"]) for row in taken_schedules
+        }
+        self._recorded = {
+            (row["schedule_id"], row["kind"], row["nominal_at"]) for row in recorded
+        }
+        self._terms = {row["name"]: row["term"] for row in terms}
         self._versions = {row["id"]: row["version"] for row in versions}
         self._leases = {row["id"]: row["lease_expires_at"] for row in leases}
         self._taken = {(row["namespace"], row["workflow_id"]) for row in taken}
@@ -70,6 +98,23 @@ class _Guards:
                 (instance.namespace, instance.workflow_id) in self._taken
                 for instance in transition.new_instances
             )
+            and (
+                transition.term is None
+                or self._terms.get(transition.term.name) == transition.term.term
+            )
+            and (
+                transition.schedule is None or self._holds_schedule(transition.schedule)
+            )
+        )
+
+    def _holds_schedule(self, change: ScheduleChange) -> bool:
+        schedule = change.schedule
+        if change.base_version is None:
+            public_id = (schedule.namespace, schedule.schedule_id)
+            return public_id not in self._taken_schedules
+        return self._schedules.get(schedule.id) == change.base_version and not any(
+            _key_of(schedule.id, occurrence) in self._recorded
+            for occurrence in change.occurrences
         )
 
     def _read(self, block: str, keys: Sequence[object]) -> list[dict[str, object]]:

@@ -76,6 +76,19 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "closed_at": "<micros>",
         "wait_timed_out": False,
     },
+    # golden/README: a failed task is redelivered at once, nothing is missing.
+    "commands/repair_after_task_failure": {"outcome": "repair_not_needed"},
+    # control-plane-api.md D3: an open run takes updates.
+    "commands/describe_after_repair": {
+        "actions": {
+            "can_signal": True,
+            "can_update": True,
+            "can_cancel": True,
+            "can_terminate": True,
+            "can_repair": True,
+            "can_archive": False,
+        }
+    },
     # Decision 5: a name is good unless a contract is known.
     "signals/signal_external_type_without_declared_contract": {
         "status": 202,
@@ -98,8 +111,8 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 }
 # engine.md §16: streams of messages are a later feature.
 NOT_WRITTEN = {"MessageCursorAdvanced"}
-# Members that ours do without: contracts are known from workers; the command of an
-# update stands in the event of its acceptance.
+# Members that ours do without: contracts are known from workers; the repair found no
+# task to make; the command of an update stands in the event of its acceptance.
 UNTOLD: dict[str, set[str]] = {
     "WorkflowStarted": {
         "workflow_definition_fingerprint",
@@ -113,6 +126,7 @@ UNTOLD: dict[str, set[str]] = {
         "declared_updates",
         "declared_update_contracts",
     },
+    "RepairRequested": {"task"},
     "UpdateApplied": {"command"},
     "UpdateCompleted": {"command"},
 }
@@ -126,8 +140,8 @@ ALSO_WRITTEN = {
 }
 # engine.md §16: streams of messages are a later feature.
 NOT_WRITTEN = {"MessageCursorAdvanced"}
-# Members that ours do without: contracts are known from workers; the command of an
-# update stands in the event of its acceptance.
+# Members that ours do without: contracts are known from workers; the repair found no
+# task to make; the command of an update stands in the event of its acceptance.
 UNTOLD: dict[str, set[str]] = {
     "WorkflowStarted": {
         "workflow_definition_fingerprint",
@@ -141,6 +155,7 @@ UNTOLD: dict[str, set[str]] = {
         "declared_updates",
         "declared_update_contracts",
     },
+    "RepairRequested": {"task"},
     "UpdateApplied": {"command"},
     "UpdateCompleted": {"command"},
 }
@@ -205,6 +220,16 @@ class Stand:
         self.worker.request("POST", path, body).expect(200)
         return task
 
+    def fail_task(self) -> None:
+        task = self.poll()
+        body = {
+            "lease_owner": "C",
+            "workflow_task_attempt": task["workflow_task_attempt"],
+            "failure": {"message": "boom"},
+        }
+        path = f"/api/worker/workflow-tasks/{task['task_id']}/fail"
+        self.worker.request("POST", path, body).expect(200)
+
     def waiting(self, workflow_id: str) -> None:
         """A workflow that waits for a condition."""
         self.start(workflow_id)
@@ -234,7 +259,9 @@ class Stand:
             described["actions"].pop("can_query")
             return [
                 f"{name}: {key} is {described[key]!r}, not {value!r}"
-                for key, value in expected["described"].items()
+                for key, value in (
+                    expected["described"] | OTHERWISE.get(name, {})
+                ).items()
                 if described[key] != value
             ]
         ours = read_history(self.control, workflow_id, self.runs[workflow_id])
@@ -418,7 +445,7 @@ def test_updates(stand: Stand) -> None:
     assert not problems, "\n".join(problems)
 
 
-def test_cancel_and_terminate(stand: Stand) -> None:
+def test_administration(stand: Stand) -> None:
     problems: list[str] = []
 
     def replay(*names: str) -> None:
@@ -446,14 +473,18 @@ def test_cancel_and_terminate(stand: Stand) -> None:
     stand.start("ct-34933", UNDECLARED)
     replay("terminate", "terminate_again", "cancel_after_terminate")
     look_at("describe_after_terminate", "history_after_terminate")
+    replay("repair_closed", "archive_closed", "archive_again")
+    look_at("describe_archived", "history_after_archive")
     stand.start("cr-34933", UNDECLARED)
-    replay("cancel_run_targeted")
+    replay("repair_not_needed", "archive_open", "cancel_run_targeted")
     stand.start("cu-34933", UNDECLARED)
     replay(
         "terminate_run_targeted",
         "terminate_run_targeted_again",
         "cancel_unknown_workflow",
         "terminate_unknown_workflow",
+        "repair_unknown_workflow",
+        "archive_unknown_workflow",
         "cancel_unknown_run",
         "cancel_run_unknown_workflow",
         "terminate_unknown_run",
@@ -462,6 +493,10 @@ def test_cancel_and_terminate(stand: Stand) -> None:
         "cancel_reason_not_string",
         "cancel_empty_body",
     )
+    stand.start("cf-34933", UNDECLARED)
+    stand.fail_task()
+    replay("repair_after_task_failure")
+    look_at("describe_after_repair", "history_after_repair")
     assert not problems, "\n".join(problems)
 
 
@@ -486,7 +521,9 @@ def test_three_identical_requests_count_once(stand: Stand) -> None:
         ("signal-with-start/hello", start, 202),
         ("signal/go", {"input": [1], "request_id": "r"}, 202),
         ("update/set", {"input": [1], "request_id": "r"}, 202),
+        ("repair", {"request_id": "r"}, 200),
         ("terminate", {"reason": "enough", "request_id": "r"}, 200),
+        ("archive", {"reason": "done", "request_id": "r"}, 200),
     )
     for sequence, (command, body, status) in enumerate(requests, start=2):
         answers = [
@@ -506,7 +543,10 @@ def test_three_identical_requests_count_once(stand: Stand) -> None:
         "SignalReceived",
         "SignalReceived",
         "UpdateAccepted",
+        "RepairRequested",
         "TerminateRequested",
         "WorkflowTerminated",
         "UpdateCompleted",
+        "ArchiveRequested",
+        "WorkflowArchived",
     ]

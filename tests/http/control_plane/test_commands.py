@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dwserver.engine.lifecycle.archive import ArchiveRequest
 from dwserver.engine.lifecycle.close import CloseRequest
 from dwserver.engine.lifecycle.start import DuplicatePolicy, Start, Started
 from dwserver.engine.model import Command, Instance, Payload, Update
@@ -17,6 +18,7 @@ from dwserver.engine.words import (
     CommandType,
     UpdateStatus,
 )
+from dwserver.http.control_plane.workflow_care import archive, repair
 from dwserver.http.control_plane.workflow_close import cancel, terminate
 from dwserver.http.control_plane.workflow_signal_with_start import signal_with_start
 from dwserver.http.control_plane.workflow_signals import signal
@@ -88,7 +90,7 @@ UPDATED = Updated(
 )
 SIGNAL_STAGE = {FINDS: TARGET, "commands.signal": SIGNALLED}
 UPDATE_STAGE = {FINDS: TARGET, "commands.update": UPDATED}
-HANDLERS = (signal, update, cancel, terminate)
+HANDLERS = (signal, update, cancel, terminate, repair, archive)
 
 
 # order of checks ---------------------------------------------------------------------
@@ -142,6 +144,8 @@ async def test_the_name_comes_before_the_workflow(
         (cancel, {"reason": 5}, "reason"),
         (cancel, {"reason": "r" * 1001}, "reason"),
         (terminate, {"request_id": []}, "request_id"),
+        (repair, {"request_id": 5}, "request_id"),
+        (archive, {"reason": []}, "reason"),
     ],
 )
 async def test_a_wrong_field_reaches_no_run(
@@ -225,6 +229,57 @@ async def test_a_close_has_its_reason(handler: Any, command_type: CommandType) -
     assert server["metadata"] == {"reason": "enough", "request_id": "c-1"}
     answer = await stage.ask(handler, params=PARAMS, body={"reason": "  "})
     assert stage.calls[-1].arguments[1].reason is None
+
+
+async def test_an_archive_has_its_reason() -> None:
+    payload = Payload("json", '{"reason":"exported"}')
+    command = a_command(CommandType.ARCHIVE, outcome="archived", payload=payload)
+    done = Commanded(command=command, run=a_run())
+    stage = Stage({FINDS: TARGET, "commands.archive": done})
+    body = {"reason": " exported ", "request_id": "a-1"}
+    answer = await stage.ask(archive, params=PARAMS, body=body)
+    assert (answer.status, answer.body["outcome"]) == (200, "archived")
+    assert answer.body["reason"] == "exported"
+    request = stage.calls[1].arguments[1]
+    assert isinstance(request, ArchiveRequest)
+    assert (request.reason, request.request_id) == ("exported", "a-1")
+    server: Any = request.context["server"]
+    assert server["command"] == "archive"
+
+
+async def test_a_repair_tells_what_came_of_it() -> None:
+    command = a_command(
+        CommandType.REPAIR,
+        outcome="repair_not_needed",
+        payload=Payload("json", '{"liveness_state":"timer_scheduled"}'),
+    )
+    done = Commanded(command=command, run=a_run())
+    stage = Stage({FINDS: TARGET, "commands.repair": done})
+    answer = await stage.ask(repair, params=PARAMS, body={"request_id": "r-1"})
+    assert (answer.status, answer.body["outcome"]) == (200, "repair_not_needed")
+    assert answer.body["reason"] is None
+    request = stage.calls[1].arguments[1]
+    assert request.request_id == "r-1"
+    server: Any = request.context["server"]
+    assert server["metadata"] == {"request_id": "r-1"}
+
+
+@pytest.mark.parametrize(
+    ("handler", "service", "command_type", "reason"),
+    [
+        (repair, "repair", CommandType.REPAIR, CommandRejection.RUN_NOT_ACTIVE),
+        (archive, "archive", CommandType.ARCHIVE, CommandRejection.RUN_NOT_CLOSED),
+    ],
+)
+async def test_a_rejected_administration(
+    handler: Any, service: str, command_type: CommandType, reason: CommandRejection
+) -> None:
+    done = Commanded(command=a_rejected(command_type, reason), run=a_run())
+    stage = Stage({FINDS: TARGET, f"commands.{service}": done})
+    answer = await stage.ask(handler, params=PARAMS)
+    assert (answer.status, answer.body["reason"]) == (409, reason.value)
+    assert answer.body["outcome"] == reason.outcome
+    assert answer.body["message"]
 
 
 # answers -----------------------------------------------------------------------------

@@ -56,6 +56,35 @@ where a.deadline_at <= $1
 order by a.deadline_at, a.run_id, a.step
 limit $2
 
+-- name: list_expired_activities
+-- Open activities with a deadline that has passed. The index has the first deadline as
+-- of the last write of the row; only that of the heartbeat moves later.
+select
+    a.id,
+    a.run_id,
+    a.step
+from activities a
+where a.deadline_at <= $1
+and (
+    a.schedule_to_close_deadline_at <= $1
+    or (a.status = 'pending' and a.schedule_deadline_at <= $1)
+    or (
+        a.status = 'running'
+        and (a.heartbeat_deadline_at <= $1 or a.close_deadline_at <= $1)
+    )
+)
+order by a.deadline_at, a.run_id, a.step
+limit $2
+
+-- name: find_activities
+-- Activities by their ids, open or closed.
+select
+    a.id,
+    a.run_id,
+    a.step
+from activities a
+where a.id = any($1::text[])
+
 -- name: list_due_runs
 -- Open runs that have timed out, the longest overdue first.
 select

@@ -68,6 +68,7 @@ create table runs (
     parent_run_id text,
     parent_step integer,
     inherits_children integer not null,
+    archived_at integer,
     deadline_at integer,
     sibling_of text,
     arguments_codec text,

@@ -8,11 +8,11 @@ create table schedules (
     status text not null,
     spec blob not null,
     action blob not null,
+    workflow_type text not null,
     overlap_policy text not null,
     note text,
     memo blob,
     search_attributes blob,
-    visibility_labels blob,
     jitter_seconds integer not null,
     max_runs integer,
     remaining_actions integer,
@@ -38,18 +38,29 @@ create table schedules (
 -- find a schedule by its public id, which a deleted schedule gives back (decision 11)
 create unique index schedules_by_public_id on schedules (namespace, schedule_id)
     where status <> 'deleted';
--- schedules that are due
+-- list_due_schedules
 create index schedules_due on schedules (next_fire_at, id)
     where status = 'active' and next_fire_at is not null;
 
+-- list_buffering_schedules
+create index schedules_buffering on schedules (id)
+    where status = 'active' and buffered_actions is not null;
+-- list_schedules, summarise_schedules
+create index schedules_list on schedules (namespace, created_at, id)
+    where deleted_at is null;
+-- find_any_schedule: the newest of a public id, deleted or not
+create index schedules_history on schedules (namespace, schedule_id, created_at);
+
+-- What a schedule has fired, once for each kind of fire and nominal time (decision 24).
 create table schedule_occurrences (
     schedule_id text not null,
+    kind text not null,
     nominal_at integer not null,
-    workflow_id text,
-    run_id text,
-    outcome text not null,
+    workflow_id text not null,
+    run_id text not null,
     recorded_at integer not null,
-    constraint schedule_occurrences_pkey primary key (schedule_id, nominal_at)
+    constraint schedule_occurrences_pkey primary key (schedule_id, kind, nominal_at),
+    constraint schedule_occurrences_kind check (kind in ('tick', 'backfill', 'manual'))
 ) strict;
 
 create table schedule_events (

@@ -44,6 +44,35 @@ where deadline_at <= $1
 order by deadline_at, run_id, step
 limit $2
 
+-- name: list_expired_activities
+-- Open activities with a deadline that has passed. The index has the first deadline as
+-- of the last write of the row; only that of the heartbeat moves later.
+select
+    id as activity_id,
+    run_id,
+    step
+from activities
+where deadline_at <= $1
+and (
+    schedule_to_close_deadline_at <= $1
+    or (status = 'pending' and schedule_deadline_at <= $1)
+    or (
+        status = 'running'
+        and (heartbeat_deadline_at <= $1 or close_deadline_at <= $1)
+    )
+)
+order by deadline_at, run_id, step
+limit $2
+
+-- name: find_activities
+-- Activities by their ids, open or closed.
+select
+    id as activity_id,
+    run_id,
+    step
+from activities
+where id in (select value from json_each($1))
+
 -- name: list_due_runs
 -- Open runs that have timed out, the longest overdue first.
 select

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dwserver.engine.model import RunState
+from dwserver.engine.run_waits import waiting_for
 from dwserver.engine.words import (
     ActivityStatus,
     ChildStatus,
@@ -19,7 +20,6 @@ from dwserver.engine.words import (
     WaitFor,
     WaitStatus,
 )
-from dwserver.services.run_waits import waiting_for
 from tests.support.builders import (
     a_child,
     a_run,

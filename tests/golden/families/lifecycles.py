@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from tests.golden.deviations import Deviation
+from tests.golden.families.family import Family, Otherwise, later
+from tests.golden.replaying import EventRules, Replay
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
-    """``left_out``: exchanges that are not sent, ``unlike``: those of which only the
-    status is compared; each with its reason. ``coalesced``: types of events that stand
-    here once where the recording has several in a row."""
-
-    deviations: tuple[Deviation, ...] = ()
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    unlike: Mapping[str, str] = field(default_factory=dict)
-    coalesced: frozenset[str] = frozenset()
+async def prepare(replay: Replay) -> None:
+    """The namespace and the worker that the traces take for granted."""
+    await replay.make_namespace()
+    await replay.register(
+        "L",
+        "lq",
+        supported_workflow_types=["l.flow", "l.parent", "l.child", "l.other"],
+        supported_activity_types=["l.act"],
+    )
 
 
 DEBUG = "the debug route is not served yet"
+EXPORT = "the export of a history is not served yet"
 ONE_WAKE = "engine §10, R4: the workflow runs again when the whole list is resolved"
 NO_RETRY = (
     "golden: failures that must not be retried were; here the run goes on at once"
 )
 FOREIGN = "golden: from here on the worker got tasks of another recording"
 
-FAMILIES: dict[str, Family] = {
+LIFECYCLES: dict[str, Family] = {
     "lifecycle_simple": Family(
+        prepare=prepare,
         deviations=(
             Deviation(
                 r"event\.payload\.output",
@@ -45,43 +45,60 @@ FAMILIES: dict[str, Family] = {
                 "False there, True here",
             ),
         ),
-        left_out={"describe#2": "golden: 500 for a result that was no envelope"},
+        left_out={
+            "describe#2": "golden: 500 for a result that was no envelope",
+            "export_failed": EXPORT,
+        },
     ),
     "lifecycle_activity": Family(
+        prepare=prepare,
         deviations=(
             Deviation(
                 r"task\.(total_history_events|last_history_sequence)",
                 "engine §7.5: heartbeats within a second are one event",
             ),
-            Deviation(r"event\.sequence", "the same", r"\d+ there, \d+ here"),
         ),
-        left_out={"debug_waiting": DEBUG},
-        coalesced=frozenset({"ActivityHeartbeatRecorded"}),
+        left_out={"debug_waiting": DEBUG, "export": EXPORT},
+        events=EventRules(coalesced=frozenset({"ActivityHeartbeatRecorded"})),
     ),
     "lifecycle_activity_retry": Family(
+        prepare=prepare,
+        before={
+            "poll_activity_task#2": later(1),
+            "poll_activity_task#3": later(1),
+        },
         left_out={
             "poll_activity_after_fail_by_type": NO_RETRY,
             "fail_attempt_2_by_type": NO_RETRY,
             "poll_activity_task#5": NO_RETRY,
             "fail_attempt_3_by_type": NO_RETRY,
         },
-        unlike={
-            "history_after_fail_by_type": NO_RETRY,
-            "poll_workflow_task#4": NO_RETRY,
-            "history#2": NO_RETRY,
-            "poll_workflow_task#6": NO_RETRY,
+        otherwise={
+            "history_after_fail_by_type": Otherwise(NO_RETRY),
+            "poll_workflow_task#4": Otherwise(NO_RETRY),
+            "history#2": Otherwise(NO_RETRY),
+            "poll_workflow_task#6": Otherwise(NO_RETRY),
         },
     ),
-    "lifecycle_timer": Family(left_out={"debug_waiting_timer": DEBUG}),
+    "lifecycle_timer": Family(
+        prepare=prepare,
+        before={"poll_after_timer": later(1), "poll_after_timer_0": later(0)},
+        left_out={"debug_waiting_timer": DEBUG},
+    ),
     "lifecycle_activity_parallel": Family(
+        prepare=prepare,
         deviations=(Deviation(r"next_task_id", ONE_WAKE, "'<id>' there, None here"),),
         left_out={
             "poll_after_first_completion": ONE_WAKE,
             "complete_with_only_side_effect": ONE_WAKE,
         },
-        unlike={"poll_after_second_completion": ONE_WAKE, "history": ONE_WAKE},
+        otherwise={
+            "poll_after_second_completion": Otherwise(ONE_WAKE),
+            "history": Otherwise(ONE_WAKE),
+        },
     ),
     "lifecycle_child": Family(
+        prepare=prepare,
         deviations=(
             Deviation(
                 r"event\.payload\.memo",
@@ -100,6 +117,8 @@ FAMILIES: dict[str, Family] = {
         ),
     ),
     "lifecycle_continue_as_new": Family(
+        prepare=prepare,
+        left_out={"export_run_1": EXPORT},
         deviations=(
             Deviation(
                 r"event\.payload\.(memo|search_attributes|business_key)",
@@ -109,17 +128,23 @@ FAMILIES: dict[str, Family] = {
         ),
     ),
     "lifecycle_markers": Family(
-        unlike={
-            "poll_workflow_task#2": FOREIGN,
-            "upsert_remove_and_complete": FOREIGN,
-            "describe": FOREIGN,
-            "history": FOREIGN,
-            "poll_activity_task": FOREIGN,
-        }
+        prepare=prepare,
+        otherwise={
+            "poll_workflow_task#2": Otherwise(FOREIGN),
+            "upsert_remove_and_complete": Otherwise(FOREIGN),
+            "describe": Otherwise(FOREIGN),
+            "history": Otherwise(FOREIGN),
+            "poll_activity_task": Otherwise(FOREIGN),
+        },
     ),
     "lifecycle_condition": Family(
+        prepare=prepare,
+        before={
+            "poll_after_signal": later(2),
+            "poll_after_condition_timeout": later(1),
+        },
         left_out={
             "signal": "decision 5: a name without a known contract is accepted here"
-        }
+        },
     ),
 }

@@ -1,0 +1,45 @@
+"""What the routes of the maintenance passes have in common.
+
+Source: ``spec/topology-and-operations.md`` §4.5–4.7: rows are bounded, an exception of
+one candidate is a row of the report and makes the status 207.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypedDict
+
+from dwserver.http.route_shape import Count
+from dwserver.protocol.json_types import JsonObject
+from dwserver.protocol.reasons import Reason
+from dwserver.protocol.validation import INTEGER, Field, Item
+from dwserver.services.runs import RunContended
+
+MAX_ROWS: Final = 100
+MAX_ID_LENGTH: Final = 128
+
+# More is asked for than is given: no error, as the original.
+SCAN_LIMIT: Final = Field("limit", INTEGER, minimum=1)
+IDENTIFIER: Final = Item(max_length=MAX_ID_LENGTH, pattern=re.compile(r".+", re.DOTALL))
+
+
+class PassCounts(TypedDict):
+    processed: Count
+    skipped: Count
+    failed: Count
+
+
+def scan_limit(values: JsonObject) -> int:
+    """Rows that a pass looks at, 100 at most and by default."""
+    asked = values[SCAN_LIMIT.name]
+    return MAX_ROWS if asked is None else min(int(asked), MAX_ROWS)
+
+
+def pass_status(failed: int) -> int:
+    return 207 if failed else 200
+
+
+def failure_reason(error: Exception) -> str:
+    if isinstance(error, RunContended):
+        return Reason.BACKEND_LOCK_PRESSURE.value
+    return Reason.BACKEND_UNAVAILABLE.value

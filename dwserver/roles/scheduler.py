@@ -1,0 +1,121 @@
+"""The role ``scheduler``: who leads, and what the leader does.
+
+========= ======================================================================
+mounts    nothing
+runs      the lease of the leadership, and what its holder does
+requires  the shared database
+========= ======================================================================
+
+Any number of processes may host it; one holds the lease and fires (decision 24).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from dwserver.config.settings import Settings
+from dwserver.engine.wire_time import iso, iso_or_none
+from dwserver.loops.leadership import LeadershipLoop
+from dwserver.protocol.json_types import JsonObject
+from dwserver.roles.observers import LeadershipMetrics
+from dwserver.roles.plug import Need, Parts, RolePlug, Stage
+from dwserver.runtime.clock import SystemClock
+from dwserver.runtime.ids import IdSource
+from dwserver.runtime.metrics import Metrics
+from dwserver.runtime.service import Service, TaskHost
+from dwserver.services.leadership import Leadership
+from dwserver.store.api import Store
+from dwserver.store.leadership import LeaderLease
+from dwserver.store.opening import open_store
+from dwserver.topology.shapes import Bundle, Role
+
+LEADERSHIP = "scheduler"
+
+
+def hosts_scheduler(settings: Settings, roles: Bundle) -> bool:
+    """Whether this process stands for the leadership: its class hosts the scheduler, or
+    it is told to, or no other process can share its database."""
+    return (
+        Role.SCHEDULER in roles
+        or settings.scheduler.in_process
+        or settings.database.sqlite_path is not None
+    )
+
+
+def scheduler_services(
+    settings: Settings,
+    store: Store,
+    *,
+    host: TaskHost,
+    metrics: Metrics,
+    ids: IdSource,
+    on_change: Callable[[], None] = lambda: None,
+) -> list[Service]:
+    """In the order in which they start; drained in reverse, so that the lease goes
+    last."""
+    leadership = Leadership(
+        store,
+        name=LEADERSHIP,
+        # Unique for each start: a term is then of one incarnation.
+        holder=f"{settings.server.server_id}/{ids.next()}",
+        lease_seconds=settings.scheduler.lease_seconds,
+        monotonic=time.monotonic,
+        observer=LeadershipMetrics(metrics),
+        on_change=on_change,
+    )
+    return [LeadershipLoop(leadership, host)]
+
+
+async def read_scheduler_status(settings: Settings) -> JsonObject:
+    """What the database says: ``leader``, null before the first one, and the figures of
+    all schedules. Opens a store of its own; may raise StoreError."""
+    store = open_store(settings.database.url)
+    await store.open()
+    try:
+        lease = await store.find_leader(LEADERSHIP)
+        now = lease.read_at if lease else SystemClock().now()
+        summary = await store.summarise_schedules(None, now=now)
+    finally:
+        await store.close()
+    return {
+        "leader": _leader(lease) if lease else None,
+        "schedules": {
+            "active": summary.active,
+            "paused": summary.paused,
+            "missed": summary.missed,
+            "oldest_overdue_at": iso_or_none(summary.oldest_overdue_at),
+            "fires_total": summary.fires_total,
+            "failures_total": summary.failures_total,
+        },
+    }
+
+
+def _leader(lease: LeaderLease) -> JsonObject:
+    return {
+        "leadership": lease.name,
+        "holder": lease.holder,
+        "term": lease.term,
+        "is_held": lease.is_held,
+        # A released lease has no end of its own.
+        "expires_at": iso(lease.expires_at) if lease.expires_at else None,
+    }
+
+
+def _build(stage: Stage) -> Parts:
+    services = scheduler_services(
+        stage.settings,
+        stage.core.store,
+        host=stage.host,
+        metrics=stage.metrics,
+        ids=stage.ids,
+    )
+    return Parts(leaders=services)
+
+
+SCHEDULER: Final = RolePlug(
+    role=Role.SCHEDULER,
+    requires=frozenset({Need.SHARED_DATABASE}),
+    build=_build,
+)

@@ -1,0 +1,99 @@
+"""News of runs between processes, for requests that wait where nothing is committed.
+
+A process whose requests wait for a run says so (*watched*). The others remember that
+for a while and say when they have written events of such a run (*changed*); of a run
+that nobody elsewhere waits for nothing is said. One that has the run in memory answers
+at once, because it may have written something just before it heard of the wait; so does
+one that has just closed it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
+from dwserver.engine.transition import RunChange
+
+MICROS: Final = 1_000_000
+# How long a watch counts, and after which time a wait that goes on repeats it.
+WATCH: Final = 60 * MICROS
+REPEAT: Final = 20 * MICROS
+# How long ago a run may have been closed for a wait that has not heard of it.
+JUST_CLOSED: Final = 3 * MICROS
+MAX_RUNS: Final = 20_000
+
+
+class _Recent:
+    """Run ids until some instant; the oldest go first when there are too many."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[str, int] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._until)
+
+    def put(self, run_id: str, until: int, *, now: int) -> None:
+        self._until[run_id] = until
+        self._until.move_to_end(run_id)
+        while len(self._until) > MAX_RUNS or next(iter(self._until.values())) <= now:
+            self._until.popitem(last=False)
+
+    def holds(self, run_id: str, *, now: int) -> bool:
+        until = self._until.get(run_id)
+        if until is None:
+            return False
+        if until <= now:
+            del self._until[run_id]
+            return False
+        return True
+
+    def clear(self) -> None:
+        self._until.clear()
+
+
+class RunNews:
+    """An observer of commits. ``is_known``: this process has the run in memory."""
+
+    def __init__(
+        self,
+        signals: WakeSignals,
+        *,
+        is_known: Callable[[str], bool],
+        now: Callable[[], int],
+    ) -> None:
+        self._signals = signals
+        self._is_known = is_known
+        self._now = now
+        self._watched = _Recent()
+        self._told = _Recent()
+        self._closed = _Recent()
+        signals.listen(Topic.RUN_WATCHED, self._watched_elsewhere)
+        signals.on_gap(self._told.clear)
+
+    def watch(self, run_id: str) -> None:
+        """A request of this process waits for events of the run."""
+        now = self._now()
+        if self._signals.is_shared and not self._told.holds(run_id, now=now):
+            self._told.put(run_id, now + REPEAT, now=now)
+            self._signals.publish(Topic.RUN_WATCHED, run_id)
+
+    def committed(self, change: RunChange) -> None:
+        if not change.events or not self._signals.is_shared:
+            return
+        run, now = change.run, self._now()
+        if run.status.is_terminal:
+            self._closed.put(run.id, now + JUST_CLOSED, now=now)
+        if self._watched and self._watched.holds(run.id, now=now):
+            self._signals.publish(Topic.RUN_CHANGED, run.id)
+
+    def conflicted(self) -> None:
+        """Nothing happened."""
+
+    def _watched_elsewhere(self, run_id: Key) -> None:
+        if isinstance(run_id, str):
+            now = self._now()
+            self._watched.put(run_id, now + WATCH, now=now)
+            if self._is_known(run_id) or self._closed.holds(run_id, now=now):
+                self._signals.publish(Topic.RUN_CHANGED, run_id)

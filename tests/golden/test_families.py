@@ -1,0 +1,93 @@
+"""Whole families of recorded exchanges, played again on a live server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.golden.deviations import EVERYWHERE, normal
+from tests.golden.families import FAMILIES
+from tests.golden.families.family import Family, Otherwise
+from tests.golden.live_node import live_node
+from tests.golden.replaying import Exchange, Replay, exchanges_of
+from tests.golden.shapes import Difference, differences
+
+
+async def compared(
+    replay: Replay, family: Family, exchange: Exchange
+) -> list[Difference]:
+    answered = await replay.answer(exchange)
+    other = family.otherwise.get(exchange.label)
+    expected = other.status if other and other.status else exchange.status
+    if answered.status != expected:
+        what = f"{exchange.status} there, {answered.status} here: {answered.body}"
+        return [Difference("status", what)]
+    if other:
+        return list(differences_otherwise(other, answered.body))
+    rules = family.events
+    return list(
+        differences(rules.applied(exchange.answer), rules.applied(answered.body))
+    )
+
+
+def differences_otherwise(other: Otherwise, body: Any) -> Iterator[Difference]:
+    yield from differences(other.members, only(other.members, body))
+    if other.events:
+        types = [event["event_type"] for event in body["events"]]
+        yield from differences(list(other.events), types, "events")
+
+
+def only(wanted: Any, value: Any) -> Any:
+    """Of a document the members that are wanted."""
+    if isinstance(wanted, dict) and isinstance(value, dict):
+        return {k: only(wanted[k], v) for k, v in value.items() if k in wanted}
+    return value
+
+
+def unexplained(
+    family: Family, exchange: Exchange, found: list[Difference], used: set[str]
+) -> list[str]:
+    """What no deviation covers; ``used`` collects the deviations of the family."""
+    told = []
+    for difference in found:
+        own = [d for d in family.deviations if d.covers(difference)]
+        used.update(d.place for d in own)
+        if not own and not any(d.covers(difference) for d in EVERYWHERE):
+            told.append(f"{exchange.label}: {normal(difference.place)}: {difference}")
+    return told
+
+
+async def played(replay: Replay, family: Family, used: set[str]) -> list[str]:
+    by_label = {exchange.label: exchange for exchange in replay.exchanges}
+    told = []
+    for label, exchange in by_label.items():
+        replay.exchange = exchange
+        if label in family.before:
+            await family.before[label](replay)
+        for early, when in family.early.items():
+            if when == label:
+                replay.begin(by_label[early])
+        if label not in family.left_out:
+            found = await compared(replay, family, exchange)
+            told += unexplained(family, exchange, found, used)
+    return told
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+async def test_a_family_is_answered_as_recorded(name: str, sqlite_url: str) -> None:
+    family = FAMILIES[name]
+    exchanges = exchanges_of(name)
+    assert family.labels() <= {exchange.label for exchange in exchanges}
+    namespace = next(
+        e.namespace for e in exchanges if e.namespace not in (None, "default")
+    )
+    used: set[str] = set()
+    async with live_node(sqlite_url, family.env) as node:
+        replay = Replay(node, exchanges, namespace)
+        replay.exchange = exchanges[0]
+        await family.prepare(replay)
+        told = await played(replay, family, used)
+    assert not told, "\n".join(told)
+    assert used == {deviation.place for deviation in family.deviations}
