@@ -13,14 +13,18 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from dwserver.http.answer import Answer
+from dwserver.http.body import ClientGone
 from dwserver.http.departures import Departures
 from dwserver.http.pipeline import Pipeline
 
 _BACKLOG: Final = 1024
 # Idle connections live longer than those of usual proxies, which must close first.
 _KEEPALIVE_SECONDS: Final = 620.0
+# By custom; nobody gets to see it.
+_CLIENT_CLOSED_REQUEST: Final = 499
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -51,6 +55,17 @@ class _Listener(web.Server):
     ) -> None:
         super().connection_lost(handler, exc)
         self.departures.gone(handler)
+
+
+class _NoAnswer(Answer):
+    """For a client that has gone: the HTTP library closes the connection and takes it
+    for no fault of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(_CLIENT_CLOSED_REQUEST, b"", b"")
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        raise ClientGone
 
 
 class HttpServer:
@@ -161,10 +176,13 @@ class HttpServer:
         self._is_idle.clear()
         try:
             response = await self._pipeline.handle(request)
+        except ClientGone:
+            response = _NoAnswer()
+        else:
             if self._is_closing:
                 response.force_close()
-            return response
         finally:
             self._busy.discard(connection)
             if not self._busy:
                 self._is_idle.set()
+        return response

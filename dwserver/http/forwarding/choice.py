@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import Final
 
 from dwserver.protocol.json_types import JsonValue
 from dwserver.topology.gate import SERVING_ROLES, RouteFamily
 from dwserver.topology.peers import Peer, peers_hosting, ranked
+from dwserver.topology.shapes import Bundle
 
 MAX_REMEMBERED: Final = 20_000
 """Workers whose task queue is remembered, and keys whose order is."""
@@ -77,14 +79,15 @@ def key_of(
 
 
 class Choice:
-    """Orders the peers of one view of the cluster."""
+    """Orders the peers of one view of the cluster. ``own``: the roles of this node; for
+    a role that it hosts it asks nobody else."""
 
-    def __init__(self, peers: Sequence[Peer] = ()) -> None:
+    def __init__(self, peers: Sequence[Peer] = (), *, own: Bundle = ()) -> None:
         self.peers = tuple(peers)
         self._serving = {
             family: tuple(
                 hosting
-                for role in roles
+                for role in takewhile(lambda role: role not in own, roles)
                 if (hosting := peers_hosting(role, self.peers))
             )
             for family, roles in SERVING_ROLES.items()

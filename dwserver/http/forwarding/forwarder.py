@@ -49,7 +49,6 @@ from dwserver.http.forwarding.streamed_answer import StreamedAnswer
 from dwserver.http.origin import Origin
 from dwserver.protocol.json_types import JsonValue
 from dwserver.topology.gate import RouteFamily
-from dwserver.topology.identity import NodeIdentity
 
 _REPEATABLE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 # What is not answered when this node ends gets so long.
@@ -73,10 +72,8 @@ class Released(ConnectionError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """How a request is signed: ``key`` of the cluster, ``now`` in epoch microseconds.
-    ``identity`` is this node's."""
+    """How requests are signed: ``key`` of the cluster, ``now`` in microseconds."""
 
-    identity: NodeIdentity
     key: bytes
     now: Callable[[], int]
 
@@ -114,7 +111,7 @@ class Forwarder:
     ) -> None:
         self.connections = PeerConnections(neighbours, limits)
         self._sender = sender
-        self._departures = departures
+        self.departures = departures
         self._observe = observe
         self._queues = QueuesOfWorkers()
         self._is_released = False
@@ -123,15 +120,14 @@ class Forwarder:
         self,
         exchange: Exchange,
         endpoint: Endpoint,
-        *,
         principal: Principal,
-        namespace: str,
+        *,
         raw: bytes,
         body: JsonValue,
-    ) -> Answer | Reply:
-        """The answer of another node. Refusal 503 ``topology_role_unavailable`` when
-        there is none to ask, 503 or 429 when those that there are give no answer;
-        :class:`ClientGone`."""
+        namespace: str,
+    ) -> Answer | Reply | None:
+        """The answer of another node; ``None`` when there is none to ask. Refusal 503
+        or 429 when those that there are give no answer; :class:`ClientGone`."""
         family = endpoint.route.family
         if family is None:
             raise ValueError(f"{endpoint.label} is answered by every node")
@@ -147,7 +143,7 @@ class Forwarder:
             ),
         )
         outcome: Outcome
-        result: Answer | Reply | Refusal
+        result: Answer | Reply | Refusal | None
         try:
             outcome, result = await self._try_in_order(passage)
         except Released:
@@ -199,7 +195,9 @@ class Forwarder:
             body=raw,
         )
 
-    async def _try_in_order(self, passage: Passage) -> tuple[Outcome, Answer | Refusal]:
+    async def _try_in_order(
+        self, passage: Passage
+    ) -> tuple[Outcome, Answer | Refusal | None]:
         plane, request_id = passage.exchange.plane, passage.exchange.request_id
         failure: tuple[Outcome, Refusal] | None = None
         may_repeat = passage.is_repeatable
@@ -217,12 +215,7 @@ class Forwarder:
                 if isinstance(error, AnswerTimedOut) or not may_repeat:
                     break
                 may_repeat = False
-        if failure is not None:
-            return failure
-        required = passage.endpoint.route.required_roles
-        return Outcome.UNAVAILABLE, errors.role_not_hosted(
-            plane, self._sender.identity, required
-        )
+        return failure or (Outcome.UNAVAILABLE, None)
 
     async def _ask(self, pool: PeerPool, passage: Passage) -> Answer:
         request, is_poll = passage.exchange.request, passage.is_poll
@@ -239,10 +232,10 @@ class Forwarder:
         client = request.protocol
 
         def finish() -> None:
-            self._departures.forget(client)
+            self.departures.forget(client)
             pool.release(connection)
 
-        self._departures.watch(client, lambda: connection.abort(ClientGone()))
+        self.departures.watch(client, lambda: connection.abort(ClientGone()))
         try:
             head = await connection.send(
                 passage.request, expects_body=request.method != hdrs.METH_HEAD

@@ -12,14 +12,16 @@ from dwserver.http.forwarding.choice import Choice
 from dwserver.http.forwarding.peer_pool import PeerPool, PoolLimits
 from dwserver.topology.gate import RouteFamily
 from dwserver.topology.peers import Peer
+from dwserver.topology.shapes import Bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbours:
     """The view of the cluster: all live nodes with this one, and where to report that
-    one of them cannot be reached."""
+    one of them cannot be reached. ``own_roles`` are those of this node."""
 
     own_id: str
+    own_roles: Bundle
     live: Callable[[], Sequence[Peer]]
     report_unreachable: Callable[[str], None]
 
@@ -96,7 +98,7 @@ class PeerConnections:
         )
         if peers == self._choice.peers:
             return
-        self._choice = Choice(peers)
+        self._choice = Choice(peers, own=self._neighbours.own_roles)
         live = {_place(peer): peer for peer in peers}
         for place, pool in self._pools.items():
             if place in live:
