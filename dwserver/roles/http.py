@@ -14,6 +14,7 @@ from dwserver.http.discovery.cluster_info import ClusterInfo, LiveBlocks
 from dwserver.http.discovery.handlers import Discovery
 from dwserver.http.discovery.readiness import Probes, Readiness, SchemaState
 from dwserver.http.forwarding.credential import forwarding_key
+from dwserver.http.forwarding.forwarder import Forwarder
 from dwserver.http.node import Backend, BackendFailures
 from dwserver.http.observation import Observer
 from dwserver.http.peers import TrustedPeers
@@ -80,6 +81,7 @@ def build_http_server(
     ids: IdSource,
     metrics: Metrics,
     role_checks: RoleChecks,
+    forwarder: Forwarder | None = None,
 ) -> HttpServer:
     node = node_facts(settings)
     access = build_access(settings.auth)
@@ -107,7 +109,13 @@ def build_http_server(
         ),
         observer=Observer(metrics, ids.next),
         trusted=TrustedPeers(_peer_key(settings), now=clock.now),
+        forwarder=forwarder,
     )
+
+    def release_polls() -> None:
+        core.release_waits()
+        if forwarder is not None:
+            forwarder.release_polls()
 
     return HttpServer(
         pipeline,
@@ -120,7 +128,8 @@ def build_http_server(
             shutdown_timeout_seconds=settings.shutdown.timeout_seconds,
         ),
         begin_drain=readiness.begin_drain,
-        release_polls=core.release_waits,
+        release_polls=release_polls,
+        departures=None if forwarder is None else forwarder.departures,
     )
 
 

@@ -191,6 +191,29 @@ METRICS: tuple[MetricDefinition, ...] = (
         labels=(Label("verb", 2), Label("outcome", 2)),
     ),
     MetricDefinition(
+        attribute="forwarded_requests",
+        name="dw_forwarded_requests",
+        kind=MetricKind.COUNTER,
+        help="Requests that were to be passed on, by route family and outcome: "
+        "answered, unavailable (nobody to ask), busy, lost (no answer), client_gone "
+        "or released (at the end of this process).",
+        labels=(Label("family", 3), Label("outcome", 6)),
+    ),
+    MetricDefinition(
+        attribute="peer_connections",
+        name="dw_peer_connections",
+        kind=MetricKind.GAUGE,
+        help="Open connections to other nodes, as of the last look: busy or idle.",
+        labels=(Label("state", 2),),
+    ),
+    MetricDefinition(
+        attribute="peer_breakers",
+        name="dw_peer_breakers",
+        kind=MetricKind.GAUGE,
+        help="Other nodes by the state of their breaker: closed, open or half_open.",
+        labels=(Label("state", 3),),
+    ),
+    MetricDefinition(
         attribute="loop_failures",
         name="dw_loop_failures",
         kind=MetricKind.COUNTER,

@@ -179,6 +179,9 @@ class Metrics:
     schedule_fires: Counter
     schedule_lag_seconds: Histogram
     external_transfers: Counter
+    forwarded_requests: Counter
+    peer_connections: Gauge
+    peer_breakers: Gauge
     loop_failures: Counter
 
     def __init__(self) -> None:
