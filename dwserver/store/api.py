@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from dwserver.engine.model import (
@@ -145,13 +146,15 @@ class LeaseRenewal:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with everything that describe and list show."""
+    """A run with everything that describe and list show. ``pruned_at``: retention has
+    deleted its history and its payloads."""
 
     run: Run
     input: RunInput
     output: Payload | None
     run_count: int
     current_run_id: str
+    pruned_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,30 @@ class RunCursor:
 
     started_at: int
     run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRun:
+    """A closed run, and the position of its row among them, oldest first."""
+
+    run_id: str
+    closed_at: int
+
+
+class RunPart(StrEnum):
+    """Rows that a run has beside its own."""
+
+    EVENTS = "events"
+    TASKS = "tasks"
+    ACTIVITIES = "activities"
+    ATTEMPTS = "attempts"
+    TIMERS = "timers"
+    CHILDREN = "children"
+    WAITS = "waits"
+    SIGNALS = "signals"
+    UPDATES = "updates"
+    COMMANDS = "commands"
+    FAILURES = "failures"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,6 +403,30 @@ class Store(LeaderLeases, Schedules, Protocol):
 
     async def failures_of_run(self, run_id: str, *, limit: int) -> list[Failure]:
         """Newest first."""
+        ...
+
+    # retention ------------------------------------------------------------------
+    async def expired_runs(
+        self,
+        namespace: str,
+        *,
+        closed_before: int,
+        after: ClosedRun | None = None,
+        limit: int,
+    ) -> list[ClosedRun]:
+        """Closed runs that nobody archived or pruned, the oldest first."""
+        ...
+
+    async def runs_under_open_ones(self, run_ids: Sequence[str]) -> set[str]:
+        """Those of the runs that descend from an open run."""
+        ...
+
+    async def prune_run(
+        self, namespace: str, run_id: str, *, at: int
+    ) -> Mapping[RunPart, int] | None:
+        """Delete what a closed run has beside its row, and its payloads there, in one
+        transaction; the rows that were deleted. None: the namespace has no such run
+        that is closed, not archived, and not pruned yet."""
         ...
 
     # namespaces -----------------------------------------------------------------

@@ -65,7 +65,7 @@ SCANS = {
     "summarise_all_schedules": "s",
 }
 # What is no table: parameters and what was made of them.
-MADE_HERE = re.compile(r"SCAN (k|x|page|json_each|\d+ CONSTANT ROWS)\b")
+MADE_HERE = re.compile(r"SCAN (a|k|x|page|json_each|\d+ CONSTANT ROWS)\b")
 
 
 def plan(url: str, name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType
 from dwserver.store.api import (
     ActivityPlace,
+    ClosedRun,
     ClusterNode,
     DueActivity,
     DueRun,
@@ -36,13 +37,14 @@ from dwserver.store.api import (
     ReadyTask,
     RunCursor,
     RunFilter,
+    RunPart,
     RunView,
     StoredEvent,
     StoreError,
     WorkerRegistration,
 )
 from dwserver.store.combiner import Combiner, LoadCombiner, Observe
-from dwserver.store.sqlite import lists, nodes, reads, registry
+from dwserver.store.sqlite import lists, nodes, reads, registry, retention
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
 from dwserver.store.sqlite.leadership import LeaderLeases
@@ -209,6 +211,31 @@ class SqliteStore(LeaderLeases, Schedules):
 
     async def failures_of_run(self, run_id: str, *, limit: int) -> list[Failure]:
         return await self._list(lists.list_failures_of_run, run_id, limit=limit)
+
+    # retention ------------------------------------------------------------------
+    async def expired_runs(
+        self,
+        namespace: str,
+        *,
+        closed_before: int,
+        after: ClosedRun | None = None,
+        limit: int,
+    ) -> list[ClosedRun]:
+        return await self._list(
+            retention.list_expired_runs,
+            namespace,
+            closed_before=closed_before,
+            after=after,
+            limit=limit,
+        )
+
+    async def runs_under_open_ones(self, run_ids: Sequence[str]) -> set[str]:
+        return await self._list(retention.list_runs_under_open_ones, run_ids)
+
+    async def prune_run(
+        self, namespace: str, run_id: str, *, at: int
+    ) -> Mapping[RunPart, int] | None:
+        return await self._write(retention.prune_run, namespace, run_id, at=at)
 
     # namespaces -----------------------------------------------------------------
     async def list_namespaces(self) -> list[Namespace]:
