@@ -19,6 +19,7 @@ from dwserver.http.control_plane import (
     workers,
     workflow_care,
     workflow_close,
+    workflow_debug,
     workflow_list,
     workflow_query,
     workflow_reads,
@@ -31,7 +32,7 @@ from dwserver.http.discovery.handlers import Discovery, discovery_routes
 from dwserver.http.openapi.description import described
 from dwserver.http.openapi.document import document
 from dwserver.http.route import Handler, Route
-from dwserver.http.system import activity_timeouts
+from dwserver.http.system import activity_timeouts, retention
 from dwserver.http.worker import (
     activity_tasks,
     polls,
@@ -49,6 +50,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_list.ROUTES,
     *workflow_start.ROUTES,
     *workflow_reads.ROUTES,
+    *workflow_debug.ROUTES,
     *workflow_close.ROUTES,
     *workflow_care.ROUTES,
     *workflow_signals.ROUTES,
@@ -58,6 +60,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *history.ROUTES,
     *workers.ROUTES,
     *activity_timeouts.ROUTES,
+    *retention.ROUTES,
 )
 WORKER_ROUTES: Final[tuple[Route, ...]] = (
     *registration.ROUTES,

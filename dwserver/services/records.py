@@ -13,12 +13,17 @@ from dwserver.coordination.query_tasks import (
 )
 from dwserver.store.api import (
     Namespace,
+    QueueBacklog,
+    QueuedTask,
+    QueueLease,
+    QueueLoad,
     RunCursor,
     RunFilter,
     RunView,
     StoredEvent,
     WorkerRegistration,
 )
+from dwserver.store.retention import RunPart
 
 __all__ = [
     "Answer",
@@ -28,8 +33,13 @@ __all__ = [
     "Namespace",
     "QueryLease",
     "QueryTaskRef",
+    "QueueBacklog",
+    "QueueLease",
+    "QueueLoad",
+    "QueuedTask",
     "RunCursor",
     "RunFilter",
+    "RunPart",
     "RunView",
     "StoragePolicy",
     "StoredEvent",

@@ -10,7 +10,8 @@ import pytest
 
 from dwserver.engine.model import Payload, Run, RunInput
 from dwserver.engine.transition import NewActivity, Transition
-from dwserver.store.api import ClosedRun, RunPart, Store
+from dwserver.store.api import Store
+from dwserver.store.retention import BEFORE_ALL, ClosedRun, RunPart
 from tests.store.raw_sql import execute
 from tests.support.builders import (
     NOON,
@@ -160,16 +161,16 @@ async def test_expired_runs_come_oldest_first_in_pages(store: Store) -> None:
         key=lambda each: (each.closed_at, each.run_id),
     )[:4]
 
-    async def page(after: ClosedRun | None, limit: int) -> list[ClosedRun]:
+    async def page(after: ClosedRun, limit: int) -> list[ClosedRun]:
         return await store.expired_runs(
             "default", closed_before=NOON + 3, after=after, limit=limit
         )
 
-    assert await page(None, 10) == expected
-    assert await page(None, 3) == expected[:3]
+    assert await page(BEFORE_ALL, 10) == expected
+    assert await page(BEFORE_ALL, 3) == expected[:3]
     assert await page(expected[2], 3) == expected[3:]
     await store.prune_run("default", expected[0].run_id, at=FAR)
-    assert await page(None, 10) == expected[1:]
+    assert await page(BEFORE_ALL, 10) == expected[1:]
 
 
 @pytest.mark.parametrize("is_open", [True, False])

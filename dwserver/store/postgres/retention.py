@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dwserver.store.api import ClosedRun, RunPart
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import ConnectionPool
+from dwserver.store.retention import BEFORE_ALL, ClosedRun, RunPart
 
 _LIST_EXPIRED_RUNS = block("list_expired_runs")
 _LIST_RUNS_UNDER_OPEN_ONES = block("list_runs_under_open_ones")
 _DELETED = ",\n".join(
-    f"{part} as ({block(f'delete_{part}')} returning 1)" for part in RunPart
+    f"{part} as ({block(f'prune_{part}')} returning 1)" for part in RunPart
 )
 _COUNTED = ",\n".join(f"(select count(*) from {part})" for part in RunPart)
 PRUNE = f"""with pruned as ({block("prune_run")}),
@@ -19,11 +19,9 @@ PRUNE = f"""with pruned as ({block("prune_run")}),
 select {_COUNTED}
 from pruned"""
 
-_FIRST = ClosedRun("", 0)
-
 
 class Retention:
-    """What retention asks of the Store (:class:`dwserver.store.api.Store`)."""
+    """See :class:`dwserver.store.retention.Retention`."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -33,16 +31,15 @@ class Retention:
         namespace: str,
         *,
         closed_before: int,
-        after: ClosedRun | None = None,
+        after: ClosedRun = BEFORE_ALL,
         limit: int,
     ) -> list[ClosedRun]:
-        start = after or _FIRST
         rows = await self._pool.fetch(
             _LIST_EXPIRED_RUNS,
             namespace,
             closed_before,
-            start.closed_at,
-            start.run_id,
+            after.closed_at,
+            after.run_id,
             limit,
         )
         return [ClosedRun(*row) for row in rows]

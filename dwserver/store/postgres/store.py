@@ -16,6 +16,7 @@ from dwserver.store.postgres.connections import (
 from dwserver.store.postgres.leadership import LeaderLeases
 from dwserver.store.postgres.nodes import Nodes
 from dwserver.store.postgres.operator_reads import OperatorReads
+from dwserver.store.postgres.queues import Queues
 from dwserver.store.postgres.registry import Registry
 from dwserver.store.postgres.retention import Retention
 from dwserver.store.postgres.schedules import Schedules
@@ -32,6 +33,7 @@ class PostgresStore(
     OperatorReads,
     Retention,
     Registry,
+    Queues,
     Nodes,
     LeaderLeases,
     Schedules,

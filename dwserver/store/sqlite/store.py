@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType
 from dwserver.store.api import (
     ActivityPlace,
-    ClosedRun,
     ClusterNode,
     DueActivity,
     DueRun,
@@ -33,23 +32,24 @@ from dwserver.store.api import (
     LiveNode,
     MigrationReport,
     Namespace,
+    QueueBacklog,
     QueueKey,
     ReadyTask,
     RunCursor,
     RunFilter,
-    RunPart,
     RunView,
     StoredEvent,
     StoreError,
     WorkerRegistration,
 )
 from dwserver.store.combiner import Combiner, LoadCombiner, Observe
-from dwserver.store.sqlite import lists, nodes, reads, registry, retention
+from dwserver.store.sqlite import lists, nodes, queues, reads, registry
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
 from dwserver.store.sqlite.leadership import LeaderLeases
 from dwserver.store.sqlite.outbox import delete_outbox, postpone_outbox
 from dwserver.store.sqlite.renewals import renew_leases
+from dwserver.store.sqlite.retention import Retention
 from dwserver.store.sqlite.schedules import Schedules
 from dwserver.store.sqlite.serving_lock import ServingLock
 from dwserver.store.sqlite.thread import DatabaseThread, run_each
@@ -57,7 +57,7 @@ from dwserver.store.sqlite.transaction import run_in_transaction
 from dwserver.store.sqlite.write import apply_transitions
 
 
-class SqliteStore(LeaderLeases, Schedules):
+class SqliteStore(LeaderLeases, Schedules, Retention):
     """:class:`~dwserver.store.api.Store` on the file at ``path``.
 
     Only one open store, in whatever process, may serve a file: ``open`` raises
@@ -212,30 +212,16 @@ class SqliteStore(LeaderLeases, Schedules):
     async def failures_of_run(self, run_id: str, *, limit: int) -> list[Failure]:
         return await self._list(lists.list_failures_of_run, run_id, limit=limit)
 
-    # retention ------------------------------------------------------------------
-    async def expired_runs(
-        self,
-        namespace: str,
-        *,
-        closed_before: int,
-        after: ClosedRun | None = None,
-        limit: int,
-    ) -> list[ClosedRun]:
+    async def queue_backlog(
+        self, namespace: str, queue: str, *, now: int, overdue_before: int
+    ) -> QueueBacklog:
         return await self._list(
-            retention.list_expired_runs,
+            queues.read_backlog,
             namespace,
-            closed_before=closed_before,
-            after=after,
-            limit=limit,
+            queue,
+            now=now,
+            overdue_before=overdue_before,
         )
-
-    async def runs_under_open_ones(self, run_ids: Sequence[str]) -> set[str]:
-        return await self._list(retention.list_runs_under_open_ones, run_ids)
-
-    async def prune_run(
-        self, namespace: str, run_id: str, *, at: int
-    ) -> Mapping[RunPart, int] | None:
-        return await self._write(retention.prune_run, namespace, run_id, at=at)
 
     # namespaces -----------------------------------------------------------------
     async def list_namespaces(self) -> list[Namespace]:

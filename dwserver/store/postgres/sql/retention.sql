@@ -36,7 +36,7 @@ with recursive ancestors as (
 select distinct a.run_id
 from ancestors a
 join runs p on p.id = a.ancestor_id
-where p.status_bucket = 'running'
+where (p.status_bucket = 'running') is true
 
 -- name: prune_run
 -- What is left of a run is that it was there; a decision under way meets a conflict.
@@ -52,73 +52,77 @@ set
     search_attributes = null
 where r.id = $2
 and (r.namespace = $1) is true
-and r.closed_at is not null
-and r.archived_at is null
-and r.pruned_at is null
+and (r.closed_at is not null and r.archived_at is null and r.pruned_at is null) is true
 returning r.id
 
--- name: delete_events
+-- name: prune_events
 -- Of a run that is pruned: events.
 delete from history_events x
 using pruned p
 where x.run_id = p.id
 
--- name: delete_tasks
+-- name: prune_tasks
 -- Of a run that is pruned: tasks.
 delete from tasks x
 using pruned p
 where x.run_id = p.id and x.closed_at is not null
 
--- name: delete_activities
+-- name: prune_activities
 -- Of a run that is pruned: activities.
 delete from activities x
 using pruned p
 where x.run_id = p.id
 
--- name: delete_attempts
+-- name: prune_attempts
 -- Of a run that is pruned: attempts.
 delete from activity_attempts x
 using pruned p
 where x.run_id = p.id
 
--- name: delete_timers
+-- name: prune_timers
 -- Of a run that is pruned: timers.
 delete from timers x
 using pruned p
 where x.run_id = p.id
 
--- name: delete_children
+-- name: prune_children
 -- Of a run that is pruned: children.
 delete from children x
 using pruned p
 where x.run_id = p.id
 
--- name: delete_waits
+-- name: prune_waits
 -- Of a run that is pruned: waits.
 delete from waits x
 using pruned p
 where x.run_id = p.id
 
--- name: delete_signals
+-- name: prune_signals
 -- Of a run that is pruned: signals.
 delete from signals x
 using pruned p
 where x.run_id = p.id
 
--- name: delete_updates
+-- name: prune_updates
 -- Of a run that is pruned: updates.
 delete from updates x
 using pruned p
 where x.run_id = p.id
 
--- name: delete_commands
+-- name: prune_commands
 -- Of a run that is pruned: commands.
 delete from commands x
 using pruned p
 where x.run_id = p.id
 
--- name: delete_failures
+-- name: prune_failures
 -- Of a run that is pruned: failures.
 delete from failures x
+using pruned p
+where x.run_id = p.id
+
+-- name: prune_attributes
+-- Of a run that is pruned: what lists find it by.
+delete from run_attributes x
 using pruned p
 where x.run_id = p.id

@@ -103,6 +103,29 @@ create index runs_due on runs (deadline_at, id)
 create index runs_closed on runs (namespace, closed_at, id)
     where closed_at is not null and archived_at is null and pruned_at is null;
 
+-- Search attributes as values that lists compare (dwserver/store/attribute_rows.py).
+-- `started_at` repeats that of the run, for the order of the lists. `number` is there
+-- for whatever has an order, `whole` when that is an integer or an instant.
+create table run_attributes (
+    run_id text not null,
+    name text not null,
+    kind text not null,
+    term text not null,
+    namespace text not null,
+    started_at integer not null,
+    whole integer,
+    number real,
+    constraint run_attributes_pkey primary key (run_id, name, kind, term)
+) strict, without rowid;
+
+-- list_runs: runs with a value of an attribute
+create index run_attributes_terms
+    on run_attributes (namespace, name, term, started_at, run_id);
+-- list_runs: runs with a value of an attribute that has an order
+create index run_attributes_numbers
+    on run_attributes (namespace, name, started_at, run_id)
+    where number is not null;
+
 -- Held events wait under a negative sequence (spec/engine.md §10).
 create table history_events (
     run_id text not null,
@@ -160,7 +183,7 @@ create index tasks_ready_run on tasks (run_id) where ready_at is not null;
 -- The expiry is not a column of it on purpose: renewals then touch no index. Leases
 -- are as many as workers have slots, so that reading them all is cheap.
 create index tasks_leased on tasks (run_id) where status = 'leased';
--- delete_tasks: the closed tasks of a run
+-- prune_tasks: the closed tasks of a run
 create index tasks_closed on tasks (run_id) where closed_at is not null;
 
 -- `deadline_at` is the earliest deadline that counts while the activity is open. Renewals
@@ -221,7 +244,7 @@ create table activity_attempts (
     )
 ) strict, without rowid;
 
--- delete_attempts: the attempts of a run
+-- prune_attempts: the attempts of a run
 create index activity_attempts_by_run on activity_attempts (run_id);
 
 create table timers (

@@ -56,57 +56,62 @@ and closed_at is not null
 and archived_at is null
 and pruned_at is null
 
--- name: delete_events
+-- name: prune_events
 -- Of a run that is pruned: events.
 delete from history_events
 where run_id = $1
 
--- name: delete_tasks
+-- name: prune_tasks
 -- Of a run that is pruned: tasks.
 delete from tasks
 where run_id = $1 and closed_at is not null
 
--- name: delete_activities
+-- name: prune_activities
 -- Of a run that is pruned: activities.
 delete from activities
 where run_id = $1
 
--- name: delete_attempts
+-- name: prune_attempts
 -- Of a run that is pruned: attempts.
 delete from activity_attempts
 where run_id = $1
 
--- name: delete_timers
+-- name: prune_timers
 -- Of a run that is pruned: timers.
 delete from timers
 where run_id = $1
 
--- name: delete_children
+-- name: prune_children
 -- Of a run that is pruned: children.
 delete from children
 where run_id = $1
 
--- name: delete_waits
+-- name: prune_waits
 -- Of a run that is pruned: waits.
 delete from waits
 where run_id = $1
 
--- name: delete_signals
+-- name: prune_signals
 -- Of a run that is pruned: signals.
 delete from signals
 where run_id = $1
 
--- name: delete_updates
+-- name: prune_updates
 -- Of a run that is pruned: updates.
 delete from updates
 where run_id = $1
 
--- name: delete_commands
+-- name: prune_commands
 -- Of a run that is pruned: commands.
 delete from commands
 where run_id = $1
 
--- name: delete_failures
+-- name: prune_failures
 -- Of a run that is pruned: failures.
 delete from failures
+where run_id = $1
+
+-- name: prune_attributes
+-- Of a run that is pruned: what lists find it by.
+delete from run_attributes
 where run_id = $1
