@@ -33,7 +33,7 @@ from dwserver.http.discovery.handlers import Discovery, discovery_routes
 from dwserver.http.openapi.description import described
 from dwserver.http.openapi.document import document
 from dwserver.http.route import Handler, Route
-from dwserver.http.system import activity_timeouts, cluster_nodes
+from dwserver.http.system import activity_timeouts, cluster_nodes, retention
 from dwserver.http.worker import (
     activity_tasks,
     polls,
@@ -63,6 +63,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *bridge_adapters.ROUTES,
     *activity_timeouts.ROUTES,
     *cluster_nodes.ROUTES,
+    *retention.ROUTES,
 )
 WORKER_ROUTES: Final[tuple[Route, ...]] = (
     *registration.ROUTES,

@@ -40,6 +40,7 @@ from dwserver.services.poll_news import PollNews
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.renewals import Renewals
+from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.run_news import RunNews
 from dwserver.services.runs import Runs
@@ -288,6 +289,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         external_payloads=external_payloads,
         storage_diagnosis=storage_diagnosis,
         workers=workers,
+        retention=_retention(settings, parts, namespaces),
         polls=Polls(
             store,
             runs=runs,
@@ -384,6 +386,17 @@ def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
         hot=parts.runs.hot,
         now=parts.clock.now,
         cache_ttl=CONTRACT_TTL_SECONDS * MICROS,
+    )
+
+
+def _retention(settings: Settings, parts: _Parts, namespaces: Namespaces) -> Retention:
+    return Retention(
+        parts.store,
+        namespaces,
+        parts.runs.hot,
+        now=parts.clock.now,
+        default_days=settings.history.retention_days,
+        observe=lambda count: parts.metrics.runs_pruned.inc(amount=count),
     )
 
 

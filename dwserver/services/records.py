@@ -24,6 +24,7 @@ from dwserver.store.api import (
     StoredEvent,
     WorkerRegistration,
 )
+from dwserver.store.retention import RunPart
 
 __all__ = [
     "Answer",
@@ -40,6 +41,7 @@ __all__ = [
     "QueuedTask",
     "RunCursor",
     "RunFilter",
+    "RunPart",
     "RunView",
     "StoragePolicy",
     "StoredEvent",

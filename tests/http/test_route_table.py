@@ -118,6 +118,8 @@ CONTRACT = (
         ADMINS,
     ),
     Row("GET /api/cluster/nodes", "cluster_nodes", ADMINS, is_exempt=True),
+    Row("GET /api/system/retention", "retention_status", ADMINS),
+    Row("POST /api/system/retention/pass", "retention_enforce_pass", ADMINS),
     worker("/register", "register"),
     worker("/heartbeat", "heartbeat"),
     worker("/registrations/{worker_id}", "deregister", "DELETE"),
