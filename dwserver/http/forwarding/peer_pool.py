@@ -84,10 +84,11 @@ class PeerPool:
         self._held = 0
         self._waiting = 0
         self._room = asyncio.Semaphore(limits.connections)
-        parts = urlsplit(peer.address)
-        self._host, self._port = parts.hostname or "", parts.port or _HTTP_PORT
-        if parts.scheme != "http" or not self._host:
-            _log.error("peer_address_unusable", node_id=peer.node_id)
+        self._place = _place_of(peer.address)
+        if self._place is None:
+            _log.error(
+                "peer_address_unusable", node_id=peer.node_id, address=peer.address
+            )
 
     async def acquire(self, *, is_held: bool) -> PeerConnection:
         """A connection that is this caller's until :meth:`release`. ``is_held``: for a
@@ -191,11 +192,11 @@ class PeerPool:
         return None
 
     async def _connect(self) -> PeerConnection:
+        if self._place is None:
+            raise OSError(f"{self.peer.address} is no address of a node")
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, connection = await loop.create_connection(
-                PeerConnection, self._host, self._port
-            )
+            _, connection = await loop.create_connection(PeerConnection, *self._place)
         return connection
 
     def _close_idle(self, since: float) -> None:
@@ -207,3 +208,15 @@ class PeerPool:
             connection.close()
             closed += 1
         del self.idle[:closed]
+
+
+def _place_of(address: str) -> tuple[str, int] | None:
+    """Host and port; None for what is no plain HTTP address."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme != "http" or not host:
+        return None
+    return host, port or _HTTP_PORT
