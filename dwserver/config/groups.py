@@ -91,6 +91,8 @@ class HttpSettings(SettingsGroup):
     group_name = "http"
     host: str
     port: int
+    reuse_port: bool
+    internal_port: int | None
     compression_enabled: bool
     max_import_bytes: int
 

@@ -195,6 +195,7 @@ def management_route(
     operation: str,
     handler: Handler,
     allowed_roles: tuple[AccessRole, ...] = OPERATORS,
+    is_bootstrap_gated: bool = False,
     namespace: NamespaceRule = NamespaceRule.MUST_EXIST,
     shape: RouteShape | None = None,
 ) -> Route:
@@ -206,6 +207,7 @@ def management_route(
         handler=handler,
         allowed_roles=allowed_roles,
         family=RouteFamily.CONTROL,
+        is_bootstrap_gated=is_bootstrap_gated,
         namespace=namespace,
         shape=shape,
     )

@@ -12,6 +12,7 @@ from typing import Final
 
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane import (
+    bridge_adapters,
     history,
     namespaces,
     search_attributes,
@@ -19,6 +20,7 @@ from dwserver.http.control_plane import (
     workers,
     workflow_care,
     workflow_close,
+    workflow_debug,
     workflow_list,
     workflow_query,
     workflow_reads,
@@ -31,7 +33,7 @@ from dwserver.http.discovery.handlers import Discovery, discovery_routes
 from dwserver.http.openapi.description import described
 from dwserver.http.openapi.document import document
 from dwserver.http.route import Handler, Route
-from dwserver.http.system import activity_timeouts
+from dwserver.http.system import activity_timeouts, cluster_nodes
 from dwserver.http.worker import (
     activity_tasks,
     polls,
@@ -49,6 +51,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_list.ROUTES,
     *workflow_start.ROUTES,
     *workflow_reads.ROUTES,
+    *workflow_debug.ROUTES,
     *workflow_close.ROUTES,
     *workflow_care.ROUTES,
     *workflow_signals.ROUTES,
@@ -57,7 +60,9 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_query.ROUTES,
     *history.ROUTES,
     *workers.ROUTES,
+    *bridge_adapters.ROUTES,
     *activity_timeouts.ROUTES,
+    *cluster_nodes.ROUTES,
 )
 WORKER_ROUTES: Final[tuple[Route, ...]] = (
     *registration.ROUTES,

@@ -36,11 +36,13 @@ class ListenError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerSettings:
     """Where to listen and how long to take for the end. Port 0 takes a free one;
-    ``reuse_port`` lets several processes share the port."""
+    ``reuse_port`` lets several processes share the port. ``internal_port``: a second
+    one, of this process alone."""
 
     host: str
     port: int
     reuse_port: bool = False
+    internal_port: int | None = None
     drain_delay_seconds: float = 0.0
     shutdown_timeout_seconds: float = 30.0
 
@@ -106,6 +108,15 @@ class HttpServer:
         return int(self._runner.addresses[0][1])
 
     @property
+    def internal_port(self) -> int:
+        """Where the other nodes reach this process."""
+        if self._runner is None or not self._runner.addresses:
+            internal = self._settings.internal_port
+            return self._settings.port if internal is None else internal
+        # The last site that was added.
+        return int(self._runner.addresses[-1][1])
+
+    @property
     def requests_in_flight(self) -> int:
         """Requests that are not answered yet, waiting polls included."""
         return len(self._busy)
@@ -128,20 +139,32 @@ class HttpServer:
             shutdown_timeout=self._settings.shutdown_timeout_seconds,
         )
         await self._runner.setup()
+        settings = self._settings
+        await self._listen(settings.port, reuse_port=settings.reuse_port)
+        if settings.internal_port is not None:
+            await self._listen(settings.internal_port)
+        _log.info(
+            "http_listening",
+            host=settings.host,
+            port=self.port,
+            internal_port=self.internal_port,
+        )
+
+    async def _listen(self, port: int, *, reuse_port: bool = False) -> None:
+        assert self._runner is not None
+        host = self._settings.host
         try:
             await web.TCPSite(
                 self._runner,
-                self._settings.host,
-                self._settings.port,
+                host,
+                port,
                 backlog=_BACKLOG,
-                reuse_port=self._settings.reuse_port or None,
+                reuse_port=reuse_port or None,
             ).start()
         except OSError as error:
             await self.stop()
-            where = f"{self._settings.host}:{self._settings.port}"
             cause = error.strerror or str(error)
-            raise ListenError(f"cannot listen on {where}: {cause}") from error
-        _log.info("http_listening", host=self._settings.host, port=self.port)
+            raise ListenError(f"cannot listen on {host}:{port}: {cause}") from error
 
     async def drain(self) -> None:
         """Return when the last request that was accepted has been answered."""

@@ -31,8 +31,8 @@ from dwserver.topology.shapes import Role
 def compose(
     settings: Settings, supervisor: Supervisor, metrics: Metrics
 ) -> list[Service]:
-    """Database, background of the roles, listener, membership, clients of a listener,
-    leaders: to be started in this order and stopped in reverse."""
+    """Database, coordination, background of the roles, listener, membership, clients of
+    a listener, leaders: to be started in this order and stopped in reverse."""
     clock, ids = SystemClock(), UlidSource()
     store = _store(settings.database, metrics)
     core = build_core(
@@ -81,11 +81,11 @@ def compose(
     membership = MembershipService(
         core.membership,
         supervisor,
-        address=lambda: own_address(settings, http.port),
+        address=lambda: own_address(settings, http.internal_port),
         load=load,
     )
     database = DatabaseService(store)
-    services: list[Service] = [database]
+    services: list[Service] = [database, *core.coordination.services]
     if settings.metrics.port:
         services.append(
             MetricsServer(metrics, settings.metrics.host, settings.metrics.port)

@@ -46,21 +46,18 @@ def build_readiness(
     clock: Clock,
     role_checks: RoleChecks,
 ) -> Readiness:
-    store = core.store
-
-    async def cache() -> None:
-        """Coordination within one process cannot fail."""
-
+    store, coordination = core.store, core.coordination
     return Readiness(
         Probes(
             database=store.ping,
             schema=lambda: _schema_state(store),
             namespace_exists=core.services.namespaces.exists,
             default_namespace=settings.server.default_namespace.lower(),
-            cache=cache,
-            cache_store="memory",
+            cache=coordination.probe,
+            cache_store=coordination.store_name,
             auth=access.state,
             role_checks=role_checks,
+            health_checks=(coordination.backend_check, coordination.wake_check),
         ),
         now=clock.now,
     )
@@ -125,6 +122,8 @@ def build_http_server(
         ListenerSettings(
             host=settings.http.host,
             port=settings.http.port,
+            reuse_port=settings.http.reuse_port,
+            internal_port=settings.http.internal_port,
             drain_delay_seconds=settings.shutdown.drain_seconds,
             shutdown_timeout_seconds=settings.shutdown.timeout_seconds,
         ),

@@ -130,6 +130,31 @@ METRICS: tuple[MetricDefinition, ...] = (
         help="Queries of this process's callers that no worker has taken yet.",
     ),
     MetricDefinition(
+        attribute="redis_up",
+        name="dw_redis_up",
+        kind=MetricKind.GAUGE,
+        help="Whether Redis answered this process last (1) or not (0).",
+    ),
+    MetricDefinition(
+        attribute="redis_outages",
+        name="dw_redis_outages",
+        kind=MetricKind.COUNTER,
+        help="Times that Redis stopped answering this process.",
+    ),
+    MetricDefinition(
+        attribute="wake_messages",
+        name="dw_wake_messages",
+        kind=MetricKind.COUNTER,
+        help="Messages published to other processes, each with many signals.",
+    ),
+    MetricDefinition(
+        attribute="wake_signals",
+        name="dw_wake_signals",
+        kind=MetricKind.COUNTER,
+        help="Signals between processes: sent, heard, or dropped in an outage.",
+        labels=(Label("what", 3),),
+    ),
+    MetricDefinition(
         attribute="timer_lag_seconds",
         name="dw_timer_lag_seconds",
         kind=MetricKind.HISTOGRAM,

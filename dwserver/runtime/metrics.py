@@ -170,6 +170,10 @@ class Metrics:
     timeouts: Counter
     queries: Counter
     query_tasks_pending: Gauge
+    redis_up: Gauge
+    redis_outages: Counter
+    wake_messages: Counter
+    wake_signals: Counter
     timer_lag_seconds: Histogram
     leader_term: Gauge
     schedule_fires: Counter

@@ -17,6 +17,7 @@ from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
+from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.storage_diagnosis import StorageDiagnosis
@@ -68,6 +69,7 @@ class Services:
     activity_tasks: ActivityTasks
     activity_timeouts: ActivityTimeouts
     workflows: Workflows
+    diagnosis: Diagnosis
     commands: OperatorCommands
     signal_with_start: SignalWithStart
     queries: Queries

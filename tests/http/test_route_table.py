@@ -74,6 +74,8 @@ CONTRACT = (
     workflow("GET /api/workflows/{workflow_id}", Operation.DESCRIBE, is_gated=True),
     workflow(f"GET {RUN}", Operation.LIST_RUNS),
     workflow(f"GET {RUN}/{{run_id}}", Operation.DESCRIBE_RUN),
+    workflow("GET /api/workflows/{workflow_id}/debug", Operation.DEBUG_WORKFLOW),
+    workflow(f"GET {RUN}/{{run_id}}/debug", Operation.DEBUG_WORKFLOW),
     workflow(f"GET {RUN}/{{run_id}}/history", Operation.HISTORY),
     *(
         workflow(f"POST {parent}/{path}", operation, is_gated=True)
@@ -103,12 +105,19 @@ CONTRACT = (
     Row("GET /api/workers", "index", OPERATORS),
     Row("GET /api/workers/{worker_id}", "show", OPERATORS),
     Row("DELETE /api/workers/{worker_id}", "destroy", ADMINS),
+    Row(
+        "POST /api/bridge-adapters/webhook/{adapter}",
+        "webhook",
+        OPERATORS,
+        is_gated=True,
+    ),
     Row("GET /api/system/activity-timeouts", "activity_timeout_status", ADMINS),
     Row(
         "POST /api/system/activity-timeouts/pass",
         "activity_timeout_enforce_pass",
         ADMINS,
     ),
+    Row("GET /api/cluster/nodes", "cluster_nodes", ADMINS, is_exempt=True),
     worker("/register", "register"),
     worker("/heartbeat", "heartbeat"),
     worker("/registrations/{worker_id}", "deregister", "DELETE"),
