@@ -22,6 +22,7 @@ from dwserver.http.routes import route_table
 from dwserver.http.server import HttpServer, ListenerSettings
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core
+from dwserver.roles.health import engine_checks
 from dwserver.roles.identity import node_facts, server_facts
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
@@ -60,6 +61,12 @@ def build_readiness(
             cache_store="memory",
             auth=access.state,
             role_checks=role_checks,
+            health_checks=engine_checks(
+                store,
+                settings.compatibility,
+                now=clock.now,
+                stale_after=core.services.workers.stale_after,
+            ),
         ),
         now=clock.now,
     )
