@@ -109,11 +109,16 @@ def up(
         settings = {
             "DW_DATABASE_URL": database_url,
             "DW_REDIS_URL": redis_url,
-            "DW_SERVER_KEY": environ.get("DW_SERVER_KEY") or secrets.token_urlsafe(32),
         }
         if not any(environ.get(name) for name in CREDENTIALS):
             settings["DW_AUTH_TOKEN"] = secrets.token_urlsafe(24)
-        plan = ClusterPlan(host=host, port=port, counts=wanted, environment=settings)
+        plan = ClusterPlan(
+            host=host,
+            port=port,
+            counts=wanted,
+            environment=settings,
+            server_key=environ.pop("DW_SERVER_KEY", "") or secrets.token_urlsafe(32),
+        )
         local = LocalCluster(
             node_plans(plan, free_port=free_port),
             databases=databases,

@@ -60,6 +60,7 @@ class TopologySettings(SettingsGroup):
     shape: str
     process_class: str | None
     ingress_forwarding: bool
+    peer_connections: int
     internal_address: str | None
     heartbeat_seconds: float
     task_dispatch_mode: str

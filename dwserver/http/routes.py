@@ -12,6 +12,7 @@ from typing import Final
 
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane import (
+    bridge_adapters,
     history,
     namespaces,
     search_attributes,
@@ -59,6 +60,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_query.ROUTES,
     *history.ROUTES,
     *workers.ROUTES,
+    *bridge_adapters.ROUTES,
     *activity_timeouts.ROUTES,
     *cluster_nodes.ROUTES,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -26,14 +27,38 @@ async def compared(
         return [Difference("status", what)]
     if other:
         return list(differences_otherwise(other, answered.body))
-    rules = family.events
-    return list(
-        differences(rules.applied(exchange.answer), rules.applied(answered.body))
+    theirs, ours = (
+        ordered(family, family.events.applied(body))
+        for body in (exchange.answer, answered.body)
     )
+    return [
+        *differences(theirs, ours),
+        *differences_of_headers(exchange.answer_headers, answered.headers),
+    ]
+
+
+def ordered(family: Family, body: Any) -> Any:
+    if not isinstance(body, dict):
+        return body
+    return {
+        name: sorted(value, key=itemgetter(family.unordered[name]))
+        if name in family.unordered
+        else value
+        for name, value in body.items()
+    }
+
+
+def differences_of_headers(
+    theirs: dict[str, str], ours: dict[str, str]
+) -> Iterator[Difference]:
+    """Recorded headers are there; others may be as well."""
+    present = {name: value for name, value in ours.items() if name in theirs}
+    yield from differences(theirs, present, "headers")
 
 
 def differences_otherwise(other: Otherwise, body: Any) -> Iterator[Difference]:
-    yield from differences(other.members, only(other.members, body))
+    if other.members:
+        yield from differences(other.members, only(other.members, body))
     if other.events:
         types = [event["event_type"] for event in body["events"]]
         yield from differences(list(other.events), types, "events")
@@ -80,12 +105,11 @@ async def test_a_family_is_answered_as_recorded(name: str, sqlite_url: str) -> N
     family = FAMILIES[name]
     exchanges = exchanges_of(name)
     assert family.labels() <= {exchange.label for exchange in exchanges}
-    namespace = next(
-        e.namespace for e in exchanges if e.namespace not in (None, "default")
-    )
+    named = [exchange.namespace for exchange in exchanges]
+    own = next((name for name in named if name not in (None, "default")), "default")
     used: set[str] = set()
     async with live_node(sqlite_url, family.env) as node:
-        replay = Replay(node, exchanges, namespace)
+        replay = Replay(node, exchanges, family.namespace or str(own))
         replay.exchange = exchanges[0]
         await family.prepare(replay)
         told = await played(replay, family, used)

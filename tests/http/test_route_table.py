@@ -105,6 +105,12 @@ CONTRACT = (
     Row("GET /api/workers", "index", OPERATORS),
     Row("GET /api/workers/{worker_id}", "show", OPERATORS),
     Row("DELETE /api/workers/{worker_id}", "destroy", ADMINS),
+    Row(
+        "POST /api/bridge-adapters/webhook/{adapter}",
+        "webhook",
+        OPERATORS,
+        is_gated=True,
+    ),
     Row("GET /api/system/activity-timeouts", "activity_timeout_status", ADMINS),
     Row(
         "POST /api/system/activity-timeouts/pass",
