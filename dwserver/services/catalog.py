@@ -17,6 +17,7 @@ from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
+from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
@@ -63,6 +64,7 @@ class Services:
     external_payloads: ExternalPayloads
     storage_diagnosis: StorageDiagnosis
     workers: Workers
+    retention: Retention
     polls: Polls
     deliveries: Deliveries
     workflow_tasks: WorkflowTasks
