@@ -192,6 +192,7 @@ def management_route(
     handler: Handler,
     allowed_roles: tuple[AccessRole, ...] = OPERATORS,
     namespace: NamespaceRule = NamespaceRule.MUST_EXIST,
+    is_bootstrap_gated: bool = False,
     shape: RouteShape | None = None,
 ) -> Route:
     """A row of the other operator routes (namespaces, workers, …)."""
@@ -202,6 +203,7 @@ def management_route(
         handler=handler,
         allowed_roles=allowed_roles,
         family=RouteFamily.CONTROL,
+        is_bootstrap_gated=is_bootstrap_gated,
         namespace=namespace,
         shape=shape,
     )

@@ -14,6 +14,8 @@ from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane import (
     history,
     namespaces,
+    schedule_fires,
+    schedules,
     search_attributes,
     storage,
     workers,
@@ -56,6 +58,8 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_updates.ROUTES,
     *workflow_query.ROUTES,
     *history.ROUTES,
+    *schedules.ROUTES,
+    *schedule_fires.ROUTES,
     *workers.ROUTES,
     *activity_timeouts.ROUTES,
 )

@@ -31,6 +31,7 @@ from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.commits import CommitObserver
 from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
+from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
@@ -39,6 +40,8 @@ from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.renewals import Renewals
 from dwserver.services.runs import Runs
+from dwserver.services.schedule_fires import ScheduleFires
+from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.tasks import Tasks
@@ -57,6 +60,7 @@ REGISTRATION_TTL_SECONDS = 120
 CONTRACT_TTL_SECONDS = 2
 # Published in worker acknowledgements; workers send a heartbeat this often.
 HEARTBEAT_INTERVAL_SECONDS = 60
+DEFAULT_TASK_QUEUE = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +211,13 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         stale_after=plane.stale_after_seconds * MICROS,
     )
     contracts = _contracts(parts, workers)
+    commands = OperatorCommands(
+        store,
+        runs=runs,
+        contracts=contracts,
+        waiters=parts.waiters.updates,
+        close_policies=parts.close_policies,
+    )
     return Services(
         namespaces=namespaces,
         search_attributes=_search_attributes(settings, parts),
@@ -244,13 +255,8 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             waiters=parts.waiters.history,
             recheck_seconds=plane.poll_interval_ms / 1000,
         ),
-        commands=OperatorCommands(
-            store,
-            runs=runs,
-            contracts=contracts,
-            waiters=parts.waiters.updates,
-            close_policies=parts.close_policies,
-        ),
+        commands=commands,
+        schedules=_schedules(settings, parts, commands, external_payloads),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
@@ -275,6 +281,23 @@ def _queries(settings: Settings, parts: _Parts, workers: Workers) -> Queries:
         ids=parts.ids,
         metrics=parts.metrics,
     )
+
+
+def _schedules(
+    settings: Settings,
+    parts: _Parts,
+    commands: OperatorCommands,
+    external_payloads: ExternalPayloads,
+) -> Schedules:
+    fires = ScheduleFires(
+        parts.store,
+        runs=parts.runs,
+        commands=commands,
+        external_payloads=external_payloads,
+        default_task_queue=DEFAULT_TASK_QUEUE,
+        compatibility=settings.compatibility.current,
+    )
+    return Schedules(parts.store, runs=parts.runs, fires=fires)
 
 
 def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
@@ -343,7 +366,7 @@ def _request_limits(settings: Settings) -> RequestLimits:
         update_wait_seconds=settings.engine.update_wait_timeout_seconds,
         operation_name_bytes=settings.engine_limits.operation_name_length,
         retention_days=settings.history.retention_days,
-        default_task_queue="default",
+        default_task_queue=DEFAULT_TASK_QUEUE,
         worker_heartbeat_interval_seconds=HEARTBEAT_INTERVAL_SECONDS,
         control_plane_framing=framing_for(_advertised_version(settings)),
         compatibility=settings.compatibility.current,

@@ -102,7 +102,7 @@ def _compose(settings: Settings, supervisor: Supervisor, metrics: Metrics) -> No
     if hosts_scheduler(settings, node_facts(settings).identity.roles):
         # Last, hence drained first: the next leader need not wait for our clients.
         scheduler = scheduler_services(
-            settings, store, host=supervisor, metrics=metrics, ids=ids
+            settings, core, host=supervisor, ids=ids, metrics=metrics
         )
         supervisor.add(
             LoopsWhenPrepared(

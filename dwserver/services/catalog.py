@@ -16,6 +16,7 @@ from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
+from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.storage_diagnosis import StorageDiagnosis
@@ -69,6 +70,7 @@ class Services:
     workflows: Workflows
     commands: OperatorCommands
     signal_with_start: SignalWithStart
+    schedules: Schedules
     queries: Queries
     query_tasks: QueryTasks
     limits: RequestLimits

@@ -19,6 +19,7 @@ from dwserver.store.api import (
     StoredEvent,
     WorkerRegistration,
 )
+from dwserver.store.schedules import ScheduleCursor, ScheduleFilter
 
 __all__ = [
     "Answer",
@@ -31,6 +32,8 @@ __all__ = [
     "RunCursor",
     "RunFilter",
     "RunView",
+    "ScheduleCursor",
+    "ScheduleFilter",
     "StoragePolicy",
     "StoredEvent",
     "WorkerRegistration",
