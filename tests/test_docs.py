@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,10 @@ CODE_PATH = re.compile(
 SUBCOMMAND = re.compile(r"^(?:\S*/)?dwserver ([a-z-]+)", re.MULTILINE)
 FENCED_BASH = re.compile(r"^```bash\n(.+?)\n```", re.MULTILINE | re.DOTALL)
 METRIC_ROW = re.compile(r"^\| `(dw_\w+)` \| (\w+) \| ([\w, ]*) ?\|", re.MULTILINE)
+RULE_ROW = re.compile(
+    r"^\| (§[\d.]+[^|]*) \| [^|]+ \| `([\w.]+)` \| `([\w/.]+)` `(\w+)` \|$",
+    re.MULTILINE,
+)
 INDEX = re.compile(r"^create (?:unique )?index (\w+)", re.MULTILINE)
 FIRST_CELL = re.compile(r"^\| (`.+?) \|", re.MULTILINE)
 NAME = re.compile(r"`(\w+)`")
@@ -116,6 +121,17 @@ def test_engine_names_every_state() -> None:
     }
     text = text_of("engine.md")
     assert sorted(word for word in words if f"`{word}`" not in text) == []
+
+
+def test_rules_of_replay_safety_have_a_function_and_a_test() -> None:
+    rows = RULE_ROW.findall(text_of("engine.md"))
+    sections = {section.split()[0] for section, _, _, _ in rows}
+    assert sections >= {"§5.3", "§9.3", "§9.4", "§10"}
+    for _, function, path, test in rows:
+        module, _, name = function.rpartition(".")
+        assert callable(getattr(import_module(module), name)), function
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert f"def {test}(" in text, test
 
 
 def test_store_names_the_indexes_that_exist() -> None:

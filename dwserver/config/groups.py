@@ -61,6 +61,7 @@ class TopologySettings(SettingsGroup):
     process_class: str | None
     ingress_forwarding: bool
     internal_address: str | None
+    heartbeat_seconds: float
     task_dispatch_mode: str
     matching_queue_wake: bool
     multi_node: bool

@@ -74,6 +74,11 @@ class HttpServer:
             return self._settings.port
         return int(self._runner.addresses[0][1])
 
+    @property
+    def requests_in_flight(self) -> int:
+        """Requests that are not answered yet, waiting polls included."""
+        return len(self._busy)
+
     async def start(self) -> None:
         """Bind and listen; :class:`ListenError` when the address is not free."""
         if self._runner is not None:

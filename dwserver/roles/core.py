@@ -12,6 +12,7 @@ from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
+from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
 from dwserver.roles.queries import (
     build_queries,
@@ -34,11 +35,13 @@ from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
+from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.renewals import Renewals
+from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.runs import Runs
 from dwserver.services.schedule_fires import ScheduleFires
 from dwserver.services.schedules import Schedules
@@ -88,6 +91,7 @@ class Core:
     deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    membership: Membership
 
     def release_waits(self) -> None:
         """Answer every long poll, every wait for history and every query now; take no
@@ -108,6 +112,7 @@ class _Parts:
     deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    membership: Membership
     clock: Clock
     ids: IdSource
     metrics: Metrics
@@ -175,6 +180,7 @@ def build_core(
         deadlines=deadlines,
         close_policies=close_policies,
         query_exchange=query_exchange,
+        membership=build_membership(settings, store, clock=clock),
         clock=clock,
         ids=ids,
         metrics=metrics,
@@ -191,6 +197,7 @@ def build_core(
         deadlines=deadlines,
         close_policies=close_policies,
         query_exchange=query_exchange,
+        membership=parts.membership,
     )
 
 
@@ -211,13 +218,8 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         stale_after=plane.stale_after_seconds * MICROS,
     )
     contracts = _contracts(parts, workers)
-    commands = OperatorCommands(
-        store,
-        runs=runs,
-        contracts=contracts,
-        waiters=parts.waiters.updates,
-        close_policies=parts.close_policies,
-    )
+    workflows = _workflows(settings, parts)
+    commands = _commands(parts, contracts)
     return Services(
         namespaces=namespaces,
         search_attributes=_search_attributes(settings, parts),
@@ -249,12 +251,8 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             renewals=renewals,
         ),
         activity_timeouts=ActivityTimeouts(store, parts.deadlines, now=clock.now),
-        workflows=Workflows(
-            store,
-            runs=runs,
-            waiters=parts.waiters.history,
-            recheck_seconds=plane.poll_interval_ms / 1000,
-        ),
+        workflows=workflows,
+        diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
         commands=commands,
         schedules=_schedules(settings, parts, commands, external_payloads),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
@@ -265,9 +263,41 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             matcher=parts.matcher,
             clock=clock,
         ),
+        membership=parts.membership,
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _workflows(settings: Settings, parts: _Parts) -> Workflows:
+    return Workflows(
+        parts.store,
+        runs=parts.runs,
+        waiters=parts.waiters.history,
+        recheck_seconds=settings.worker_plane.poll_interval_ms / 1000,
+    )
+
+
+def _diagnosis(
+    settings: Settings, parts: _Parts, *, workflows: Workflows, workers: Workers
+) -> Diagnosis:
+    return Diagnosis(
+        parts.store,
+        workflows=workflows,
+        workers=workers,
+        now=parts.clock.now,
+        overdue_after=settings.repair.redispatch_after_seconds * MICROS,
+    )
+
+
+def _commands(parts: _Parts, contracts: CommandContracts) -> OperatorCommands:
+    return OperatorCommands(
+        parts.store,
+        runs=parts.runs,
+        contracts=contracts,
+        waiters=parts.waiters.updates,
+        close_policies=parts.close_policies,
     )
 
 
@@ -348,6 +378,7 @@ def engine_policy(settings: Settings) -> Policy:
         failure_backoff_max=settings.repair.failure_backoff_max_seconds * MICROS,
         recognises_resent_commands=settings.engine.replay_command_dedup,
         holds_messages=settings.engine.buffer_messages_while_leased,
+        wakes_at_first_failure=settings.engine.parallel_fail_fast,
     )
 
 

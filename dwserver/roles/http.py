@@ -13,8 +13,10 @@ from dwserver.http.auth.provider import provider_access
 from dwserver.http.discovery.cluster_info import ClusterInfo, LiveBlocks
 from dwserver.http.discovery.handlers import Discovery
 from dwserver.http.discovery.readiness import Probes, Readiness, SchemaState
-from dwserver.http.node import BackendFailures
+from dwserver.http.forwarding.credential import forwarding_key
+from dwserver.http.node import Backend, BackendFailures
 from dwserver.http.observation import Observer
+from dwserver.http.peers import TrustedPeers
 from dwserver.http.pipeline import Pipeline
 from dwserver.http.routes import route_table
 from dwserver.http.server import HttpServer, ListenerSettings
@@ -99,10 +101,15 @@ def build_http_server(
         core.services,
         node,
         access=access,
-        bootstrap=readiness,
-        namespace_exists=core.services.namespaces.exists,
-        failures=BackendFailures(unavailable=(StoreError,), contended=(RunContended,)),
+        backend=Backend(
+            bootstrap=readiness,
+            namespace_exists=core.services.namespaces.exists,
+            failures=BackendFailures(
+                unavailable=(StoreError,), contended=(RunContended,)
+            ),
+        ),
         observer=Observer(metrics, ids.next),
+        trusted=TrustedPeers(_peer_key(settings), now=clock.now),
     )
 
     return HttpServer(
@@ -116,6 +123,11 @@ def build_http_server(
         begin_drain=readiness.begin_drain,
         release_polls=core.release_waits,
     )
+
+
+def _peer_key(settings: Settings) -> bytes | None:
+    key = settings.server.server_key
+    return forwarding_key(key) if key else None
 
 
 def build_access(auth: AuthSettings) -> Access:

@@ -70,7 +70,7 @@ def advertised_version(settings: Settings) -> WorkerVersion:
 
 def node_facts(settings: Settings) -> NodeFacts:
     return NodeFacts(
-        identity=_node_identity(settings),
+        identity=node_identity(settings),
         features=WorkingFeatures(
             commands=WORKING_COMMANDS,
             capabilities=WORKER_CAPABILITIES,
@@ -99,7 +99,8 @@ def _attribution(settings: Settings) -> Attribution:
     )
 
 
-def _node_identity(settings: Settings) -> NodeIdentity:
+def node_identity(settings: Settings) -> NodeIdentity:
+    """The place of this process in the topology."""
     topology = settings.topology
     selected = select_topology(topology.shape, topology.process_class)
     return NodeIdentity(
@@ -113,11 +114,15 @@ def _node_identity(settings: Settings) -> NodeIdentity:
     )
 
 
+def build_version(settings: Settings) -> str:
+    return settings.server.app_version or __version__
+
+
 def server_facts(settings: Settings) -> ServerFacts:
     limits, structural = settings.published_limits, settings.structural_limits
     return ServerFacts(
         server_id=settings.server.server_id,
-        version=settings.server.app_version or __version__,
+        version=build_version(settings),
         features=SERVER_FEATURES,
         limits=Limits(
             max_payload_bytes=limits.max_payload_bytes,

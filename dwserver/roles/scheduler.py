@@ -1,4 +1,10 @@
-"""The scheduler role: who leads, and what the leader does.
+"""The role ``scheduler``: who leads, and what the leader does.
+
+========= ======================================================================
+mounts    nothing
+runs      the lease of the leadership, and what its holder does
+requires  the shared database
+========= ======================================================================
 
 Any number of processes may host it; one holds the lease and fires (decision 24).
 """
@@ -7,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Final
 
 from dwserver.config.settings import Settings
 from dwserver.engine.wire_time import iso, iso_or_none
@@ -15,6 +22,7 @@ from dwserver.loops.schedules import ScheduleTick, schedule_loop
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core
 from dwserver.roles.observers import FireMetrics, LeadershipMetrics
+from dwserver.roles.plug import Need, Parts, RolePlug, Stage
 from dwserver.runtime.clock import SystemClock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
@@ -108,3 +116,21 @@ def _leader(lease: LeaderLease) -> JsonObject:
         # A released lease has no end of its own.
         "expires_at": iso(lease.expires_at) if lease.expires_at else None,
     }
+
+
+def _build(stage: Stage) -> Parts:
+    services = scheduler_services(
+        stage.settings,
+        stage.core,
+        host=stage.host,
+        metrics=stage.metrics,
+        ids=stage.ids,
+    )
+    return Parts(leaders=services)
+
+
+SCHEDULER: Final = RolePlug(
+    role=Role.SCHEDULER,
+    requires=frozenset({Need.SHARED_DATABASE}),
+    build=_build,
+)

@@ -11,11 +11,13 @@ from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.activity_timeouts import ActivityTimeouts
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
+from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
+from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
@@ -68,11 +70,13 @@ class Services:
     activity_tasks: ActivityTasks
     activity_timeouts: ActivityTimeouts
     workflows: Workflows
+    diagnosis: Diagnosis
     commands: OperatorCommands
     signal_with_start: SignalWithStart
     schedules: Schedules
     queries: Queries
     query_tasks: QueryTasks
+    membership: Membership
     limits: RequestLimits
     now: Callable[[], int]
     next_id: Callable[[], str]

@@ -13,6 +13,10 @@ from dwserver.coordination.query_tasks import (
 )
 from dwserver.store.api import (
     Namespace,
+    QueueBacklog,
+    QueuedTask,
+    QueueLease,
+    QueueLoad,
     RunCursor,
     RunFilter,
     RunView,
@@ -29,6 +33,10 @@ __all__ = [
     "Namespace",
     "QueryLease",
     "QueryTaskRef",
+    "QueueBacklog",
+    "QueueLease",
+    "QueueLoad",
+    "QueuedTask",
     "RunCursor",
     "RunFilter",
     "RunView",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from dwserver.engine.model import (
     Child,
@@ -28,10 +28,14 @@ from dwserver.engine.model import (
     Task,
     Update,
 )
+from dwserver.engine.run_conditions import Condition
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
 from dwserver.store.leadership import LeaderLeases
 from dwserver.store.schedules import Schedules
+
+MAX_COUNTED: Final = 10_000
+MAX_LEASES_LISTED: Final = 50
 
 
 class StoreError(Exception):
@@ -143,6 +147,56 @@ class LeaseRenewal:
     last_heartbeat_at: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLoad:
+    """Tasks of one kind in a queue. ``ready``: due ones, counted up to a bound;
+    ``overdue``: those of them that nobody has taken for a while. ``expired``: leased
+    ones whose lease is over."""
+
+    kind: TaskKind
+    ready: int = 0
+    overdue: int = 0
+    oldest_ready_at: int | None = None
+    leased: int = 0
+    expired: int = 0
+    oldest_expiry: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedTask:
+    """A ready task as operators see it."""
+
+    id: str
+    kind: TaskKind
+    run_id: str
+    workflow_id: str
+    ready_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLease:
+    """A leased task as operators see it."""
+
+    id: str
+    kind: TaskKind
+    run_id: str
+    workflow_id: str
+    lease_owner: str
+    lease_expires_at: int
+    attempt: int
+    attempt_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueBacklog:
+    """What lies in a queue: one load for each kind of task, the task that has been due
+    longest, and leases, those that are over first."""
+
+    loads: Mapping[TaskKind, QueueLoad]
+    oldest: QueuedTask | None
+    leases: tuple[QueueLease, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class RunView:
     """A run with everything that describe and list show."""
@@ -156,12 +210,14 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Filters of the run list; ``text``: part of a workflow id or business key."""
+    """Filters of the run list, all of which must hold; ``text``: part of a workflow id
+    or business key."""
 
     namespace: str
     workflow_type: str | None = None
     bucket: StatusBucket | None = None
     text: str | None = None
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +432,14 @@ class Store(LeaderLeases, Schedules, Protocol):
 
     async def failures_of_run(self, run_id: str, *, limit: int) -> list[Failure]:
         """Newest first."""
+        ...
+
+    async def queue_backlog(
+        self, namespace: str, queue: str, *, now: int, overdue_before: int
+    ) -> QueueBacklog:
+        """What lies in a queue, whoever knows it. ``overdue_before``: tasks that have
+        been due since then are overdue. At most :data:`MAX_COUNTED` ready tasks of a
+        kind are counted and :data:`MAX_LEASES_LISTED` leases listed."""
         ...
 
     # namespaces -----------------------------------------------------------------

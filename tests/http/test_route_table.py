@@ -74,6 +74,8 @@ CONTRACT = (
     workflow("GET /api/workflows/{workflow_id}", Operation.DESCRIBE, is_gated=True),
     workflow(f"GET {RUN}", Operation.LIST_RUNS),
     workflow(f"GET {RUN}/{{run_id}}", Operation.DESCRIBE_RUN),
+    workflow("GET /api/workflows/{workflow_id}/debug", Operation.DEBUG_WORKFLOW),
+    workflow(f"GET {RUN}/{{run_id}}/debug", Operation.DEBUG_WORKFLOW),
     workflow(f"GET {RUN}/{{run_id}}/history", Operation.HISTORY),
     *(
         workflow(f"POST {parent}/{path}", operation, is_gated=True)

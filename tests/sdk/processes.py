@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
+from dwserver.runtime import lifeline
 from tests.sdk.environments import SdkEnvironment
 from tests.sdk.programs import marks
-from tests.support import lifeline
 from tests.support.environment import clean_environment
 from tests.support.source_tree import ROOT
 

@@ -15,11 +15,12 @@ import asyncpg
 import orjson
 import pytest
 
-from dwserver.store.postgres import bootstrap, operator_reads, task_sets
+from dwserver.store.postgres import bootstrap, task_sets
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import SESSION_PROFILE
 from dwserver.store.postgres.rows import PARTS, RUN_PARTS
 from dwserver.store.postgres.statement import locking_statement, simple_statement
+from tests.store.test_run_page_plans import FILTERS
 
 SEED = """
 insert into instances
@@ -136,6 +137,9 @@ insert into failures
 select 'f' || n, 'r' || n % 300, 'run', 'x', 'y', 'application', 'm', n, null, null,
     false, null
 from generate_series(1, 3000) n;
+insert into run_attributes
+select 'r' || n % 300, 'Name', 'integer', '' || n, 'default', n, n, n
+from generate_series(1, 9000) n;
 insert into worker_registrations
 select 'default', 'worker-' || n, 'queue', 'python', null, null, 'x', 'x', 'x', 1, 1,
     'active', n, n, 'x'
@@ -185,11 +189,12 @@ INDEXES = {
     "list_expired_leases": {"tasks_leased"},
     "renew": {"tasks_pkey", "activities_pkey"},
     "find_run_view": {"runs_pkey", "instances_pkey"},
-    "list_runs": {"runs_list", "instances_pkey"},
-    "list_runs_in_bucket": {"runs_list", "instances_pkey"},
-    "list_runs_of_type": {"runs_list_by_type", "instances_pkey"},
     "list_runs_of_instance": {"instances_pkey", "runs_pkey", "runs_siblings"},
     "list_failures_of_run": {"failures_by_run"},
+    "count_ready_of_queue": {"tasks_ready"},
+    "find_oldest_ready_of_queue": {"tasks_ready", "runs_pkey"},
+    "count_leases_of_queue": {"tasks_leased"},
+    "list_leases_of_queue": {"tasks_leased", "runs_pkey"},
     "find_worker": {"worker_registrations_pkey"},
     "delete_worker": {"worker_registrations_pkey"},
     "touch_workers": {"worker_registrations_pkey"},
@@ -206,6 +211,7 @@ INDEXES = {
     "commit, one guard each": {
         "runs_pkey",
         "instances_pkey",
+        "run_attributes_pkey",
         "history_events_pkey",
         "tasks_pkey",
         "activities_pkey",
@@ -219,6 +225,7 @@ INDEXES = {
     "commit, locking": {
         "runs_pkey",
         "instances_pkey",
+        "run_attributes_pkey",
         "history_events_pkey",
         "tasks_pkey",
         "activities_pkey",
@@ -237,7 +244,6 @@ INDEXES = {
 
 STATEMENTS = {
     "renew": task_sets.RENEW,
-    "list_runs": operator_reads.LIST_RUNS,
     "commit, one guard each": simple_statement(frozenset(RUN_PARTS)),
     "commit, locking": locking_statement(frozenset(PARTS)),
 }
@@ -255,8 +261,6 @@ ORDERED_BY_INDEX = [
     "list_schedule_events",
     "find_command",
     "list_search_attributes",
-    "list_runs_in_bucket",
-    "list_runs_of_type",
     "list_failures_of_run",
 ]
 
@@ -326,10 +330,11 @@ async def test_every_index_serves_a_statement(connection: asyncpg.Connection) ->
         where c.relnamespace = 'public'::regnamespace and not i.indisunique
         and c.relname in (
             'runs', 'tasks', 'activities', 'timers', 'failures', 'children', 'waits',
-            'signals', 'updates', 'commands', 'outbox', 'schedules'
+            'signals', 'updates', 'commands', 'outbox', 'schedules', 'run_attributes'
         )"""
     )
-    assert {row[0] for row in rows} <= set().union(*INDEXES.values())
+    served = set().union(*INDEXES.values(), {index for _, index in FILTERS.values()})
+    assert {row[0] for row in rows} <= served
 
 
 async def test_finished_work_leaves_the_ready_index_alone(

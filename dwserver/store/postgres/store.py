@@ -16,6 +16,7 @@ from dwserver.store.postgres.connections import (
 from dwserver.store.postgres.leadership import LeaderLeases
 from dwserver.store.postgres.nodes import Nodes
 from dwserver.store.postgres.operator_reads import OperatorReads
+from dwserver.store.postgres.queues import Queues
 from dwserver.store.postgres.registry import Registry
 from dwserver.store.postgres.schedules import Schedules
 from dwserver.store.postgres.state_reads import StateReads
@@ -26,7 +27,14 @@ _SHAPES_BEHIND_A_POOLER = 100
 
 
 class PostgresStore(
-    StateReads, TaskSets, OperatorReads, Registry, Nodes, LeaderLeases, Schedules
+    StateReads,
+    TaskSets,
+    OperatorReads,
+    Registry,
+    Queues,
+    Nodes,
+    LeaderLeases,
+    Schedules,
 ):
     """See :class:`dwserver.store.api.Store`.
 

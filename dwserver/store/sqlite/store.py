@@ -32,6 +32,7 @@ from dwserver.store.api import (
     LiveNode,
     MigrationReport,
     Namespace,
+    QueueBacklog,
     QueueKey,
     ReadyTask,
     RunCursor,
@@ -42,7 +43,7 @@ from dwserver.store.api import (
     WorkerRegistration,
 )
 from dwserver.store.combiner import Combiner, LoadCombiner, Observe
-from dwserver.store.sqlite import lists, nodes, reads, registry
+from dwserver.store.sqlite import lists, nodes, queues, reads, registry
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
 from dwserver.store.sqlite.leadership import LeaderLeases
@@ -209,6 +210,17 @@ class SqliteStore(LeaderLeases, Schedules):
 
     async def failures_of_run(self, run_id: str, *, limit: int) -> list[Failure]:
         return await self._list(lists.list_failures_of_run, run_id, limit=limit)
+
+    async def queue_backlog(
+        self, namespace: str, queue: str, *, now: int, overdue_before: int
+    ) -> QueueBacklog:
+        return await self._list(
+            queues.read_backlog,
+            namespace,
+            queue,
+            now=now,
+            overdue_before=overdue_before,
+        )
 
     # namespaces -----------------------------------------------------------------
     async def list_namespaces(self) -> list[Namespace]:

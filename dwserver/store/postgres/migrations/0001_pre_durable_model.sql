@@ -123,6 +123,29 @@ create index runs_siblings on runs (namespace, sibling_of, run_number)
 create index runs_due on runs (deadline_at, id)
     where deadline_at is not null and status_bucket = 'running';
 
+-- Search attributes as values that lists compare (dwserver/store/attribute_rows.py).
+-- `started_at` repeats that of the run, for the order of the lists. `number` is there
+-- for whatever has an order, `whole` when that is an integer or an instant.
+create table run_attributes (
+    run_id text collate "C" not null,
+    name text collate "C" not null,
+    kind text collate "C" not null,
+    term text collate "C" not null,
+    namespace text collate "C" not null,
+    started_at bigint not null,
+    whole bigint,
+    number double precision,
+    constraint run_attributes_pkey primary key (run_id, name, kind, term)
+);
+
+-- list_runs: runs with a value of an attribute
+create index run_attributes_terms
+    on run_attributes (namespace, name, term, started_at, run_id);
+-- list_runs: runs with a value of an attribute that has an order
+create index run_attributes_numbers
+    on run_attributes (namespace, name, started_at, run_id)
+    where number is not null;
+
 -- Held events wait under a negative sequence (spec/engine.md §10).
 create table history_events (
     run_id text collate "C" not null,
@@ -599,6 +622,25 @@ create type command_row as (
     payload_codec text,
     payload bytea,
     context bytea
+);
+
+create type attribute_row as (
+    n integer,
+    run_id text,
+    name text,
+    kind text,
+    term text,
+    namespace text,
+    started_at bigint,
+    whole bigint,
+    number double precision
+);
+
+-- `kept`: the terms that stay, as name=kind=term.
+create type kept_attributes_row as (
+    n integer,
+    run_id text,
+    kept text[]
 );
 
 create type failure_row as (

@@ -99,6 +99,29 @@ create index runs_siblings on runs (namespace, sibling_of, run_number)
 create index runs_due on runs (deadline_at, id)
     where deadline_at is not null and status_bucket = 'running';
 
+-- Search attributes as values that lists compare (dwserver/store/attribute_rows.py).
+-- `started_at` repeats that of the run, for the order of the lists. `number` is there
+-- for whatever has an order, `whole` when that is an integer or an instant.
+create table run_attributes (
+    run_id text not null,
+    name text not null,
+    kind text not null,
+    term text not null,
+    namespace text not null,
+    started_at integer not null,
+    whole integer,
+    number real,
+    constraint run_attributes_pkey primary key (run_id, name, kind, term)
+) strict, without rowid;
+
+-- list_runs: runs with a value of an attribute
+create index run_attributes_terms
+    on run_attributes (namespace, name, term, started_at, run_id);
+-- list_runs: runs with a value of an attribute that has an order
+create index run_attributes_numbers
+    on run_attributes (namespace, name, started_at, run_id)
+    where number is not null;
+
 -- Held events wait under a negative sequence (spec/engine.md §10).
 create table history_events (
     run_id text not null,
