@@ -19,6 +19,7 @@ from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
 from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
+from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.storage_diagnosis import StorageDiagnosis
@@ -74,6 +75,7 @@ class Services:
     diagnosis: Diagnosis
     commands: OperatorCommands
     signal_with_start: SignalWithStart
+    schedules: Schedules
     queries: Queries
     query_tasks: QueryTasks
     membership: Membership

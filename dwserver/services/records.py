@@ -25,6 +25,7 @@ from dwserver.store.api import (
     WorkerRegistration,
 )
 from dwserver.store.retention import RunPart
+from dwserver.store.schedules import ScheduleCursor, ScheduleFilter
 
 __all__ = [
     "Answer",
@@ -43,6 +44,8 @@ __all__ = [
     "RunFilter",
     "RunPart",
     "RunView",
+    "ScheduleCursor",
+    "ScheduleFilter",
     "StoragePolicy",
     "StoredEvent",
     "WorkerRegistration",

@@ -61,6 +61,14 @@ def no_worker(namespace: str, worker_id: str) -> Refusal:
     )
 
 
+def no_schedule(namespace: str, schedule_id: str) -> Refusal:
+    return refuse(
+        Reason.SCHEDULE_NOT_FOUND,
+        Plane.CONTROL,
+        f"Schedule [{schedule_id}] not found in namespace [{namespace}].",
+    )
+
+
 def no_namespace(name: str) -> Refusal:
     return refuse(
         Reason.NAMESPACE_NOT_FOUND,
