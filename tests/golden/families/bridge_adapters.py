@@ -14,12 +14,12 @@ async def prepare(replay: Replay) -> None:
     await replay.start("bi-36383", DECLARED, task_queue="bq")
 
 
-QUEUED = "control-plane §6 [mid]: an update waits behind signals (there: refused)"
+QUEUED = "engine §9.6: an update waits behind signals; there it was refused"
 FAMILY = Family(
     prepare=prepare,
     otherwise={
         "start_with_workflow_id_duplicate_rejected": Otherwise(
-            "control-plane §8: a start that was refused is not accepted",
+            "control-plane §17 D6: a start that was refused is not accepted",
             200,
             {"accepted": False, "outcome": "duplicate", "reason": "duplicate_start"},
         ),

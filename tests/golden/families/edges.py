@@ -24,7 +24,7 @@ CLUSTER_INFO = (
     ),
     Deviation(
         r"coordination_health|control_plane\..*\.rejection_\w+",
-        "topology §4, control-plane §1.3: later members",
+        "topology §1.11, control-plane §4.4: later members",
         "extra",
     ),
     Deviation(
@@ -44,7 +44,7 @@ CLUSTER_INFO = (
     ),
     Deviation(
         r"worker_protocol\..*\.required_outcome",
-        "control-plane §1.3: told for both envelopes",
+        "topology §1.9: told for both envelopes",
         "extra",
     ),
     Deviation(
