@@ -14,6 +14,7 @@ from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane import (
     bridge_adapters,
     history,
+    history_export,
     namespaces,
     search_attributes,
     storage,
@@ -59,6 +60,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_updates.ROUTES,
     *workflow_query.ROUTES,
     *history.ROUTES,
+    *history_export.ROUTES,
     *workers.ROUTES,
     *bridge_adapters.ROUTES,
     *activity_timeouts.ROUTES,

@@ -12,6 +12,7 @@ from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
+from dwserver.roles.history_exports import build_history_exports
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
 from dwserver.roles.queries import (
     build_queries,
@@ -31,6 +32,7 @@ from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.commits import CommitObserver
 from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
+from dwserver.services.history_exports.exporting import HistoryExports
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
@@ -242,6 +244,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         activity_timeouts=ActivityTimeouts(store, parts.deadlines, now=clock.now),
         workflows=workflows,
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
+        history_exports=_history_exports(settings, parts, workflows),
         commands=OperatorCommands(
             store,
             runs=runs,
@@ -269,6 +272,18 @@ def _workflows(settings: Settings, parts: _Parts) -> Workflows:
         runs=parts.runs,
         waiters=parts.waiters.history,
         recheck_seconds=settings.worker_plane.poll_interval_ms / 1000,
+    )
+
+
+def _history_exports(
+    settings: Settings, parts: _Parts, workflows: Workflows
+) -> HistoryExports:
+    return build_history_exports(
+        settings,
+        parts.store,
+        workflows=workflows,
+        framing=framing_for(_advertised_version(settings)),
+        now=parts.clock.now,
     )
 
 

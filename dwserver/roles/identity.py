@@ -45,6 +45,7 @@ SERVER_FEATURES = frozenset(
         ServerFeature.QUERIES,
         ServerFeature.UPDATES,
         ServerFeature.SEARCH_ATTRIBUTES,
+        ServerFeature.HISTORY_EXPORT,
         ServerFeature.CONTINUE_AS_NEW,
         ServerFeature.CHILD_WORKFLOWS,
         ServerFeature.ACTIVITY_RETRY_POLICY,
