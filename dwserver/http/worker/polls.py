@@ -25,6 +25,7 @@ from dwserver.protocol.versions import OLDEST_WORKER_VERSION
 from dwserver.services.catalog import RequestLimits, Services
 from dwserver.services.deliveries import HistoryRequest
 from dwserver.services.polls import PollRequest
+from dwserver.services.queue_admission import Budget
 
 MAX_WAIT_SECONDS: Final = 60
 
@@ -44,6 +45,10 @@ HISTORY_FIELDS: Final = (
 WORKFLOW_POLL_FIELDS: Final = (*POLL_FIELDS, *HISTORY_FIELDS)
 
 EMPTY: Final = Reply(200, b'{"task":null,"poll_status":"empty"}')
+NOT_ADMITTED: Final = {
+    budget: Reply(200, b'{"task":null,"poll_status":"%b"}' % budget.encode())
+    for budget in (Budget.THROTTLED, Budget.UNAVAILABLE)
+}
 
 
 async def poll_workflow_task(services: Services, call: Call) -> Reply:
@@ -87,7 +92,7 @@ async def _poll(
 
 async def answer_poll(
     call: Call,
-    found: Lease | Rejection | None,
+    found: Lease | Rejection | Budget | None,
     *,
     build: Callable[[Lease], Awaitable[bytes]],
     give_back: Callable[[Lease], Awaitable[None]],
@@ -98,6 +103,8 @@ async def answer_poll(
         raise refusal(found)
     if found is None:
         return EMPTY
+    if isinstance(found, Budget):
+        return NOT_ADMITTED[found]
     undeliverable = partial(give_back, found)
     if not call.is_connected():
         await undeliverable()
