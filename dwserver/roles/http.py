@@ -23,6 +23,7 @@ from dwserver.http.routes import route_table
 from dwserver.http.server import HttpServer, ListenerSettings
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core
+from dwserver.roles.health import engine_checks
 from dwserver.roles.identity import node_facts, server_facts
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
@@ -57,7 +58,16 @@ def build_readiness(
             cache_store=coordination.store_name,
             auth=access.state,
             role_checks=role_checks,
-            health_checks=(coordination.backend_check, coordination.wake_check),
+            health_checks=(
+                coordination.backend_check,
+                *engine_checks(
+                    store,
+                    settings.compatibility,
+                    now=clock.now,
+                    stale_after=core.services.workers.stale_after,
+                ),
+                coordination.wake_check,
+            ),
         ),
         now=clock.now,
     )
