@@ -116,6 +116,12 @@ METRICS: tuple[MetricDefinition, ...] = (
         labels=(Label("kind", 8),),
     ),
     MetricDefinition(
+        attribute="runs_pruned",
+        name="dw_runs_pruned",
+        kind=MetricKind.COUNTER,
+        help="Closed runs whose history retention deleted.",
+    ),
+    MetricDefinition(
         attribute="queries",
         name="dw_queries",
         kind=MetricKind.COUNTER,

@@ -168,6 +168,7 @@ class Metrics:
     claim_rounds: Counter
     leases_expired: Counter
     timeouts: Counter
+    runs_pruned: Counter
     queries: Counter
     query_tasks_pending: Gauge
     redis_up: Gauge

@@ -24,6 +24,8 @@ from dwserver.store.api import (
     StoredEvent,
     WorkerRegistration,
 )
+from dwserver.store.retention import RunPart
+from dwserver.store.schedules import ScheduleCursor, ScheduleFilter
 
 __all__ = [
     "Answer",
@@ -40,7 +42,10 @@ __all__ = [
     "QueuedTask",
     "RunCursor",
     "RunFilter",
+    "RunPart",
     "RunView",
+    "ScheduleCursor",
+    "ScheduleFilter",
     "StoragePolicy",
     "StoredEvent",
     "WorkerRegistration",

@@ -116,12 +116,6 @@ EMPTY_MAPS = (
         r"\[\] there, \{\} here",
     ),
 )
-ENCODING = (
-    Deviation(
-        r"(input|output)_envelope\.blob",
-        "decision 9: a value sent as plain JSON is encoded for its reader",
-    ),
-)
 SIZES = (
     Deviation(
         r"execution\.last_event\.payload_summary\.size_bytes",
@@ -146,7 +140,6 @@ EVERYWHERE = (
     *LATER_MEMBERS,
     *ACTIONS,
     *EMPTY_MAPS,
-    *ENCODING,
     *FAILURES,
     *SIZES,
 )

@@ -219,6 +219,8 @@ class Forwarder:
 
     async def _ask(self, pool: PeerPool, passage: Passage) -> Answer:
         request, is_poll = passage.exchange.request, passage.is_poll
+        if self._is_released and is_poll:
+            raise Released
         connection = await pool.acquire(is_held=is_poll)
         transport = request.transport
         if transport is None or transport.is_closing():

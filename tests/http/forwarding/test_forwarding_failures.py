@@ -376,7 +376,7 @@ async def test_the_end_of_the_ingress_releases_polls() -> None:
     async with raw_peer(hold) as peer, ingress(peer.peer("m", MATCHING)) as front:
         sent = front.client.send_json("POST", POLL, WORKER, body=POLL_BODY)
         polling = asyncio.create_task(sent)
-        await until(lambda: front.forwarder.connections.counts() == (1, 0))
+        await until(lambda: peer.connections)
         front.forwarder.release_polls()
         later = await front.client.send("POST", POLL, WORKER)
         for answer in (await polling, later):
