@@ -24,6 +24,15 @@ INGRESS, CONTROL = ProcessClass.INGRESS_NODE, ProcessClass.CONTROL_PLANE_NODE
 STARTED = [name for name in SPLIT if name is not ProcessClass.EXECUTION_NODE]
 HOSTED = ("/api/workflows", "/api/namespaces", "/api/workflows/w/runs")
 
+COMMON_CHECKS = {
+    "database",
+    "migrations",
+    "default_namespace",
+    "cache",
+    "auth",
+    "workflow_v2",
+}
+
 Start = Callable[[ProcessClass], ServerProcess]
 
 
@@ -58,6 +67,11 @@ def client_of(node: ServerProcess) -> JsonHttp:
 
 def body_of(node: ServerProcess, path: str) -> Mapping[str, Any]:
     return client_of(node).request("GET", path).expect(200)
+
+
+def checks_of(node: ServerProcess) -> Mapping[str, Any]:
+    checks: Mapping[str, Any] = body_of(node, "/api/ready")["checks"]
+    return checks
 
 
 def is_refused(answer: Answer) -> bool:
@@ -101,13 +115,26 @@ def test_every_class_describes_itself_and_refuses_what_it_does_not_host(
     for name in set(STARTED) - {CONTROL, INGRESS}:
         for path in HOSTED:
             assert is_refused(client_of(nodes[name]).request("GET", path))
+    # What each class says about its own part.
+    wait_until(
+        lambda: (
+            checks_of(nodes[ProcessClass.SCHEDULER_NODE])["scheduler"]
+            == {"status": "ok", "is_leading": True, "term": 1}
+        ),
+        what="a leading scheduler",
+    )
+    polls = checks_of(nodes[ProcessClass.MATCHING_NODE])["matching"]["polls_waiting"]
+    assert polls == {"workflow": 0, "activity": 0}
+    assert checks_of(nodes[INGRESS])["peers"] == {"status": "ok"}
+    for name in (INGRESS, ProcessClass.SCHEDULER_NODE, ProcessClass.MATCHING_NODE):
+        shown = set(body_of(nodes[name], "/api/health")["checks"]) - {"database"}
+        assert shown == set(checks_of(nodes[name])) - COMMON_CHECKS
 
 
 def test_members_come_and_go_and_what_needs_them_with_them(start: Start) -> None:
     """V4: nodes find each other through the database alone."""
     ingress = start(INGRESS)
-    peers = body_of(ingress, "/api/ready")["checks"]["peers"]
-    assert peers["status"] == "warning"
+    assert checks_of(ingress)["peers"]["status"] == "warning"
     assert is_refused(client_of(ingress).request("GET", HOSTED[0]))
     control = start(CONTROL)
     wait_for_members(control, {INGRESS.value, CONTROL.value})
@@ -116,7 +143,7 @@ def test_members_come_and_go_and_what_needs_them_with_them(start: Start) -> None
         what="an answer through the ingress node",
     )
     wait_until(
-        lambda: body_of(ingress, "/api/ready")["checks"]["peers"]["status"] == "ok",
+        lambda: checks_of(ingress)["peers"]["status"] == "ok",
         what="a readiness without a warning",
     )
     assert control.terminate() == 0
