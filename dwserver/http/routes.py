@@ -12,6 +12,7 @@ from typing import Final
 
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane import (
+    bridge_adapters,
     history,
     namespaces,
     schedule_fires,
@@ -34,7 +35,7 @@ from dwserver.http.discovery.handlers import Discovery, discovery_routes
 from dwserver.http.openapi.description import described
 from dwserver.http.openapi.document import document
 from dwserver.http.route import Handler, Route
-from dwserver.http.system import activity_timeouts
+from dwserver.http.system import activity_timeouts, cluster_nodes, retention
 from dwserver.http.worker import (
     activity_tasks,
     polls,
@@ -63,7 +64,10 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *schedules.ROUTES,
     *schedule_fires.ROUTES,
     *workers.ROUTES,
+    *bridge_adapters.ROUTES,
     *activity_timeouts.ROUTES,
+    *cluster_nodes.ROUTES,
+    *retention.ROUTES,
 )
 WORKER_ROUTES: Final[tuple[Route, ...]] = (
     *registration.ROUTES,

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
 from dwserver.coordination.query_tasks import QueryExchange
+from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
 from dwserver.engine.context import Limits, Policy
+from dwserver.engine.words import TaskKind
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
+from dwserver.roles.coordination import Coordination, build_coordination
 from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
-from dwserver.roles.queries import (
-    build_queries,
-    build_query_exchange,
-    build_query_tasks,
-)
+from dwserver.roles.queries import build_queries, build_query_tasks
 from dwserver.roles.storage import build_external_payloads
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
@@ -38,10 +37,13 @@ from dwserver.services.hot_runs import HotRuns
 from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
+from dwserver.services.poll_news import PollNews
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.renewals import Renewals
+from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
+from dwserver.services.run_news import RunNews
 from dwserver.services.runs import Runs
 from dwserver.services.schedule_fires import ScheduleFires
 from dwserver.services.schedules import Schedules
@@ -52,7 +54,7 @@ from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
-from dwserver.store.api import Store
+from dwserver.store.api import QueueKey, Store
 
 MICROS = 1_000_000
 # How long another process's change of a namespace may go unnoticed.
@@ -68,10 +70,15 @@ DEFAULT_TASK_QUEUE = "default"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiters:
-    """Requests that wait for what a commit brings."""
+    """Requests that wait for what a commit brings, here or elsewhere."""
 
     history: HistoryWaiters
     updates: UpdateWaiters
+    news: RunNews
+
+    @property
+    def observers(self) -> tuple[CommitObserver, ...]:
+        return (self.history, self.updates, self.news)
 
     def release_all(self) -> None:
         """End every wait (shutdown)."""
@@ -91,6 +98,7 @@ class Core:
     deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    coordination: Coordination
     membership: Membership
 
     def release_waits(self) -> None:
@@ -111,7 +119,7 @@ class _Parts:
     waiters: Waiters
     deadlines: Deadlines
     close_policies: ClosePolicies
-    query_exchange: QueryExchange
+    coordination: Coordination
     membership: Membership
     clock: Clock
     ids: IdSource
@@ -133,22 +141,21 @@ def build_core(
         max_runs=settings.engine.run_cache_size,
         max_bytes=settings.engine.history_cache_bytes,
     )
-    matcher = Matcher(
+    coordination = build_coordination(
+        settings, clock=clock, metrics=metrics, supervisor=supervisor
+    )
+    signals = coordination.signals
+    matcher = _matcher(
+        settings,
         store,
-        now=clock.now,
-        spawn=supervisor.spawn,
-        observer=MatchingMetrics(metrics),
+        signals,
+        clock=clock,
+        metrics=metrics,
+        supervisor=supervisor,
     )
-    recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
-    waiters = Waiters(
-        history=HistoryWaiters(),
-        updates=UpdateWaiters(store, hot, recheck_seconds=recheck_seconds),
-    )
-    observers: list[CommitObserver] = [
-        waiters.history,
-        waiters.updates,
-        CommitMetrics(metrics),
-    ]
+    waiters = _waiters(settings, store, hot, signals=signals, clock=clock)
+    hear_of_others(signals, matcher, waiters)
+    observers: list[CommitObserver] = [*waiters.observers, CommitMetrics(metrics)]
     runs = Runs(
         store,
         hot=hot,
@@ -171,7 +178,6 @@ def build_core(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
     )
     deadlines = Deadlines(store, runs, now=clock.now, observe=metrics.timeouts.inc)
-    query_exchange = build_query_exchange(settings, clock=clock, metrics=metrics)
     parts = _Parts(
         store=store,
         runs=runs,
@@ -179,7 +185,7 @@ def build_core(
         waiters=waiters,
         deadlines=deadlines,
         close_policies=close_policies,
-        query_exchange=query_exchange,
+        coordination=coordination,
         membership=build_membership(settings, store, clock=clock),
         clock=clock,
         ids=ids,
@@ -196,9 +202,70 @@ def build_core(
         leases=leases,
         deadlines=deadlines,
         close_policies=close_policies,
-        query_exchange=query_exchange,
+        query_exchange=coordination.query_exchange,
+        coordination=coordination,
         membership=parts.membership,
     )
+
+
+def _matcher(
+    settings: Settings,
+    store: Store,
+    signals: WakeSignals,
+    *,
+    clock: Clock,
+    metrics: Metrics,
+    supervisor: Supervisor,
+) -> Matcher:
+    is_alone_on_database = settings.database.sqlite_path is not None
+    interval_seconds = settings.worker_plane.poll_interval_ms / 1000
+    return Matcher(
+        store,
+        now=clock.now,
+        spawn=supervisor.spawn,
+        observer=MatchingMetrics(metrics),
+        announce=lambda key: signals.publish(Topic.READY_TASK, tuple(key)),
+        sweep_seconds=0.0 if is_alone_on_database else interval_seconds,
+    )
+
+
+def _waiters(
+    settings: Settings,
+    store: Store,
+    hot: HotRuns,
+    *,
+    signals: WakeSignals,
+    clock: Clock,
+) -> Waiters:
+    news = RunNews(
+        signals, is_known=lambda run_id: hot.get(run_id) is not None, now=clock.now
+    )
+    recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
+    return Waiters(
+        history=HistoryWaiters(news.watch),
+        updates=UpdateWaiters(
+            store, hot, recheck_seconds=recheck_seconds, watch=news.watch
+        ),
+        news=news,
+    )
+
+
+def hear_of_others(signals: WakeSignals, matcher: Matcher, waiters: Waiters) -> None:
+    """What other processes tell wakes those who wait here."""
+
+    def ready_task(key: Key) -> None:
+        namespace, queue, kind = map(str, key)
+        matcher.heard_from_elsewhere(QueueKey(namespace, queue, TaskKind(kind)))
+
+    def run_changed(key: Key) -> None:
+        waiters.history.heard_of(str(key))
+        waiters.updates.heard_of(str(key))
+
+    signals.listen(Topic.READY_TASK, ready_task)
+    signals.listen(Topic.RUN_CHANGED, run_changed)
+    signals.on_gap(matcher.missed_signals)
+    signals.on_gap(waiters.history.missed_news)
+    signals.on_gap(waiters.updates.missed_news)
 
 
 def _services(settings: Settings, parts: _Parts) -> Services:
@@ -218,6 +285,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         stale_after=plane.stale_after_seconds * MICROS,
     )
     contracts = _contracts(parts, workers)
+    poll_news = PollNews(parts.coordination.signals, now=clock.now)
     workflows = _workflows(settings, parts)
     commands = _commands(parts, contracts)
     return Services(
@@ -226,12 +294,15 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         external_payloads=external_payloads,
         storage_diagnosis=storage_diagnosis,
         workers=workers,
+        retention=_retention(settings, parts, namespaces),
         polls=Polls(
             store,
             runs=runs,
             matcher=parts.matcher,
             workers=workers,
+            news=poll_news,
             now=clock.now,
+            spawn=parts.supervisor.spawn,
         ),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
@@ -258,9 +329,10 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
-            parts.query_exchange,
+            parts.coordination.query_exchange,
             workers=workers,
             matcher=parts.matcher,
+            news=poll_news,
             clock=clock,
         ),
         membership=parts.membership,
@@ -305,7 +377,7 @@ def _queries(settings: Settings, parts: _Parts, workers: Workers) -> Queries:
     return build_queries(
         settings,
         parts.store,
-        parts.query_exchange,
+        parts.coordination.query_exchange,
         workers=workers,
         clock=parts.clock,
         ids=parts.ids,
@@ -337,6 +409,17 @@ def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
         hot=parts.runs.hot,
         now=parts.clock.now,
         cache_ttl=CONTRACT_TTL_SECONDS * MICROS,
+    )
+
+
+def _retention(settings: Settings, parts: _Parts, namespaces: Namespaces) -> Retention:
+    return Retention(
+        parts.store,
+        namespaces,
+        parts.runs.hot,
+        now=parts.clock.now,
+        default_days=settings.history.retention_days,
+        observe=lambda count: parts.metrics.runs_pruned.inc(amount=count),
     )
 
 

@@ -17,6 +17,7 @@ from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
+from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
@@ -64,6 +65,7 @@ class Services:
     external_payloads: ExternalPayloads
     storage_diagnosis: StorageDiagnosis
     workers: Workers
+    retention: Retention
     polls: Polls
     deliveries: Deliveries
     workflow_tasks: WorkflowTasks

@@ -12,6 +12,7 @@ from dwserver.coordination.query_tasks import (
     QueryTaskRef,
 )
 from dwserver.store.api import (
+    LiveNode,
     Namespace,
     QueueBacklog,
     QueuedTask,
@@ -23,6 +24,7 @@ from dwserver.store.api import (
     StoredEvent,
     WorkerRegistration,
 )
+from dwserver.store.retention import RunPart
 from dwserver.store.schedules import ScheduleCursor, ScheduleFilter
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Answered",
     "Driver",
     "Failed",
+    "LiveNode",
     "Namespace",
     "QueryLease",
     "QueryTaskRef",
@@ -39,6 +42,7 @@ __all__ = [
     "QueuedTask",
     "RunCursor",
     "RunFilter",
+    "RunPart",
     "RunView",
     "ScheduleCursor",
     "ScheduleFilter",

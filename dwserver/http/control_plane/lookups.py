@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dwserver.engine.wire_time import micro
 from dwserver.http.call import Refusal
 from dwserver.http.errors import refuse
 from dwserver.protocol.reasons import Plane, Reason
@@ -24,6 +25,18 @@ def no_run(workflow_id: str, run_id: str) -> Refusal:
         "Workflow run not found.",
         workflow_id=workflow_id,
         run_id=run_id,
+    )
+
+
+def history_pruned(workflow_id: str, run_id: str, *, pruned_at: int) -> Refusal:
+    """410 for what retention has deleted (decision 12)."""
+    return refuse(
+        Reason.HISTORY_PRUNED,
+        Plane.CONTROL,
+        "The history of this run has been pruned.",
+        workflow_id=workflow_id,
+        run_id=run_id,
+        pruned_at=micro(pruned_at),
     )
 
 
