@@ -23,6 +23,7 @@ class Repeat(StrEnum):
     SAME_STATE = "sets the same state again"
     REFUSED = "is refused, and changes nothing"
     DONE_BEFORE = "is told that it was done before"
+    SKIPPED = "is skipped while the first workflow runs"
     NO_EFFECT = "changes nothing, as the first"
 
 
@@ -73,9 +74,12 @@ def _refused(key: str, status: int, reason: Reason, note: str = "") -> Repetitio
     )
 
 
+def _same_state(key: str, note: str = "") -> Repetition:
+    return Repetition(key=key, repeat=Repeat.SAME_STATE, note=note)
+
+
 def _renewed() -> Repetition:
-    note = "The lease runs from the last one."
-    return Repetition(key=_LEASE, repeat=Repeat.SAME_STATE, note=note)
+    return _same_state(_LEASE, "The lease runs from the last one.")
 
 
 def _pass() -> Repetition:
@@ -111,12 +115,8 @@ def _both(path: str, repetition: Repetition) -> dict[str, Repetition]:
 REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
     {
         "POST /api/namespaces": _refused("name", 409, _R.NAMESPACE_ALREADY_EXISTS),
-        "PUT /api/namespaces/{namespace}": Repetition(
-            key="fields", repeat=Repeat.SAME_STATE
-        ),
-        "PUT /api/namespaces/{namespace}/external-storage": Repetition(
-            key="policy", repeat=Repeat.SAME_STATE
-        ),
+        "PUT /api/namespaces/{namespace}": _same_state("fields"),
+        "PUT /api/namespaces/{namespace}/external-storage": _same_state("policy"),
         "POST /api/storage/test": Repetition(
             key="sizes",
             repeat=Repeat.NO_EFFECT,
@@ -156,16 +156,39 @@ REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
             repeat=Repeat.DONE_BEFORE,
             reason=_R.DUPLICATE_START,
             is_recorded=True,
-            note="For a signal or an update the outcome is `duplicate`, too.",
+            note="Signals and updates likewise.",
+        ),
+        "POST /api/schedules": _refused(
+            "`schedule_id`",
+            409,
+            _R.SCHEDULE_ALREADY_EXISTS,
+            note="Without a `schedule_id` each request makes a schedule.",
+        ),
+        "PUT /api/schedules/{schedule_id}": _same_state("fields"),
+        "DELETE /api/schedules/{schedule_id}": _refused(
+            "schedule id", 404, _R.SCHEDULE_NOT_FOUND
+        ),
+        "POST /api/schedules/{schedule_id}/pause": _same_state("schedule id"),
+        "POST /api/schedules/{schedule_id}/resume": _same_state("schedule id"),
+        "POST /api/schedules/{schedule_id}/trigger": Repetition(
+            key="schedule id",
+            repeat=Repeat.SKIPPED,
+            is_recorded=True,
+            note="Other overlap policies buffer it, or let it start a workflow.",
+        ),
+        "POST /api/schedules/{schedule_id}/backfill": Repetition(
+            key="window",
+            repeat=Repeat.SKIPPED,
+            is_recorded=True,
+            note="Whatever the overlap policy, an occurrence starts one workflow: its "
+            "id tells the time.",
         ),
         "POST /api/system/activity-timeouts/pass": _pass(),
         "POST /api/system/retention/pass": _pass(),
         "POST /api/worker/register": Repetition(
             key="`worker_id`", repeat=Repeat.SAME_STATE, status=201
         ),
-        "POST /api/worker/heartbeat": Repetition(
-            key="`worker_id`", repeat=Repeat.SAME_STATE
-        ),
+        "POST /api/worker/heartbeat": _same_state("`worker_id`"),
         "DELETE /api/worker/registrations/{worker_id}": _refused(
             "worker id", 404, _R.WORKER_NOT_FOUND
         ),

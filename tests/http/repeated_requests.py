@@ -248,6 +248,20 @@ def _bridge_event(room: Room) -> Request:
     return Request("POST", "/api/bridge-adapters/webhook/shop", body)
 
 
+def _schedule_to_create(room: Room) -> Request:
+    return Request("POST", "/api/schedules", {"schedule_id": room.name(), **_SCHEDULE})
+
+
+def _of_schedule(method: str, suffix: str, body: Any = None) -> Make:
+    def make(room: Room) -> Request:
+        created = _schedule_to_create(room)
+        room.send(created).expect(201)
+        path = f"/api/schedules/{created.body['schedule_id']}{suffix}"
+        return Request(method, path, body)
+
+    return make
+
+
 def _pass(name: str) -> Make:
     return lambda _: Request("POST", f"/api/system/{name}/pass", {})
 
@@ -299,6 +313,16 @@ def _query_task(action: str, body: dict[str, Any]) -> Make:
 _FAILURE = {"failure": {"message": "no", "type": "Broke", "non_retryable": True}}
 _ONCE = {"request_id": "once"}
 
+# Nothing of it is due while a test looks.
+_SCHEDULE = {
+    "spec": {"cron_expressions": ["0 0 29 2 *"]},
+    "action": {"workflow_type": TYPE, "task_queue": "schedules"},
+}
+_LEAP_DAY = {
+    "start_time": "2024-02-28T00:00:00Z",
+    "end_time": "2024-03-01T00:00:00Z",
+}
+
 REQUESTS: Mapping[str, Make] = {
     "POST /api/namespaces": _named("POST", "/api/namespaces", {}),
     "PUT /api/namespaces/{namespace}": _namespace_setting("", {"retention_days": 7}),
@@ -324,6 +348,15 @@ REQUESTS: Mapping[str, Make] = {
     ),
     "DELETE /api/workers/{worker_id}": _worker_to_delete("/api/workers"),
     "POST /api/bridge-adapters/webhook/{adapter}": _bridge_event,
+    "POST /api/schedules": _schedule_to_create,
+    "PUT /api/schedules/{schedule_id}": _of_schedule("PUT", "", {"note": "x"}),
+    "DELETE /api/schedules/{schedule_id}": _of_schedule("DELETE", ""),
+    "POST /api/schedules/{schedule_id}/pause": _of_schedule("POST", "/pause", {}),
+    "POST /api/schedules/{schedule_id}/resume": _of_schedule("POST", "/resume", {}),
+    "POST /api/schedules/{schedule_id}/trigger": _of_schedule("POST", "/trigger", {}),
+    "POST /api/schedules/{schedule_id}/backfill": _of_schedule(
+        "POST", "/backfill", _LEAP_DAY
+    ),
     "POST /api/system/activity-timeouts/pass": _pass("activity-timeouts"),
     "POST /api/system/retention/pass": _pass("retention"),
     "POST /api/worker/register": _register,

@@ -92,6 +92,7 @@ def state_of(room: Room, database_url: str, is_recorded: bool) -> Any:
     for namespace in shown[0]["namespaces"]:
         del namespace["updated_at"]
     if not is_recorded:
-        return stored, shown
+        schedules = room.control.request("GET", "/api/schedules").expect(200)
+        return stored, shown, schedules
     runs = [(run.id, run.status) for run in stored.runs]
     return runs, stored.tasks, stored.instances, shown
