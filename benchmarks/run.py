@@ -27,7 +27,7 @@ from benchmarks.report import Run, errors_of, number, to_document, to_markdown
 from benchmarks.servers import ServerFailed, Target
 from benchmarks.workloads import WORKLOADS
 from dwserver import __version__
-from tests.support.local_servers import LocalServerError
+from dwserver.cli.local_cluster.binaries import LocalServerError
 
 OUT = Path(__file__).parent / "out"
 FULL = Windows(warmup_seconds=5.0, window_seconds=20.0, idle_window_seconds=60.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -17,19 +18,30 @@ from dwserver.engine.words import (
 )
 from dwserver.runtime.metric_table import METRICS
 from dwserver.store.migrations import load_migrations
+from dwserver.topology.shapes import BUNDLES, Shape
 from tests.support.source_tree import ROOT, python_files
 
 ARCHITECTURE = ROOT / "docs" / "architecture"
 PAGES = {page.name: page for page in sorted(ARCHITECTURE.glob("*.md"))}
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES.values()]
+DEPLOYMENT = ROOT / "docs" / "deployment.md"
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    DEPLOYMENT,
+    *PAGES.values(),
+]
 
 LINK_TARGET = re.compile(r"\]\(([^)#:\s]+)\)")
 CODE_PATH = re.compile(
-    r"`((?:dwserver|tests|scripts|benchmarks|examples|docs)/[\w./-]*)`"
+    r"`((?:dwserver|tests|scripts|benchmarks|examples|docs|deploy)/[\w./-]*)`"
 )
 SUBCOMMAND = re.compile(r"^(?:\S*/)?dwserver ([a-z-]+)", re.MULTILINE)
 FENCED_BASH = re.compile(r"^```bash\n(.+?)\n```", re.MULTILINE | re.DOTALL)
 METRIC_ROW = re.compile(r"^\| `(dw_\w+)` \| (\w+) \| ([\w, ]*) ?\|", re.MULTILINE)
+RULE_ROW = re.compile(
+    r"^\| (§[\d.]+[^|]*) \| [^|]+ \| `([\w.]+)` \| `([\w/.]+)` `(\w+)` \|$",
+    re.MULTILINE,
+)
 INDEX = re.compile(r"^create (?:unique )?index (\w+)", re.MULTILINE)
 FIRST_CELL = re.compile(r"^\| (`.+?) \|", re.MULTILINE)
 NAME = re.compile(r"`(\w+)`")
@@ -74,6 +86,16 @@ def test_readme_names_subcommands_that_exist() -> None:
     assert {"dev", "bootstrap", "serve"} <= named <= SUBCOMMANDS.keys()
 
 
+def test_deployment_names_subcommands_and_classes_that_exist() -> None:
+    text = DEPLOYMENT.read_text(encoding="utf-8")
+    named = {
+        w for block in FENCED_BASH.findall(text) for w in SUBCOMMAND.findall(block)
+    }
+    assert {"cluster"} <= named <= SUBCOMMANDS.keys()
+    described = {name for name in FIRST_CELL.findall(text) if name.endswith("_node`")}
+    assert described == {f"`{each}`" for each in BUNDLES[Shape.SPLIT_CONTROL_EXECUTION]}
+
+
 def test_operations_describes_every_subcommand() -> None:
     text = text_of("operations.md")
     assert [name for name in SUBCOMMANDS if f"`dwserver {name}`" not in text] == []
@@ -116,6 +138,17 @@ def test_engine_names_every_state() -> None:
     }
     text = text_of("engine.md")
     assert sorted(word for word in words if f"`{word}`" not in text) == []
+
+
+def test_rules_of_replay_safety_have_a_function_and_a_test() -> None:
+    rows = RULE_ROW.findall(text_of("engine.md"))
+    sections = {section.split()[0] for section, _, _, _ in rows}
+    assert sections >= {"§5.3", "§9.3", "§9.4", "§10"}
+    for _, function, path, test in rows:
+        module, _, name = function.rpartition(".")
+        assert callable(getattr(import_module(module), name)), function
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert f"def {test}(" in text, test
 
 
 def test_store_names_the_indexes_that_exist() -> None:

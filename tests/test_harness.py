@@ -195,8 +195,9 @@ def test_substrate_choice_unknown_word_is_refused(
 
 def test_substrate_choice_names_everything_missing(tmp_path: Path) -> None:
     code = (
-        "from tests.support import local_servers, substrate_choice\n"
-        f"local_servers.POSTGRES_FOLDERS = {str(tmp_path / '*')!r}\n"
+        "from dwserver.cli.local_cluster import binaries\n"
+        "from tests.support import substrate_choice\n"
+        f"binaries.POSTGRES_FOLDERS = {str(tmp_path / '*')!r}\n"
         "substrate_choice.main()"
     )
     result = subprocess.run(

@@ -6,12 +6,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dwserver.cli.local_cluster.errors import LocalClusterError
 from dwserver.config.errors import ConfigurationError
 from dwserver.roles.errors import BootError
 from dwserver.runtime.supervisor import ServiceStartError
 from dwserver.store.api import StoreError
 
-EXPECTED = (ConfigurationError, BootError, ServiceStartError, StoreError, OSError)
+EXPECTED = (
+    ConfigurationError,
+    BootError,
+    ServiceStartError,
+    StoreError,
+    LocalClusterError,
+    OSError,
+)
 
 
 @contextmanager

@@ -16,6 +16,10 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.bootstrap:bootstrap",
         "Prepare the database: migrations and the default namespace.",
     ),
+    "cluster": (
+        "dwserver.cli.cluster:cluster",
+        "Run a whole cluster on this machine; look at any.",
+    ),
     "scheduler": (
         "dwserver.cli.scheduler:scheduler",
         "Look at the scheduler: who leads, what is overdue.",

@@ -188,12 +188,17 @@ class RedisWakeSignals:
         """What cannot be read comes from another version: it is left out."""
         try:
             sender, by_topic = orjson.loads(message)
-            if sender == self._sender:
-                return
-            for topic, keys in by_topic.items():
+            topics = list(by_topic.items())
+        except (ValueError, TypeError, AttributeError) as error:
+            _log.warning("wake_signal_failed", error=str(error))
+            return
+        if sender == self._sender:
+            return
+        for topic, keys in topics:
+            try:
                 self._pass_on(topic, keys)
-        except Exception as error:
-            _log.warning("wake_signal_failed", exc_info=error)
+            except Exception as error:
+                _log.warning("wake_signal_failed", topic=topic, exc_info=error)
 
     def _pass_on(self, topic: str, keys: list[Any]) -> None:
         for hear in self._listeners.get(topic, ()):

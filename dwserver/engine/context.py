@@ -34,7 +34,8 @@ class Policy:
     """Durations in microseconds and switches that decisions follow.
 
     ``holds_messages``: while a workflow task is leased, what arrives waits for its
-    place in history until the task closes (§9.4).
+    place in history until the task closes (§9.4). ``wakes_at_first_failure``: of a
+    parallel group with metadata, rather than when all of it has closed (§10).
     """
 
     limits: Limits = Limits()
@@ -44,6 +45,7 @@ class Policy:
     failure_backoff_max: int = 60 * MICROS
     recognises_resent_commands: bool = True
     holds_messages: bool = True
+    wakes_at_first_failure: bool = False
 
     def task_failure_backoff(self, failures: int) -> int:
         """0 s after the first failure in a row, then 3, 6, 12, … up to the cap (§6)."""

@@ -16,7 +16,7 @@ from dwserver.engine.words import EventType, SignalStatus, TaskStatus, UpdateSta
 
 def take_in_signal(draft: Draft, command: Command) -> Signal:
     """The signal of an accepted command, with its event, and the task that shows it."""
-    is_held = _must_hold(draft)
+    is_held = must_hold(draft)
     name = command.target_name or ""
     wait = waits.wait_without_signal(draft, name)
     taker = wait or (None if is_held else waits.newest_open_condition(draft))
@@ -48,7 +48,7 @@ def take_in_update(draft: Draft, command: Command, *, update_id: str) -> Update:
     update = new_update(
         draft, command, update_id=update_id, status=UpdateStatus.ACCEPTED
     )
-    is_held = _must_hold(draft)
+    is_held = must_hold(draft)
     sequence = draft.append(
         EventType.UPDATE_ACCEPTED,
         message_events.update_accepted(draft.run, update, command),
@@ -77,7 +77,7 @@ def new_update(
     )
 
 
-def _must_hold(draft: Draft) -> bool:
+def must_hold(draft: Draft) -> bool:
     """A worker is at work on what it was shown: what arrives must not slip into
     history before its commands, or replay would see it earlier than it did (§9.4)."""
     if not draft.context.policy.holds_messages:

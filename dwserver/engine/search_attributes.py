@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from dwserver.engine.context import Limits
@@ -25,6 +25,11 @@ class AttributeType(StrEnum):
     KEYWORD_LIST = "keyword_list"
 
 
+ORDERED_TYPES = frozenset(
+    {AttributeType.INT, AttributeType.DOUBLE, AttributeType.DATETIME}
+)
+"""Types whose values are less or greater than each other, beyond equal or not."""
+
 SYSTEM_ATTRIBUTES: Mapping[str, AttributeType] = {
     "WorkflowType": AttributeType.KEYWORD,
     "WorkflowId": AttributeType.KEYWORD,
@@ -37,6 +42,9 @@ SYSTEM_ATTRIBUTES: Mapping[str, AttributeType] = {
 }
 
 MAX_KEYWORD_BYTES = 255
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*", re.ASCII)
 _KIND = {
@@ -109,16 +117,20 @@ def _is_of_type(value: object, declared: AttributeType) -> bool:
         case AttributeType.DOUBLE:
             return isinstance(value, int | float) and not isinstance(value, bool)
         case AttributeType.DATETIME:
-            return isinstance(value, str) and _is_instant(value)
+            return isinstance(value, str) and instant_of(value) is not None
 
 
 def _is_keyword(value: object) -> bool:
     return isinstance(value, str) and len(value.encode()) <= MAX_KEYWORD_BYTES
 
 
-def _is_instant(text: str) -> bool:
+def instant_of(text: str) -> int | None:
+    """An RFC 3339 instant in epoch microseconds, UTC unless it says otherwise; None
+    for any other text."""
     try:
-        datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text)
     except ValueError:
-        return False
-    return True
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return (at - _EPOCH) // _MICROSECOND

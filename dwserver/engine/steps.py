@@ -20,6 +20,16 @@ from dwserver.engine.records import replace
 from dwserver.engine.wakes import wake
 from dwserver.engine.words import EventType, TimerKind
 
+_FAILURES = frozenset(
+    {
+        EventType.ACTIVITY_FAILED,
+        EventType.ACTIVITY_TIMED_OUT,
+        EventType.CHILD_RUN_FAILED,
+        EventType.CHILD_RUN_CANCELLED,
+        EventType.CHILD_RUN_TERMINATED,
+    }
+)
+
 
 def members(draft: Draft, batch: int) -> list[Step]:
     """Known members of a batch by kind, each kind in step order. The time-out of a
@@ -65,7 +75,7 @@ def resolve(
     """Record that ``step`` (already closed) has its outcome.
 
     Returns the id of the workflow task that this made ready, None while the batch is
-    incomplete or a leased task will be followed up.
+    incomplete (unless :func:`breaks_barrier`) or a leased task will be followed up.
     """
     run = draft.run
     is_newest = run.batch_first == step.batch
@@ -74,20 +84,34 @@ def resolve(
     batch = () if is_alone else members(draft, step.batch)
     still_open = [m.step for m in batch if m.is_open and not isinstance(m, Wait)]
     held_at = None
-    if step.parallel is None and still_open and min(still_open) < step.step:
+    if still_open and must_wait_for_earlier(step, still_open):
         held_at = held.of_step(step)
         put(draft, replace(step, is_held=True))
     draft.append(event_type, payload, task_id=task_id, held_at=held_at)
     if held_at is None:
-        _release_unblocked(draft, batch)
-    if still_open:
+        release_unblocked(draft, batch)
+    if still_open and not breaks_barrier(draft, step, event_type):
         return None
-    if is_newest:
+    if is_newest and not still_open:
         draft.set_run(batch_resolved_sequence=draft.last_sequence)
     return wake(draft, resume)
 
 
-def _release_unblocked(draft: Draft, batch: Sequence[Step]) -> None:
+def must_wait_for_earlier(step: Step, still_open: Sequence[int]) -> bool:
+    """Workers take the results of a list without metadata in history order (§10 b)."""
+    return step.parallel is None and min(still_open) < step.step
+
+
+def breaks_barrier(draft: Draft, step: Step, event_type: EventType) -> bool:
+    """A failed member of a group with metadata may wake before the others close."""
+    return (
+        draft.context.policy.wakes_at_first_failure
+        and step.parallel is not None
+        and event_type in _FAILURES
+    )
+
+
+def release_unblocked(draft: Draft, batch: Sequence[Step]) -> None:
     """Held members up to the first one that is still open take their place."""
     if not any(member.is_held for member in batch):
         return

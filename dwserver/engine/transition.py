@@ -32,8 +32,8 @@ from dwserver.engine.model import (
     Update,
     Wait,
 )
+from dwserver.engine.model.schedules import Occurrence, Schedule, ScheduleEvent
 from dwserver.engine.records import quick_init
-from dwserver.engine.schedules.model import Occurrence, Schedule, ScheduleEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def _next_cause(
         return wakes[0].resume
     for signal in draft.signals.values():
         is_known = is_silent and signal.event_sequence <= seen
-        if signal.is_open and not is_known and _matters(draft, signal, seen):
+        if signal.is_open and not is_known and signal_matters(draft, signal, seen):
             return resume_of_signal(signal)
     updates = [update for update in draft.updates.values() if update.is_open]
     done, condition = update_of(closed), newest_open_condition(draft)
@@ -119,7 +119,7 @@ def _next_cause(
     return resume_of_update(updates[0]) if updates else None
 
 
-def _matters(draft: Draft, signal: Signal, seen: int) -> bool:
+def signal_matters(draft: Draft, signal: Signal, seen: int) -> bool:
     """The signal can move the workflow on (§5.4): a signal wait is open for it, or the
     workflow has not seen it and waits for a condition, or for nothing at all."""
     if any(wait.id == signal.wait_id for wait in open_waits(draft)):

@@ -11,11 +11,17 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from dwserver.http.envelopes import ControlEnvelope
+from dwserver.http.origin import Origin
 from dwserver.http.route import Handler, NamespaceRule, Route
 from dwserver.protocol.reasons import Plane
 from dwserver.protocol.versions import WorkerVersion
-from dwserver.topology.gate import missing_roles
+from dwserver.topology.gate import (
+    SERVING_ROLES,
+    missing_roles,
+    required_for_forwarded,
+)
 from dwserver.topology.identity import NodeIdentity
+from dwserver.topology.shapes import Bundle, Role
 
 # How metrics name requests that no route of the table answered.
 NO_ROUTE: Final = "unmatched"
@@ -25,8 +31,13 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A route with what can be worked out before the first request. ``is_here``:
-    this node hosts the roles that the route needs."""
+    """A route with what can be worked out before the first request.
+
+    ``is_here``: this node hosts what the route demands of a node that clients reach;
+    ``is_here_for_peers``: what it demands (``required_of_peers``) of one to which an
+    ingress has passed the request on. ``is_better_elsewhere``: clients reach this node,
+    and the role that serves the route first is hosted by others.
+    """
 
     route: Route
     label: str
@@ -35,6 +46,9 @@ class Endpoint:
     envelope: ControlEnvelope | None
     is_hosted: bool
     is_here: bool
+    is_here_for_peers: bool
+    is_better_elsewhere: bool
+    required_of_peers: Bundle
     is_bootstrap_gated: bool
     needs_namespace: bool
 
@@ -43,7 +57,8 @@ class Endpoint:
 class Exchange:
     """A request and what has been found out about it so far. ``is_worker``: it is
     on the worker plane. ``version`` is the accepted worker version, ``None`` before
-    it is known and on the other plane."""
+    it is known and on the other plane. ``origin``: where it came from before another
+    node let it in and passed it on."""
 
     request: web.BaseRequest
     request_id: str
@@ -54,6 +69,18 @@ class Exchange:
     endpoint: Endpoint | None = None
     params: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     version: WorkerVersion | None = None
+    origin: Origin | None = None
+
+    @property
+    def is_forwarded(self) -> bool:
+        return self.origin is not None
+
+    @property
+    def target(self) -> str:
+        """Path and query string, as a request line has them."""
+        if not self.query_string:
+            return self.path
+        return f"{self.path}?{self.query_string}"
 
     @property
     def label(self) -> str:
@@ -67,6 +94,14 @@ class Exchange:
 
 
 def endpoint_of(route: Route, identity: NodeIdentity) -> Endpoint:
+    roles, family = identity.roles, route.family
+    of_peers: Bundle = ()
+    is_better_elsewhere = False
+    if family is not None:
+        of_peers = required_for_forwarded(family, roles)
+        is_better_elsewhere = (
+            Role.API_INGRESS in roles and SERVING_ROLES[family][0] not in roles
+        )
     return Endpoint(
         route=route,
         label=route.label,
@@ -74,7 +109,10 @@ def endpoint_of(route: Route, identity: NodeIdentity) -> Endpoint:
         parameters=route.parameters,
         envelope=ControlEnvelope(route.envelope) if route.envelope else None,
         is_hosted=route.is_hosted,
-        is_here=not missing_roles(route.required_roles, identity.roles),
+        is_here=not missing_roles(route.required_roles, roles),
+        is_here_for_peers=not missing_roles(of_peers, roles),
+        is_better_elsewhere=is_better_elsewhere,
+        required_of_peers=of_peers,
         is_bootstrap_gated=route.is_bootstrap_gated,
         needs_namespace=route.namespace is NamespaceRule.MUST_EXIST,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,3 +45,13 @@ class BootstrapGate(Protocol):
     async def blockers(self) -> tuple[str, ...]:
         """Names of the readiness checks that block, looked at anew if need be."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """What stands behind the handlers. ``namespace_exists`` is asked for nearly every
+    request and should remember what it found."""
+
+    bootstrap: BootstrapGate
+    namespace_exists: Callable[[str], Awaitable[bool]]
+    failures: BackendFailures

@@ -28,9 +28,11 @@ from dwserver.http.body import (
 )
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.exchange import Endpoint, Exchange, endpoint_of, split_target
+from dwserver.http.forwarding.credential import FORWARDED_HEADER, Signed
 from dwserver.http.namespace import requested_namespace
-from dwserver.http.node import BackendFailures, BootstrapGate, NodeFacts
+from dwserver.http.node import Backend, NodeFacts
 from dwserver.http.observation import Observer
+from dwserver.http.peers import Forwarder, TrustedPeers
 from dwserver.http.responder import Responder
 from dwserver.http.route import Route, plane_of
 from dwserver.http.router import Router
@@ -46,16 +48,15 @@ from dwserver.protocol.versions import (
 )
 from dwserver.services.catalog import Services
 
+_UNTRUSTED: Final = "The header of a forwarded request was not signed by a peer."
+
 _CONTROL_VERSION_HEADER: Final = istr(CONTROL_PLANE_HEADER)
 _WORKER_VERSION_HEADER: Final = istr(WORKER_PROTOCOL_HEADER)
 
 
 class Pipeline:
-    """The request handler of a process.
-
-    ``namespace_exists`` is asked for nearly every request and should remember what
-    it found.
-    """
+    """The request handler of a process. ``trusted``: whose requests count as let in;
+    ``forwarder`` None: this node passes nothing on."""
 
     def __init__(
         self,
@@ -64,18 +65,20 @@ class Pipeline:
         node: NodeFacts,
         *,
         access: Access,
-        bootstrap: BootstrapGate,
-        namespace_exists: Callable[[str], Awaitable[bool]],
-        failures: BackendFailures,
+        backend: Backend,
         observer: Observer,
+        trusted: TrustedPeers,
+        forwarder: Forwarder | None = None,
     ) -> None:
         self._services = services
         self._node = node
         self._access = access
-        self._bootstrap = bootstrap
-        self._has_namespace = namespace_exists
-        self._failures = failures
+        self._bootstrap = backend.bootstrap
+        self._has_namespace = backend.namespace_exists
+        self._failures = backend.failures
         self._observer = observer
+        self._trusted = trusted
+        self._forwarder = forwarder
         self._responder = Responder(node)
         self._router = Router(
             (route.method.value, route.path, endpoint_of(route, node.identity))
@@ -97,7 +100,9 @@ class Pipeline:
                 response = self._options(exchange)
             else:
                 reply = await self._process(exchange, endpoint)
-                if reply.on_undelivered is None:
+                if isinstance(reply, Answer):
+                    response = reply
+                elif reply.on_undelivered is None:
                     response = await self._responder.reply(exchange, reply)
                 else:
                     response = await self._deliver(
@@ -143,7 +148,7 @@ class Pipeline:
             return await self._responder.refusal(exchange, explained)
 
     # The order of the calls below is the contract's order of checks.
-    async def _process(self, exchange: Exchange, endpoint: Endpoint) -> Reply:
+    async def _process(self, exchange: Exchange, endpoint: Endpoint) -> Reply | Answer:
         route, request, plane = endpoint.route, exchange.request, exchange.plane
         raw = await read_body(request, plane, limit=self._node.max_body_bytes)
         body = _parsed(exchange, raw)
@@ -151,24 +156,37 @@ class Pipeline:
         namespace = requested_namespace(
             request.headers, query, default=self._node.default_namespace
         )
-        principal = await self._admit(
-            exchange,
-            route,
-            raw,
-            resource=lambda: access_resource(
+        credential = request.headers.get(FORWARDED_HEADER)
+        if credential is not None and route.allowed_roles is not None:
+            principal = self._trust(exchange, credential, raw, namespace=namespace)
+        else:
+            principal = await self._admit(
+                exchange,
                 route,
-                valid_text(exchange.path),
-                params=exchange.params,
-                body=body,
-                namespace=namespace,
-                default_namespace=self._node.default_namespace,
-            ),
-        )
+                raw,
+                resource=lambda: access_resource(
+                    route,
+                    valid_text(exchange.path),
+                    params=exchange.params,
+                    body=body,
+                    namespace=namespace,
+                    default_namespace=self._node.default_namespace,
+                ),
+            )
         if endpoint.is_hosted:
             self._check_version(exchange)
-        if not endpoint.is_here:
-            identity, required = self._node.identity, route.required_roles
-            raise errors.role_not_hosted(plane, identity, required)
+        if (
+            endpoint.is_better_elsewhere
+            and self._forwarder is not None
+            and not exchange.is_forwarded
+        ):
+            answer = await self._forwarder.forward(
+                exchange, endpoint, principal, raw=raw, body=body, namespace=namespace
+            )
+            if answer is not None:
+                return answer
+        if not endpoint.is_here or exchange.is_forwarded:
+            self._check_roles(exchange, endpoint)
         if endpoint.is_bootstrap_gated and not self._bootstrap.is_open:
             await self._check_bootstrap(plane)
         if endpoint.needs_namespace and not (
@@ -187,6 +205,7 @@ class Pipeline:
             exchange.request_id,
             exchange.version,
             self._node.attribution,
+            exchange.origin,
         )
         return await endpoint.handler(self._services, call)
 
@@ -248,6 +267,35 @@ class Pipeline:
             raise errors.forbidden(
                 plane, refused.principal, route.allowed_roles
             ) from None
+
+    def _trust(
+        self, exchange: Exchange, credential: str, raw: bytes, *, namespace: str
+    ) -> Principal:
+        """Who sends the request that another node has let in (401)."""
+        request = exchange.request
+        signed = Signed(
+            method=request.method,
+            target=exchange.target,
+            namespace=namespace,
+            body=raw,
+        )
+        forwarded = self._trusted.verify(credential, signed)
+        if forwarded is None:
+            raise errors.unauthorized(exchange.plane, _UNTRUSTED)
+        exchange.origin = forwarded.origin
+        exchange.request_id = forwarded.origin.request_id
+        self._observer.rename(exchange.request_id)
+        return forwarded.principal
+
+    def _check_roles(self, exchange: Exchange, endpoint: Endpoint) -> None:
+        """Whether this node may answer the request itself (503)."""
+        if exchange.is_forwarded:
+            is_here, required = endpoint.is_here_for_peers, endpoint.required_of_peers
+        else:
+            is_here, required = endpoint.is_here, endpoint.route.required_roles
+        if not is_here:
+            identity = self._node.identity
+            raise errors.role_not_hosted(exchange.plane, identity, required)
 
     def _check_version(self, exchange: Exchange) -> None:
         headers, plane = exchange.request.headers, exchange.plane

@@ -16,6 +16,8 @@ from dwserver.http.control_plane import (
     history,
     history_export,
     namespaces,
+    schedule_fires,
+    schedules,
     search_attributes,
     storage,
     workers,
@@ -34,7 +36,7 @@ from dwserver.http.discovery.handlers import Discovery, discovery_routes
 from dwserver.http.openapi.description import described
 from dwserver.http.openapi.document import document
 from dwserver.http.route import Handler, Route
-from dwserver.http.system import activity_timeouts
+from dwserver.http.system import activity_timeouts, cluster_nodes, retention
 from dwserver.http.worker import (
     activity_tasks,
     polls,
@@ -61,9 +63,13 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_query.ROUTES,
     *history.ROUTES,
     *history_export.ROUTES,
+    *schedules.ROUTES,
+    *schedule_fires.ROUTES,
     *workers.ROUTES,
     *bridge_adapters.ROUTES,
     *activity_timeouts.ROUTES,
+    *cluster_nodes.ROUTES,
+    *retention.ROUTES,
 )
 WORKER_ROUTES: Final[tuple[Route, ...]] = (
     *registration.ROUTES,

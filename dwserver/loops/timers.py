@@ -13,6 +13,7 @@ import heapq
 from collections.abc import Callable
 
 from dwserver.engine.lifecycle.timer_due import fire
+from dwserver.engine.outcome import Rejection
 from dwserver.engine.transition import RunChange
 from dwserver.runtime.service import FailurePolicy, Loop, TaskHost
 from dwserver.services.runs import RunContended, RunNotFound, Runs
@@ -27,6 +28,8 @@ LOOK_EVERY_SECONDS = 1.0
 HORIZON = 2 * MICROS
 
 Planned = tuple[int, str, int]
+
+NOTHING_TO_FIRE = Rejection("timer_not_due", "There is nothing to fire.")
 
 
 class DueTimers:
@@ -102,14 +105,18 @@ class DueTimers:
     async def _fire(self, timer: Planned) -> bool:
         fire_at, run_id, step = timer
         try:
-            is_fired = await self._runs.decide(run_id, lambda draft: fire(draft, step))
+            # The hot state may not know of a timer that another process has made.
+            answer = await self._runs.decide(
+                run_id, lambda draft: fire(draft, step) or NOTHING_TO_FIRE
+            )
         except (RunNotFound, RunContended):
             return False
         finally:
             self._known.discard(timer)
-        if is_fired:
-            self._observe_lag((self._now() - fire_at) / MICROS)
-        return is_fired
+        if isinstance(answer, Rejection):
+            return False
+        self._observe_lag((self._now() - fire_at) / MICROS)
+        return True
 
 
 def timer_loop(timers: DueTimers, host: TaskHost) -> Loop:

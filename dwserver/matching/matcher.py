@@ -56,7 +56,9 @@ class Matcher:
 
     ``claim`` leases one candidate to a poller and commits; None when somebody else
     was faster. ``spawn`` owns the background task it is given. ``announce`` tells other
-    processes of a queue with a ready task that nobody here waits for.
+    processes of a queue with a ready task that nobody here waits for. Polls shorter
+    than ``sweep_seconds`` look for themselves, since no sweep may come to their help; 0
+    when no other process makes tasks.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class Matcher:
         spawn: Callable[[str, Coroutine[Any, Any, None]], object],
         observer: MatchingObserver,
         announce: Callable[[QueueKey], None] = _to_nobody,
+        sweep_seconds: float = 0.0,
     ) -> None:
         self._source = source
         self._now = now
         self._spawn = spawn
         self._observer = observer
         self._announce = announce
+        self._sweep_seconds = sweep_seconds
         self._claim: Claim | None = None
         self.pollers = WaitingPollers()
         self._backlog = Backlog(max_tasks=MAX_BACKLOG)
@@ -97,7 +101,7 @@ class Matcher:
         if delivery is not None or self.is_draining:
             return delivery
         self.pollers.add(poller)
-        if poller.key not in self._looked_at:
+        if poller.key not in self._looked_at or seconds < self._sweep_seconds:
             self._looked_at.add(poller.key)
             self._rumoured.add(poller.key)
         if poller.key in self._rumoured:
@@ -159,6 +163,12 @@ class Matcher:
     def _answer(self, poller: Poller, delivery: Delivery | None) -> None:
         if not poller.answer.done():
             poller.answer.set_result(delivery)
+
+    def answer_waiting(self, poller: Poller, delivery: Delivery) -> None:
+        """A lease of another process is for this poll, unless it gets one here now."""
+        if self.pollers.is_waiting(poller):
+            self.pollers.discard(poller)
+            self._answer(poller, delivery)
 
     def put_back(self, poller: Poller) -> None:
         """The transition was not applied: the poller waits on."""

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
 import structlog
 
 from dwserver.config.audit import AuditReport
 from dwserver.config.settings import Settings
 from dwserver.protocol.versions import SUPPORTED_WORKER_VERSIONS
 from dwserver.roles.errors import BootError
-from dwserver.topology.selection import select_topology
+from dwserver.roles.plug import Need
+from dwserver.roles.table import PLUGS
+from dwserver.topology.selection import Selection, select_topology
+from dwserver.topology.shapes import BUNDLES, ProcessClass
 
 _log = structlog.stdlib.get_logger(__name__)
 
-SPLIT_SHAPE = "split_control_execution"
+# Classes that hold everything a client needs: a deployment may be one such process.
+_WHOLE: Final = frozenset(
+    {ProcessClass.APPLICATION_PROCESS, ProcessClass.SERVER_HTTP_NODE}
+)
 
 
 def admit(settings: Settings, audit: AuditReport) -> None:
@@ -32,8 +42,78 @@ def admit(settings: Settings, audit: AuditReport) -> None:
             f"DW_WORKER_PROTOCOL_VERSION {version} is not supported: choose 1.0 to 1.20"
         )
     selected = select_topology(settings.topology.shape, settings.topology.process_class)
-    if selected.shape == SPLIT_SHAPE and settings.database.sqlite_path is not None:
+    _warn_of_replaced_words(selected)
+    needed = needs(selected, is_one_of_several=settings.topology.multi_node)
+    for need in Need:
+        if need in needed:
+            _CHECKS[need](settings)
+
+
+def needs(selected: Selection, *, is_one_of_several: bool = False) -> frozenset[Need]:
+    """What the node cannot do without. A node that may be the only one needs nothing,
+    unless the configuration says that it is not."""
+    if selected.process_class not in _WHOLE:
+        plugs = (PLUGS[role] for role in selected.roles)
+        return frozenset[Need]().union(*(plug.requires for plug in plugs))
+    if is_one_of_several:
+        # It answers everything itself and passes nothing on.
+        return frozenset({Need.SHARED_COORDINATION})
+    return frozenset()
+
+
+def _check_database(settings: Settings) -> None:
+    if settings.database.sqlite_path is not None:
         raise BootError(
-            "the split topology needs PostgreSQL: several processes cannot share an "
-            "SQLite file; set DW_DATABASE_URL=postgresql://…"
+            "this node needs PostgreSQL: several processes cannot share an SQLite "
+            "file; set DW_DATABASE_URL=postgresql://…"
+        )
+
+
+def _check_coordination(settings: Settings) -> None:
+    """Without it tasks are found later, and queries reach no worker of another node."""
+    redis = settings.redis
+    if redis.url is not None or not redis.validate_at_boot:
+        return
+    if redis.validation_mode == "fail":
+        raise BootError(
+            "several nodes need Redis for shared coordination and "
+            "DW_V2_CACHE_VALIDATION_MODE is fail; set DW_REDIS_URL=redis://…"
+        )
+    if redis.validation_mode == "warn":
+        _log.warning(
+            "coordination_not_shared",
+            effect="nodes find each other's tasks late and cannot pass on queries",
+            remediation="set DW_REDIS_URL=redis://…",
+        )
+
+
+def _check_key(settings: Settings) -> None:
+    if not settings.server.server_key:
+        raise BootError(
+            "this node exchanges requests with other nodes and must sign them: set "
+            "DW_SERVER_KEY to the same long random text on every node"
+        )
+
+
+_CHECKS: Final[Mapping[Need, Callable[[Settings], None]]] = MappingProxyType(
+    {
+        Need.SHARED_DATABASE: _check_database,
+        Need.SHARED_COORDINATION: _check_coordination,
+        Need.SERVER_KEY: _check_key,
+    }
+)
+
+
+def _warn_of_replaced_words(selected: Selection) -> None:
+    choices = {
+        "shape": [shape.value for shape in BUNDLES],
+        "process_class": [name.value for name in BUNDLES[selected.shape]],
+    }
+    for warning in selected.warnings:
+        _log.warning(
+            "topology_word_replaced",
+            part=warning.part.value,
+            configured=warning.configured,
+            used=warning.used,
+            choices=choices[warning.part],
         )

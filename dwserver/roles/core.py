@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
 from dwserver.coordination.query_tasks import QueryExchange
+from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
 from dwserver.engine.context import Limits, Policy
+from dwserver.engine.words import TaskKind
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
+from dwserver.roles.coordination import Coordination, build_coordination
 from dwserver.roles.history_exports import build_history_exports
+from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
-from dwserver.roles.queries import (
-    build_queries,
-    build_query_exchange,
-    build_query_tasks,
-)
+from dwserver.roles.queries import build_queries, build_query_tasks
 from dwserver.roles.storage import build_external_payloads
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
@@ -32,16 +32,23 @@ from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.commits import CommitObserver
 from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
+from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_exports.exporting import HistoryExports
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
+from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
+from dwserver.services.poll_news import PollNews
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.renewals import Renewals
+from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
+from dwserver.services.run_news import RunNews
 from dwserver.services.runs import Runs
+from dwserver.services.schedule_fires import ScheduleFires
+from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.tasks import Tasks
@@ -49,7 +56,7 @@ from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
-from dwserver.store.api import Store
+from dwserver.store.api import QueueKey, Store
 
 MICROS = 1_000_000
 # How long another process's change of a namespace may go unnoticed.
@@ -60,14 +67,20 @@ REGISTRATION_TTL_SECONDS = 120
 CONTRACT_TTL_SECONDS = 2
 # Published in worker acknowledgements; workers send a heartbeat this often.
 HEARTBEAT_INTERVAL_SECONDS = 60
+DEFAULT_TASK_QUEUE = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiters:
-    """Requests that wait for what a commit brings."""
+    """Requests that wait for what a commit brings, here or elsewhere."""
 
     history: HistoryWaiters
     updates: UpdateWaiters
+    news: RunNews
+
+    @property
+    def observers(self) -> tuple[CommitObserver, ...]:
+        return (self.history, self.updates, self.news)
 
     def release_all(self) -> None:
         """End every wait (shutdown)."""
@@ -87,6 +100,8 @@ class Core:
     deadlines: Deadlines
     close_policies: ClosePolicies
     query_exchange: QueryExchange
+    coordination: Coordination
+    membership: Membership
 
     def release_waits(self) -> None:
         """Answer every long poll, every wait for history and every query now; take no
@@ -106,7 +121,8 @@ class _Parts:
     waiters: Waiters
     deadlines: Deadlines
     close_policies: ClosePolicies
-    query_exchange: QueryExchange
+    coordination: Coordination
+    membership: Membership
     clock: Clock
     ids: IdSource
     metrics: Metrics
@@ -127,22 +143,21 @@ def build_core(
         max_runs=settings.engine.run_cache_size,
         max_bytes=settings.engine.history_cache_bytes,
     )
-    matcher = Matcher(
+    coordination = build_coordination(
+        settings, clock=clock, metrics=metrics, supervisor=supervisor
+    )
+    signals = coordination.signals
+    matcher = _matcher(
+        settings,
         store,
-        now=clock.now,
-        spawn=supervisor.spawn,
-        observer=MatchingMetrics(metrics),
+        signals,
+        clock=clock,
+        metrics=metrics,
+        supervisor=supervisor,
     )
-    recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
-    waiters = Waiters(
-        history=HistoryWaiters(),
-        updates=UpdateWaiters(store, hot, recheck_seconds=recheck_seconds),
-    )
-    observers: list[CommitObserver] = [
-        waiters.history,
-        waiters.updates,
-        CommitMetrics(metrics),
-    ]
+    waiters = _waiters(settings, store, hot, signals=signals, clock=clock)
+    hear_of_others(signals, matcher, waiters)
+    observers: list[CommitObserver] = [*waiters.observers, CommitMetrics(metrics)]
     runs = Runs(
         store,
         hot=hot,
@@ -165,7 +180,6 @@ def build_core(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
     )
     deadlines = Deadlines(store, runs, now=clock.now, observe=metrics.timeouts.inc)
-    query_exchange = build_query_exchange(settings, clock=clock, metrics=metrics)
     parts = _Parts(
         store=store,
         runs=runs,
@@ -173,7 +187,8 @@ def build_core(
         waiters=waiters,
         deadlines=deadlines,
         close_policies=close_policies,
-        query_exchange=query_exchange,
+        coordination=coordination,
+        membership=build_membership(settings, store, clock=clock),
         clock=clock,
         ids=ids,
         metrics=metrics,
@@ -189,8 +204,70 @@ def build_core(
         leases=leases,
         deadlines=deadlines,
         close_policies=close_policies,
-        query_exchange=query_exchange,
+        query_exchange=coordination.query_exchange,
+        coordination=coordination,
+        membership=parts.membership,
     )
+
+
+def _matcher(
+    settings: Settings,
+    store: Store,
+    signals: WakeSignals,
+    *,
+    clock: Clock,
+    metrics: Metrics,
+    supervisor: Supervisor,
+) -> Matcher:
+    is_alone_on_database = settings.database.sqlite_path is not None
+    interval_seconds = settings.worker_plane.poll_interval_ms / 1000
+    return Matcher(
+        store,
+        now=clock.now,
+        spawn=supervisor.spawn,
+        observer=MatchingMetrics(metrics),
+        announce=lambda key: signals.publish(Topic.READY_TASK, tuple(key)),
+        sweep_seconds=0.0 if is_alone_on_database else interval_seconds,
+    )
+
+
+def _waiters(
+    settings: Settings,
+    store: Store,
+    hot: HotRuns,
+    *,
+    signals: WakeSignals,
+    clock: Clock,
+) -> Waiters:
+    news = RunNews(
+        signals, is_known=lambda run_id: hot.get(run_id) is not None, now=clock.now
+    )
+    recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
+    return Waiters(
+        history=HistoryWaiters(news.watch),
+        updates=UpdateWaiters(
+            store, hot, recheck_seconds=recheck_seconds, watch=news.watch
+        ),
+        news=news,
+    )
+
+
+def hear_of_others(signals: WakeSignals, matcher: Matcher, waiters: Waiters) -> None:
+    """What other processes tell wakes those who wait here."""
+
+    def ready_task(key: Key) -> None:
+        namespace, queue, kind = map(str, key)
+        matcher.heard_from_elsewhere(QueueKey(namespace, queue, TaskKind(kind)))
+
+    def run_changed(key: Key) -> None:
+        waiters.history.heard_of(str(key))
+        waiters.updates.heard_of(str(key))
+
+    signals.listen(Topic.READY_TASK, ready_task)
+    signals.listen(Topic.RUN_CHANGED, run_changed)
+    signals.on_gap(matcher.missed_signals)
+    signals.on_gap(waiters.history.missed_news)
+    signals.on_gap(waiters.updates.missed_news)
 
 
 def _services(settings: Settings, parts: _Parts) -> Services:
@@ -210,19 +287,24 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         stale_after=plane.stale_after_seconds * MICROS,
     )
     contracts = _contracts(parts, workers)
+    poll_news = PollNews(parts.coordination.signals, now=clock.now)
     workflows = _workflows(settings, parts)
+    commands = _commands(parts, contracts)
     return Services(
         namespaces=namespaces,
         search_attributes=_search_attributes(settings, parts),
         external_payloads=external_payloads,
         storage_diagnosis=storage_diagnosis,
         workers=workers,
+        retention=_retention(settings, parts, namespaces),
         polls=Polls(
             store,
             runs=runs,
             matcher=parts.matcher,
             workers=workers,
+            news=poll_news,
             now=clock.now,
+            spawn=parts.supervisor.spawn,
         ),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
@@ -245,21 +327,18 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         workflows=workflows,
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
         history_exports=_history_exports(settings, parts, workflows),
-        commands=OperatorCommands(
-            store,
-            runs=runs,
-            contracts=contracts,
-            waiters=parts.waiters.updates,
-            close_policies=parts.close_policies,
-        ),
+        commands=commands,
+        schedules=_schedules(settings, parts, commands, external_payloads),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
-            parts.query_exchange,
+            parts.coordination.query_exchange,
             workers=workers,
             matcher=parts.matcher,
+            news=poll_news,
             clock=clock,
         ),
+        membership=parts.membership,
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
@@ -299,16 +378,43 @@ def _diagnosis(
     )
 
 
+def _commands(parts: _Parts, contracts: CommandContracts) -> OperatorCommands:
+    return OperatorCommands(
+        parts.store,
+        runs=parts.runs,
+        contracts=contracts,
+        waiters=parts.waiters.updates,
+        close_policies=parts.close_policies,
+    )
+
+
 def _queries(settings: Settings, parts: _Parts, workers: Workers) -> Queries:
     return build_queries(
         settings,
         parts.store,
-        parts.query_exchange,
+        parts.coordination.query_exchange,
         workers=workers,
         clock=parts.clock,
         ids=parts.ids,
         metrics=parts.metrics,
     )
+
+
+def _schedules(
+    settings: Settings,
+    parts: _Parts,
+    commands: OperatorCommands,
+    external_payloads: ExternalPayloads,
+) -> Schedules:
+    fires = ScheduleFires(
+        parts.store,
+        runs=parts.runs,
+        commands=commands,
+        external_payloads=external_payloads,
+        default_task_queue=DEFAULT_TASK_QUEUE,
+        compatibility=settings.compatibility.current,
+    )
+    return Schedules(parts.store, runs=parts.runs, fires=fires)
 
 
 def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
@@ -318,6 +424,17 @@ def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
         hot=parts.runs.hot,
         now=parts.clock.now,
         cache_ttl=CONTRACT_TTL_SECONDS * MICROS,
+    )
+
+
+def _retention(settings: Settings, parts: _Parts, namespaces: Namespaces) -> Retention:
+    return Retention(
+        parts.store,
+        namespaces,
+        parts.runs.hot,
+        now=parts.clock.now,
+        default_days=settings.history.retention_days,
+        observe=lambda count: parts.metrics.runs_pruned.inc(amount=count),
     )
 
 
@@ -359,6 +476,7 @@ def engine_policy(settings: Settings) -> Policy:
         failure_backoff_max=settings.repair.failure_backoff_max_seconds * MICROS,
         recognises_resent_commands=settings.engine.replay_command_dedup,
         holds_messages=settings.engine.buffer_messages_while_leased,
+        wakes_at_first_failure=settings.engine.parallel_fail_fast,
     )
 
 
@@ -377,7 +495,7 @@ def _request_limits(settings: Settings) -> RequestLimits:
         update_wait_seconds=settings.engine.update_wait_timeout_seconds,
         operation_name_bytes=settings.engine_limits.operation_name_length,
         retention_days=settings.history.retention_days,
-        default_task_queue="default",
+        default_task_queue=DEFAULT_TASK_QUEUE,
         worker_heartbeat_interval_seconds=HEARTBEAT_INTERVAL_SECONDS,
         control_plane_framing=framing_for(_advertised_version(settings)),
         compatibility=settings.compatibility.current,

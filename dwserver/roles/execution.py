@@ -23,6 +23,7 @@ from dwserver.config.settings import Settings
 from dwserver.execution.plane import ExecutionPlane, ExecutionState, ExecutionStatus
 from dwserver.execution.worker import WorkerPlan
 from dwserver.protocol.json_types import JsonObject
+from dwserver.roles.plug import Need, Parts, RolePlug, Stage
 from dwserver.topology.selection import select_topology
 from dwserver.topology.shapes import Role, Shape
 
@@ -97,3 +98,19 @@ def _problem(settings: Settings, *, is_embedded: bool) -> ExecutionState | None:
 def _own_address(settings: Settings, port: int) -> str:
     host = _ANY_ADDRESS.get(settings.http.host, settings.http.host)
     return f"http://{host}:{port}"
+
+
+def _build(stage: Stage) -> Parts:
+    plane = build_execution_plane(stage.settings, port=stage.port)
+    if plane is None:
+        return Parts()
+    return Parts(
+        clients=(plane,), checks={CHECK: lambda: execution_check(plane.state())}
+    )
+
+
+EXECUTION_PLANE: Final = RolePlug(
+    role=Role.EXECUTION_PLANE,
+    requires=frozenset({Need.SHARED_DATABASE}),
+    build=_build,
+)

@@ -13,13 +13,17 @@ from dwserver.http.auth.provider import provider_access
 from dwserver.http.discovery.cluster_info import ClusterInfo, LiveBlocks
 from dwserver.http.discovery.handlers import Discovery
 from dwserver.http.discovery.readiness import Probes, Readiness, SchemaState
-from dwserver.http.node import BackendFailures
+from dwserver.http.forwarding.credential import forwarding_key
+from dwserver.http.forwarding.forwarder import Forwarder
+from dwserver.http.node import Backend, BackendFailures
 from dwserver.http.observation import Observer
+from dwserver.http.peers import TrustedPeers
 from dwserver.http.pipeline import Pipeline
 from dwserver.http.routes import route_table
 from dwserver.http.server import HttpServer, ListenerSettings
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core
+from dwserver.roles.health import engine_checks
 from dwserver.roles.identity import node_facts, server_facts
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
@@ -43,21 +47,27 @@ def build_readiness(
     clock: Clock,
     role_checks: RoleChecks,
 ) -> Readiness:
-    store = core.store
-
-    async def cache() -> None:
-        """Coordination within one process cannot fail."""
-
+    store, coordination = core.store, core.coordination
     return Readiness(
         Probes(
             database=store.ping,
             schema=lambda: _schema_state(store),
             namespace_exists=core.services.namespaces.exists,
             default_namespace=settings.server.default_namespace.lower(),
-            cache=cache,
-            cache_store="memory",
+            cache=coordination.probe,
+            cache_store=coordination.store_name,
             auth=access.state,
             role_checks=role_checks,
+            health_checks=(
+                coordination.backend_check,
+                *engine_checks(
+                    store,
+                    settings.compatibility,
+                    now=clock.now,
+                    stale_after=core.services.workers.stale_after,
+                ),
+                coordination.wake_check,
+            ),
         ),
         now=clock.now,
     )
@@ -81,6 +91,7 @@ def build_http_server(
     ids: IdSource,
     metrics: Metrics,
     role_checks: RoleChecks,
+    forwarder: Forwarder | None = None,
 ) -> HttpServer:
     node = node_facts(settings)
     access = build_access(settings.auth)
@@ -99,23 +110,42 @@ def build_http_server(
         core.services,
         node,
         access=access,
-        bootstrap=readiness,
-        namespace_exists=core.services.namespaces.exists,
-        failures=BackendFailures(unavailable=(StoreError,), contended=(RunContended,)),
+        backend=Backend(
+            bootstrap=readiness,
+            namespace_exists=core.services.namespaces.exists,
+            failures=BackendFailures(
+                unavailable=(StoreError,), contended=(RunContended,)
+            ),
+        ),
         observer=Observer(metrics, ids.next),
+        trusted=TrustedPeers(_peer_key(settings), now=clock.now),
+        forwarder=forwarder,
     )
+
+    def release_polls() -> None:
+        core.release_waits()
+        if forwarder is not None:
+            forwarder.release_polls()
 
     return HttpServer(
         pipeline,
         ListenerSettings(
             host=settings.http.host,
             port=settings.http.port,
+            reuse_port=settings.http.reuse_port,
+            internal_port=settings.http.internal_port,
             drain_delay_seconds=settings.shutdown.drain_seconds,
             shutdown_timeout_seconds=settings.shutdown.timeout_seconds,
         ),
         begin_drain=readiness.begin_drain,
-        release_polls=core.release_waits,
+        release_polls=release_polls,
+        departures=None if forwarder is None else forwarder.departures,
     )
+
+
+def _peer_key(settings: Settings) -> bytes | None:
+    key = settings.server.server_key
+    return forwarding_key(key) if key else None
 
 
 def build_access(auth: AuthSettings) -> Access:

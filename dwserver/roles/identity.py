@@ -46,6 +46,9 @@ SERVER_FEATURES = frozenset(
         ServerFeature.UPDATES,
         ServerFeature.SEARCH_ATTRIBUTES,
         ServerFeature.HISTORY_EXPORT,
+        ServerFeature.SCHEDULES,
+        ServerFeature.SCHEDULE_JITTER,
+        ServerFeature.SCHEDULE_MAX_RUNS,
         ServerFeature.CONTINUE_AS_NEW,
         ServerFeature.CHILD_WORKFLOWS,
         ServerFeature.ACTIVITY_RETRY_POLICY,
@@ -70,7 +73,7 @@ def advertised_version(settings: Settings) -> WorkerVersion:
 
 def node_facts(settings: Settings) -> NodeFacts:
     return NodeFacts(
-        identity=_node_identity(settings),
+        identity=node_identity(settings),
         features=WorkingFeatures(
             commands=WORKING_COMMANDS,
             capabilities=WORKER_CAPABILITIES,
@@ -99,7 +102,8 @@ def _attribution(settings: Settings) -> Attribution:
     )
 
 
-def _node_identity(settings: Settings) -> NodeIdentity:
+def node_identity(settings: Settings) -> NodeIdentity:
+    """The place of this process in the topology."""
     topology = settings.topology
     selected = select_topology(topology.shape, topology.process_class)
     return NodeIdentity(
@@ -113,11 +117,15 @@ def _node_identity(settings: Settings) -> NodeIdentity:
     )
 
 
+def build_version(settings: Settings) -> str:
+    return settings.server.app_version or __version__
+
+
 def server_facts(settings: Settings) -> ServerFacts:
     limits, structural = settings.published_limits, settings.structural_limits
     return ServerFacts(
         server_id=settings.server.server_id,
-        version=settings.server.app_version or __version__,
+        version=build_version(settings),
         features=SERVER_FEATURES,
         limits=Limits(
             max_payload_bytes=limits.max_payload_bytes,

@@ -1,4 +1,4 @@
-"""The background loops of a process, held back until the schema is there."""
+"""Services that need the schema, held back until it is there."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ LOOK_EVERY_SECONDS = 1.0
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class LoopsWhenPrepared:
-    """Starts its loops as soon as ``is_prepared`` says so: at once on a database that
-    has been bootstrapped, else when somebody has done that."""
+class WhenPrepared:
+    """Starts its services as soon as ``is_prepared`` says so: at once on a database
+    that has been bootstrapped, else when somebody has done that."""
 
     def __init__(
         self,
-        loops: Sequence[Service],
+        name: str,
+        services: Sequence[Service],
         host: TaskHost,
         *,
         is_prepared: Callable[[], Awaitable[bool]],
-        name: str = "loops",
     ) -> None:
         self.name = name
-        self._loops = loops
+        self.services = tuple(services)
         self._host = host
         self._is_prepared = is_prepared
         self._started: list[Service] = []
@@ -36,14 +36,14 @@ class LoopsWhenPrepared:
 
     async def start(self) -> None:
         if await self._is_prepared():
-            await self._start_loops()
+            await self._start_all()
         else:
             self._waiting = self._host.spawn(self.name, self._wait())
 
     async def drain(self) -> None:
         await self._stop_waiting()
-        for loop in reversed(self._started):
-            await loop.drain()
+        for service in reversed(self._started):
+            await service.drain()
 
     async def stop(self) -> None:
         await self._stop_waiting()
@@ -55,13 +55,13 @@ class LoopsWhenPrepared:
             await wait_event(self._stopping, LOOK_EVERY_SECONDS)
             if self._stopping.is_set():
                 return
-        _log.info("database_prepared")
-        await self._start_loops()
+        _log.info("database_prepared", starting=self.name)
+        await self._start_all()
 
-    async def _start_loops(self) -> None:
-        for loop in self._loops:
-            self._started.append(loop)
-            await loop.start()
+    async def _start_all(self) -> None:
+        for service in self.services:
+            self._started.append(service)
+            await service.start()
 
     async def _stop_waiting(self) -> None:
         self._stopping.set()

@@ -1,4 +1,4 @@
-"""Counters of matching, queries and commits, as the observers that those expect."""
+"""Counters of the parts of a process, as the observers that those expect."""
 
 from __future__ import annotations
 
@@ -31,6 +31,27 @@ class QueryTaskMetrics:
         self._metrics.leases_expired.inc("query")
 
 
+class CoordinationMetrics:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.redis_is_up(True)
+
+    def redis_is_up(self, is_up: bool) -> None:
+        self._metrics.redis_up.set(to=int(is_up))
+        if not is_up:
+            self._metrics.redis_outages.inc()
+
+    def sent(self, keys: int) -> None:
+        self._metrics.wake_messages.inc()
+        self._metrics.wake_signals.inc("sent", amount=keys)
+
+    def heard(self, keys: int) -> None:
+        self._metrics.wake_signals.inc("heard", amount=keys)
+
+    def dropped(self, keys: int) -> None:
+        self._metrics.wake_signals.inc("dropped", amount=keys)
+
+
 class CommitMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -48,3 +69,14 @@ class LeadershipMetrics:
 
     def leads(self, name: str, term: int) -> None:
         self._metrics.leader_term.set(name, to=term)
+
+
+class FireMetrics:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def fired(self, outcome: str) -> None:
+        self._metrics.schedule_fires.inc(outcome)
+
+    def fired_late(self, seconds: float) -> None:
+        self._metrics.schedule_lag_seconds.observe(value=seconds)

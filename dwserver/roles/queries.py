@@ -1,15 +1,14 @@
-"""Query tasks of a process: the exchange and both of its ends."""
+"""Query tasks of a process: both ends of the exchange."""
 
 from __future__ import annotations
 
 from dwserver.config.settings import Settings
-from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
 from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.matching.matcher import Matcher
-from dwserver.roles.observers import QueryTaskMetrics
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
+from dwserver.services.poll_news import PollNews
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
 from dwserver.services.query_workers import QueryWorkers
@@ -17,21 +16,6 @@ from dwserver.services.workers import Workers
 from dwserver.store.api import Store
 
 MICROS = 1_000_000
-
-
-def build_query_exchange(
-    settings: Settings, *, clock: Clock, metrics: Metrics
-) -> QueryExchange:
-    query_tasks = settings.query_tasks
-    return MemoryQueryExchange(
-        now=clock.now,
-        limits=QueryLimits(
-            lease=query_tasks.lease_seconds * MICROS,
-            keep=query_tasks.ttl_seconds * MICROS,
-            pending_per_queue=query_tasks.max_pending_per_queue,
-        ),
-        observer=QueryTaskMetrics(metrics),
-    )
 
 
 def build_queries(
@@ -57,11 +41,16 @@ def build_queries(
 
 
 def build_query_tasks(
-    exchange: QueryExchange, *, workers: Workers, matcher: Matcher, clock: Clock
+    exchange: QueryExchange,
+    *,
+    workers: Workers,
+    matcher: Matcher,
+    news: PollNews,
+    clock: Clock,
 ) -> QueryTasks:
     """The workers' end."""
 
     async def idle(seconds: float) -> None:
         await matcher.idle(seconds=seconds)
 
-    return QueryTasks(exchange, workers=workers, idle=idle, now=clock.now)
+    return QueryTasks(exchange, workers=workers, idle=idle, news=news, now=clock.now)

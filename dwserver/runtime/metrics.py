@@ -168,13 +168,21 @@ class Metrics:
     claim_rounds: Counter
     leases_expired: Counter
     timeouts: Counter
+    runs_pruned: Counter
     queries: Counter
     query_tasks_pending: Gauge
+    redis_up: Gauge
+    redis_outages: Counter
+    wake_messages: Counter
+    wake_signals: Counter
     timer_lag_seconds: Histogram
     leader_term: Gauge
     schedule_fires: Counter
     schedule_lag_seconds: Histogram
     external_transfers: Counter
+    forwarded_requests: Counter
+    peer_connections: Gauge
+    peer_breakers: Gauge
     loop_failures: Counter
 
     def __init__(self) -> None:

@@ -12,12 +12,15 @@ from dwserver.services.activity_timeouts import ActivityTimeouts
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_exports.exporting import HistoryExports
+from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
+from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
+from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.storage_diagnosis import StorageDiagnosis
@@ -63,6 +66,7 @@ class Services:
     external_payloads: ExternalPayloads
     storage_diagnosis: StorageDiagnosis
     workers: Workers
+    retention: Retention
     polls: Polls
     deliveries: Deliveries
     workflow_tasks: WorkflowTasks
@@ -73,8 +77,10 @@ class Services:
     history_exports: HistoryExports
     commands: OperatorCommands
     signal_with_start: SignalWithStart
+    schedules: Schedules
     queries: Queries
     query_tasks: QueryTasks
+    membership: Membership
     limits: RequestLimits
     now: Callable[[], int]
     next_id: Callable[[], str]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -34,19 +34,16 @@ class _Seen:
 class Membership:
     """This node among the others.
 
-    ``store`` None: the node is alone. ``own`` is asked at each heartbeat: an address is
-    complete only when the listener is bound. ``load``: what the node shows about its
-    work. ``started_at``: epoch microseconds.
+    ``store`` None: the node is alone. ``started_at``: epoch microseconds.
     """
 
     def __init__(
         self,
         store: Store | None,
-        own: Callable[[], Peer],
+        own: Peer,
         *,
         shape: Shape,
         started_at: int,
-        load: Callable[[], JsonMap],
         heartbeat_seconds: float = 2.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,7 +52,7 @@ class Membership:
         self._own = own
         self._shape = shape
         self._started_at = started_at
-        self._load = load
+        self._load: JsonMap = {}
         self._monotonic = monotonic
         self._stale_seconds = MISSED_HEARTBEATS * heartbeat_seconds
         self._seen: dict[str, _Seen] = {}
@@ -66,9 +63,17 @@ class Membership:
         self._is_displaced = False
         self._has_left = False
 
+    @property
+    def own(self) -> Peer:
+        return self._own
+
     def live(self) -> tuple[Peer, ...]:
         """The live nodes as last seen, this one first; costs nothing."""
-        return (self._own(), *self._others)
+        return (self._own, *self._others)
+
+    def listen_at(self, address: str) -> None:
+        """Where the others reach this node, once that is known."""
+        self._own = replace(self._own, address=address)
 
     def report_unreachable(self, node_id: str) -> None:
         """A connection to it failed: leave it out until its next heartbeat is seen."""
@@ -89,8 +94,10 @@ class Membership:
         """How long this node has not seen the others, in seconds."""
         return self._monotonic() - self._seen_at
 
-    async def beat(self) -> None:
-        """Say that this node lives, and look at the others; StoreError."""
+    async def beat(self, load: JsonMap) -> None:
+        """Say that this node lives and how busy it is, and look at the others;
+        StoreError."""
+        self._load = load
         if self._store is None:
             return
         if self._has_left:
@@ -108,15 +115,14 @@ class Membership:
         if self._store is None or self._has_left:
             return
         self._has_left = True
-        node_id = self._own().node_id
-        await self._store.delete_node(node_id, started_at=self._started_at)
+        await self._store.delete_node(self._own.node_id, started_at=self._started_at)
 
     @property
     def _live_within(self) -> int:
         return round(self._stale_seconds * MICROS)
 
     def _row(self) -> ClusterNode:
-        own = self._own()
+        own = self._own
         return ClusterNode(
             node_id=own.node_id,
             process_class=own.process_class.value,
@@ -124,7 +130,7 @@ class Membership:
             internal_address=own.address,
             version=own.version,
             started_at=self._started_at,
-            details={"shape": self._shape.value, "load": self._load()},
+            details={"shape": self._shape.value, "load": self._load},
         )
 
     def _notice_displacement(self, own: ClusterNode, rows: Sequence[LiveNode]) -> None:
@@ -143,11 +149,10 @@ class Membership:
             # The database was away, for the others too: they get the time to come back.
             self._keeps_until = now + self._stale_seconds
         self._seen_at = now
-        own_id = self._own().node_id
         seen = dict(self._seen) if now < self._keeps_until else {}
         for row in rows:
             peer = _to_peer(row.node)
-            if peer is not None and peer.node_id != own_id:
+            if peer is not None and peer.node_id != self._own.node_id:
                 seen[peer.node_id] = _Seen(peer, row.heartbeat_at)
         self._seen = seen
         self._choose()

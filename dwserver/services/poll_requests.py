@@ -2,8 +2,9 @@
 
 A client that lost the answer to a poll sends the same ``poll_request_id`` again. The
 first request with an id leads; the others wait for it and get the same lease, as long
-as that is still good. Bounded and in memory: a process that does not know the id polls
-anew, and the lost lease returns to the queue when it expires.
+as that is still good. Bounded and in memory; what other processes leased is asked of
+``services/poll_news.py``. A process that does not know the id polls anew, and the lost
+lease returns to the queue when it expires.
 """
 
 from __future__ import annotations
@@ -12,20 +13,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
+
+from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
 
 MICROS = 1_000_000
 
 Lease = TypeVar("Lease")
-
-
-class PollRequestKey(NamedTuple):
-    """``queue``: namespace, task queue and, where they differ, the kind of task."""
-
-    queue: tuple[str, ...]
-    worker_id: str
-    build_id: str | None
-    request_id: str
 
 
 def seconds_to_keep(
@@ -46,9 +40,23 @@ class _Remembered(Generic[Lease]):
 
 
 class PollRequests(Generic[Lease]):
-    """``max_entries`` bounds the memory; seconds are of the event loop's clock."""
+    """``max_entries`` bounds the memory; seconds are of the event loop's clock.
 
-    def __init__(self, *, max_entries: int = 20_000) -> None:
+    ``note``: where a lease is. ``restore``: the lease that a note of another process
+    means for this worker, if it is still good.
+    """
+
+    def __init__(
+        self,
+        *,
+        news: PollNews,
+        note: Callable[[Lease], LeaseNote],
+        restore: Callable[[LeaseNote, str], Awaitable[Lease | None]],
+        max_entries: int = 20_000,
+    ) -> None:
+        self._news = news
+        self._note = note
+        self._restore = restore
         self._max_entries = max_entries
         self._entries: OrderedDict[PollRequestKey, _Remembered[Lease]] = OrderedDict()
 
@@ -71,7 +79,11 @@ class PollRequests(Generic[Lease]):
         entry = _Remembered(loop.create_future(), 0.0)
         self._remember(key, entry)
         try:
-            answer = await poll()
+            answer = await self._from_elsewhere(key)
+            if answer is None:
+                answer = await poll()
+                if answer is not None:
+                    self._news.tell(key, self._note(answer))
         except BaseException as error:
             if self._entries.get(key) is entry:
                 del self._entries[key]
@@ -85,6 +97,10 @@ class PollRequests(Generic[Lease]):
         entry.forget_at = loop.time() + keep_seconds(answer)
         entry.answer.set_result(answer)
         return answer
+
+    async def _from_elsewhere(self, key: PollRequestKey) -> Lease | None:
+        note = self._news.find(key)
+        return await self._restore(note, key.worker_id) if note else None
 
     def _remembered(self, key: PollRequestKey) -> _Remembered[Lease] | None:
         entry = self._entries.get(key)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import Leased, current, lease, requeue
@@ -14,14 +15,13 @@ from dwserver.engine.words import TaskKind, TaskStatus
 from dwserver.matching.matcher import Matcher
 from dwserver.matching.pollers import Delivery, Poller
 from dwserver.services.poll_admission import admitted_worker
-from dwserver.services.poll_requests import (
-    PollRequestKey,
-    PollRequests,
-    seconds_to_keep,
-)
+from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
+from dwserver.services.poll_requests import PollRequests, seconds_to_keep
 from dwserver.services.runs import RunContended, RunNotFound, Runs
 from dwserver.services.workers import Workers
 from dwserver.store.api import QueueKey, ReadyTask, Store, WorkerRegistration
+
+NOT_CLAIMABLE = Rejection("task_not_claimable", "Somebody else was faster.")
 
 
 @quick_init
@@ -49,14 +49,20 @@ class Polls:
         runs: Runs,
         matcher: Matcher,
         workers: Workers,
+        news: PollNews,
         now: Callable[[], int],
+        spawn: Callable[[str, Coroutine[Any, Any, None]], object],
     ) -> None:
         self._store = store
         self._runs = runs
         self._matcher = matcher
         self._workers = workers
+        self._news = news
         self._now = now
-        self._requests: PollRequests[Delivery] = PollRequests()
+        self._spawn = spawn
+        self._requests: PollRequests[Delivery] = PollRequests(
+            news=news, note=_note, restore=self._restore
+        )
         matcher.bind(self._claim)
 
     async def poll(self, request: PollRequest) -> Delivery | Rejection | None:
@@ -80,7 +86,7 @@ class Polls:
         )
         return await self._requests.once(
             key,
-            lambda: self._wait(worker, request),
+            lambda: self._wait(worker, request, key),
             is_deliverable=self._is_still_leased,
             keep_seconds=lambda delivery: seconds_to_keep(
                 delivery.leased.task.lease_expires_at if delivery else None,
@@ -101,7 +107,10 @@ class Polls:
         await self._runs.decide(leased.run_id, give_back)
 
     async def _wait(
-        self, worker: WorkerRegistration, request: PollRequest
+        self,
+        worker: WorkerRegistration,
+        request: PollRequest,
+        key: PollRequestKey | None = None,
     ) -> Delivery | None:
         is_workflow = request.kind is TaskKind.WORKFLOW
         types = worker.workflow_types if is_workflow else worker.activity_types
@@ -115,20 +124,52 @@ class Polls:
         if worker.status == "draining":
             await self._matcher.idle(seconds=request.wait_seconds)
             return None
-        return await self._matcher.wait(poller, seconds=request.wait_seconds)
+        if key is None:
+            return await self._matcher.wait(poller, seconds=request.wait_seconds)
+
+        def answer(note: LeaseNote) -> None:
+            self._spawn("poll-answer", self._answer(poller, note))
+
+        with self._news.expecting(key, answer):
+            return await self._matcher.wait(poller, seconds=request.wait_seconds)
+
+    async def _answer(self, poller: Poller, note: LeaseNote) -> None:
+        """Another process has leased a task to the poll that waits here."""
+        delivery = await self._restore(note, poller.worker_id)
+        if delivery is not None:
+            self._matcher.answer_waiting(poller, delivery)
+
+    async def _restore(self, note: LeaseNote, worker_id: str) -> Delivery | None:
+        state = await self._store.load_run(note.home)
+        task = state.tasks.get(note.task_id) if state else None
+        if state is None or task is None or task.status is not TaskStatus.LEASED:
+            return None
+        if (task.lease_owner, task.attempt) != (worker_id, note.attempt):
+            return None
+        if (task.lease_expires_at or 0) <= self._now():
+            return None
+        activity = next(
+            (a for a in state.activities.values() if a.id == task.activity_id), None
+        )
+        return Delivery(Leased(state.run, task, activity))
 
     async def _claim(self, candidate: ReadyTask, poller: Poller) -> Delivery | None:
-        def claim(draft: Draft) -> Delivery | None:
+        def claim(draft: Draft) -> Delivery | Rejection | None:
             if time_out_run(draft):
                 return None
+            touched = draft.touched
             task = draft.tasks.get(candidate.task_id)
             leased = task and lease(draft, task, poller.worker_id)
-            return self._delivery(leased) if leased else None
+            if leased:
+                return self._delivery(leased)
+            # The hot state may not know of a task that another process has made.
+            return NOT_CLAIMABLE if draft.touched == touched else None
 
         try:
-            return await self._runs.decide(candidate.run_id, claim)
+            claimed = await self._runs.decide(candidate.run_id, claim)
         except (RunNotFound, RunContended):
             return None
+        return None if isinstance(claimed, Rejection) else claimed
 
     def _delivery(self, leased: Leased) -> Delivery:
         hot = self._runs.hot.get(leased.run.id)
@@ -147,3 +188,8 @@ class Polls:
             and task.attempt == leased.attempt
             and (task.lease_expires_at or 0) > self._now()
         )
+
+
+def _note(delivery: Delivery) -> LeaseNote:
+    task = delivery.leased.task
+    return LeaseNote(task.run_id, task.id, task.attempt, task.lease_expires_at or 0)

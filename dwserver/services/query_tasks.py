@@ -17,11 +17,8 @@ from dwserver.coordination.query_tasks import (
 )
 from dwserver.engine.outcome import Rejection
 from dwserver.services.poll_admission import admitted_worker
-from dwserver.services.poll_requests import (
-    PollRequestKey,
-    PollRequests,
-    seconds_to_keep,
-)
+from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
+from dwserver.services.poll_requests import PollRequests, seconds_to_keep
 from dwserver.services.queries import UNAVAILABLE
 from dwserver.services.workers import Workers
 from dwserver.store.api import WorkerRegistration
@@ -50,13 +47,16 @@ class QueryTasks:
         *,
         workers: Workers,
         idle: Callable[[float], Awaitable[None]],
+        news: PollNews,
         now: Callable[[], int],
     ) -> None:
         self._exchange = exchange
         self._workers = workers
         self._idle = idle
         self._now = now
-        self._requests: PollRequests[QueryLease] = PollRequests()
+        self._requests: PollRequests[QueryLease] = PollRequests(
+            news=news, note=_note, restore=self._restore
+        )
 
     async def poll(self, request: QueryPollRequest) -> QueryLease | Rejection | None:
         """A leased query task, None for an empty poll, or the refusal of the worker."""
@@ -118,6 +118,10 @@ class QueryTasks:
         except QueryExchangeUnavailable:
             return UNAVAILABLE
 
+    async def _restore(self, note: LeaseNote, worker_id: str) -> QueryLease | None:
+        ref = QueryTaskRef(note.home, note.task_id, worker_id, note.attempt)
+        return await self._exchange.find(ref)
+
     async def _wait(
         self, worker: WorkerRegistration, request: QueryPollRequest
     ) -> QueryLease | None:
@@ -133,3 +137,8 @@ class QueryTasks:
             is_connected=request.is_connected,
         )
         return await self._exchange.lease(poll, seconds=request.wait_seconds)
+
+
+def _note(lease: QueryLease) -> LeaseNote:
+    task = lease.task
+    return LeaseNote(task.namespace, task.id, lease.attempt, lease.expires_at)

@@ -28,9 +28,11 @@ from dwserver.engine.model import (
     Task,
     Update,
 )
+from dwserver.engine.run_conditions import Condition
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
 from dwserver.store.leadership import LeaderLeases
+from dwserver.store.retention import Retention
 from dwserver.store.schedules import Schedules
 
 MAX_COUNTED: Final = 10_000
@@ -207,23 +209,27 @@ class QueueBacklog:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with everything that describe and list show."""
+    """A run with everything that describe and list show. ``pruned_at``: retention has
+    deleted its history and its payloads."""
 
     run: Run
     input: RunInput
     output: Payload | None
     run_count: int
     current_run_id: str
+    pruned_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Filters of the run list; ``text``: part of a workflow id or business key."""
+    """Filters of the run list, all of which must hold; ``text``: part of a workflow id
+    or business key."""
 
     namespace: str
     workflow_type: str | None = None
     bucket: StatusBucket | None = None
     text: str | None = None
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +310,7 @@ class MigrationReport:
     missing_tables: tuple[str, ...]
 
 
-class Store(LeaderLeases, Schedules, Protocol):
+class Store(LeaderLeases, Schedules, Retention, Protocol):
     """See the module text. Every method may raise :class:`StoreError`."""
 
     # life cycle -----------------------------------------------------------------

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from dwserver.engine.schedules.model import Schedule, ScheduleEvent, ScheduleStatus
+from dwserver.engine.model.schedules import Schedule, ScheduleEvent, ScheduleStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,3 +90,6 @@ class ProcessOrder:
             "payment": payment,
             "notice": notice,
         }
+
+
+WORKFLOWS = (ProcessOrder,)

@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 
 from dwserver.engine.commands.terminal import CompleteWorkflow, ContinueAsNew
+from dwserver.engine.context import Policy
 from dwserver.engine.lifecycle.timer_due import fire
 from dwserver.engine.words import RunStatus
 from tests.engine.builders import (
@@ -138,6 +139,29 @@ def test_a_failure_does_not_break_the_barrier() -> None:
     assert play.fail(play.poll_activity("a")) is None
     assert play.workflow_tasks == []
     assert play.run_activity("b") == play.workflow_task.id
+
+
+def test_a_failed_member_of_a_group_may_wake_before_the_others() -> None:
+    """DW_PARALLEL_FAIL_FAST; members without metadata are taken in order."""
+    play, task = begun(Policy(wakes_at_first_failure=True))
+    members = [
+        activity(f"x{i}", parallel=group(base=1, size=3, index=i)) for i in (0, 1)
+    ]
+    play.completed(task, *members, activity("x2"))
+    play.run_activity("x0")
+    assert play.workflow_tasks == []
+    woken = play.fail(play.poll_activity("x1"))
+    assert woken == play.workflow_task.id
+    play.completed(play.poll(), *members, activity("x2"))
+    assert play.run.last_step == 3
+    assert play.run_activity("x2") == play.workflow_task.id
+
+
+def test_a_failure_without_metadata_never_wakes_early() -> None:
+    play, task = begun(Policy(wakes_at_first_failure=True))
+    play.completed(task, activity("a"), activity("b"))
+    assert play.fail(play.poll_activity("a")) is None
+    assert play.workflow_tasks == []
 
 
 def test_a_retry_keeps_the_barrier_closed() -> None:

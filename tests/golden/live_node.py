@@ -73,7 +73,7 @@ async def live_node(url: str, env: Mapping[str, str]) -> AsyncIterator[LiveNode]
             supervisor=supervisor,
         )
         server = build_http_server(
-            settings, core, clock=clock, ids=ids, metrics=metrics
+            settings, core, clock=clock, ids=ids, metrics=metrics, role_checks={}
         )
         await server.start()
         try:

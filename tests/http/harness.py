@@ -19,8 +19,9 @@ from dwserver.http.auth.access import Access, RoleAccess
 from dwserver.http.auth.authenticator import Authenticator, Credentials
 from dwserver.http.auth.drivers import build_authenticator
 from dwserver.http.call import Call, Reply
-from dwserver.http.node import BackendFailures, NodeFacts
+from dwserver.http.node import Backend, BackendFailures, NodeFacts
 from dwserver.http.observation import Observer
+from dwserver.http.peers import Forwarder, TrustedPeers
 from dwserver.http.pipeline import Pipeline
 from dwserver.http.request_fields import checked
 from dwserver.http.route import (
@@ -57,6 +58,7 @@ WORKER = {
     "X-Durable-Workflow-Protocol-Version": "1.20",
 }
 MAX_BODY_BYTES = 2_097_152
+NOW = 1_767_225_600_000_000
 
 
 class DatabaseDown(Exception):
@@ -189,6 +191,8 @@ class Node:
     is_compression_enabled: bool = True
     max_body_bytes: int = MAX_BODY_BYTES
     metrics: Metrics = field(default_factory=Metrics)
+    peer_key: bytes | None = None
+    forwarder: Forwarder | None = None
 
     @property
     def identity(self) -> NodeIdentity:
@@ -220,12 +224,16 @@ class Node:
             cast(Services, None),
             self.facts,
             access=self.access or RoleAccess(self.authenticator),
-            bootstrap=self.gate,
-            namespace_exists=self.namespace_exists,
-            failures=BackendFailures(
-                unavailable=(DatabaseDown,), contended=(Contended,)
+            backend=Backend(
+                bootstrap=self.gate,
+                namespace_exists=self.namespace_exists,
+                failures=BackendFailures(
+                    unavailable=(DatabaseDown,), contended=(Contended,)
+                ),
             ),
             observer=Observer(self.metrics, SequentialIds().next),
+            trusted=TrustedPeers(self.peer_key, now=lambda: NOW),
+            forwarder=self.forwarder,
         )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
+from dwserver.runtime import lifeline
 from tests.sdk.environments import SdkEnvironment
 from tests.sdk.programs import marks
-from tests.support import lifeline
 from tests.support.environment import clean_environment
 from tests.support.source_tree import ROOT
 
@@ -65,6 +65,13 @@ class SdkPrograms:
         answers = self._start("replay_histories", [], orjson.dumps(runs)).answer()
         assert isinstance(answers, list)
         return answers
+
+    def call_methods(self, reached: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What calling each public method of the client came to
+        (``call_methods.py``); ``reached``: those that only have to reach the server."""
+        answer = self._start("call_methods", [], orjson.dumps(reached)).answer()
+        assert isinstance(answer, dict)
+        return answer
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         return [str(self._sdk.python), "-m", f"{PACKAGE}.{program}", *arguments]

@@ -8,10 +8,12 @@ from typing import Any
 
 from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
 from dwserver.coordination.query_tasks import QueryLease, QueryTaskRef
+from dwserver.coordination.wake_signals import SilentSignals
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.model import Payload, Run
 from dwserver.engine.outcome import Rejection
 from dwserver.runtime.ids import SequentialIds
+from dwserver.services.poll_news import PollNews
 from dwserver.services.queries import Queries, QueryReply, Question
 from dwserver.services.query_tasks import QueryPollRequest, QueryTasks
 from dwserver.services.query_workers import QueryWorkers
@@ -81,7 +83,11 @@ class QueryRoom:
             observe=self.outcomes.append,
         )
         self.tasks = QueryTasks(
-            self.exchange, workers=workers, idle=self.idle, now=self.timers.now
+            self.exchange,
+            workers=workers,
+            idle=self.idle,
+            news=PollNews(SilentSignals(), now=self.timers.now),
+            now=self.timers.now,
         )
 
     async def run(self, workflow_id: str = "order-1") -> Run:

@@ -13,6 +13,7 @@ from dwserver.topology.shapes import ProcessClass, Role, Shape
 from tests.support.faulty_store import FaultyStore
 
 BEAT_SECONDS = 20.0
+LOAD = {"requests_in_flight": 2}
 STALE_SECONDS = 3 * BEAT_SECONDS
 
 
@@ -36,10 +37,9 @@ def a_peer(name: str) -> Peer:
 def a_member(store: Store | None, name: str, clock: Clock | None = None) -> Membership:
     return Membership(
         store,
-        lambda: a_peer(name),
+        a_peer(name),
         shape=Shape.SPLIT_CONTROL_EXECUTION,
         started_at=1,
-        load=lambda: {"requests_in_flight": 2},
         heartbeat_seconds=BEAT_SECONDS,
         monotonic=clock or Clock(),
     )
@@ -53,15 +53,19 @@ async def test_nodes_see_each_other_from_their_second_heartbeat_on(
     any_store: Store,
 ) -> None:
     ann, ben = a_member(any_store, "ann"), a_member(any_store, "ben")
-    await ann.beat()
-    await ben.beat()
+    await ann.beat(LOAD)
+    await ben.beat(LOAD)
     assert (others(ann), others(ben)) == (set(), {"ann"})
-    await ann.beat()
+    await ann.beat(LOAD)
     assert ann.live() == (a_peer("ann"), a_peer("ben"))
+    ben.listen_at("http://ben:2")
+    await ben.beat(LOAD)
+    await ann.beat(LOAD)
+    assert ann.live()[1] == replace(a_peer("ben"), address="http://ben:2")
     [first, _] = await ann.nodes()
     assert first.node.details == {
         "shape": "split_control_execution",
-        "load": {"requests_in_flight": 2},
+        "load": LOAD,
     }
 
 
@@ -69,12 +73,12 @@ async def test_a_node_that_leaves_is_gone_and_still_sees_the_others(
     any_store: Store,
 ) -> None:
     ann, ben = a_member(any_store, "ann"), a_member(any_store, "ben")
-    await ann.beat()
-    await ben.beat()
+    await ann.beat(LOAD)
+    await ben.beat(LOAD)
     await ben.leave()
     await ben.leave()
-    await ben.beat()
-    await ann.beat()
+    await ben.beat(LOAD)
+    await ann.beat(LOAD)
     assert (others(ann), others(ben)) == (set(), {"ann"})
 
 
@@ -82,15 +86,15 @@ async def test_an_unreachable_node_is_left_out_until_its_next_heartbeat(
     any_store: Store,
 ) -> None:
     ann, ben = a_member(any_store, "ann"), a_member(any_store, "ben")
-    await ben.beat()
-    await ann.beat()
+    await ben.beat(LOAD)
+    await ann.beat(LOAD)
     ann.report_unreachable("ben")
     ann.report_unreachable("nobody")
     assert others(ann) == set()
-    await ann.beat()
+    await ann.beat(LOAD)
     assert others(ann) == set()
-    await ben.beat()
-    await ann.beat()
+    await ben.beat(LOAD)
+    await ann.beat(LOAD)
     assert others(ann) == {"ben"}
 
 
@@ -98,25 +102,25 @@ async def test_the_view_outlives_the_database(any_store: Store) -> None:
     """After an outage the first node to come back must not think itself alone."""
     clock, faults = Clock(), FaultyStore(any_store)
     ann, ben = a_member(faults.store, "ann", clock), a_member(any_store, "ben")
-    await ben.beat()
-    await ann.beat()
+    await ben.beat(LOAD)
+    await ann.beat(LOAD)
     faults.fail_next("heartbeat_node", StoreUnavailable("away"))
     with pytest.raises(StoreUnavailable):
-        await ann.beat()
+        await ann.beat(LOAD)
     assert others(ann) == {"ben"}
     clock.seconds += STALE_SECONDS + 1
     # As if its row had grown old meanwhile.
     await ben.leave()
-    await ann.beat()
+    await ann.beat(LOAD)
     assert others(ann) == {"ben"}
     clock.seconds += STALE_SECONDS
-    await ann.beat()
+    await ann.beat(LOAD)
     assert others(ann) == set()
 
 
 async def test_words_of_another_version_are_no_peers(any_store: Store) -> None:
     ann, ben = a_member(any_store, "ann"), a_member(any_store, "ben")
-    await ben.beat()
+    await ben.beat(LOAD)
     [row] = await ben.nodes()
     for name, process_class, roles in (
         ("x", "gateway_node", ("gateway",)),
@@ -124,7 +128,7 @@ async def test_words_of_another_version_are_no_peers(any_store: Store) -> None:
     ):
         node = replace(row.node, node_id=name, process_class=process_class, roles=roles)
         await any_store.heartbeat_node(node, live_within=10**9, forget_after=10**9)
-    await ann.beat()
+    await ann.beat(LOAD)
     assert others(ann) == {"ben", "y"}
     assert {each.node.node_id for each in await ann.nodes()} == {"ann", "ben", "x", "y"}
     assert {peer.roles for peer in ann.live()} == {(Role.MATCHING,)}
@@ -132,7 +136,7 @@ async def test_words_of_another_version_are_no_peers(any_store: Store) -> None:
 
 async def test_a_node_without_a_cluster_is_alone() -> None:
     alone = a_member(None, "alone")
-    await alone.beat()
+    await alone.beat(LOAD)
     [row] = await alone.nodes()
     assert (alone.live(), row.node.node_id) == ((a_peer("alone"),), "alone")
     await alone.leave()

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
+from dwserver.coordination.wake_signals import SilentSignals
 from dwserver.matching.pollers import Delivery
-from dwserver.services.poll_requests import PollRequestKey, PollRequests
+from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
+from dwserver.services.poll_requests import PollRequests
 from dwserver.store.api import StoreUnavailable
 from tests.matching.stage import ORDERS, a_workflow_task, delivery_of
 from tests.support.waiting import eventually
@@ -21,7 +23,12 @@ class Client:
     """Polls that lease a new task each, or none."""
 
     def __init__(self, *, max_entries: int = 100) -> None:
-        self.requests = PollRequests(max_entries=max_entries)
+        self.requests = PollRequests(
+            news=PollNews(SilentSignals(), now=lambda: 0),
+            note=self._note,
+            restore=self._restore,
+            max_entries=max_entries,
+        )
         self.polls = 0
         self.is_empty = False
         self.errors: list[Exception] = []
@@ -29,6 +36,15 @@ class Client:
         self.may_answer.set()
         self.lost: set[int] = set()
         self.keep_seconds = 60.0
+
+    @staticmethod
+    def _note(delivery: Delivery) -> LeaseNote:
+        task = delivery.leased.task
+        return LeaseNote(task.run_id, task.id, task.attempt, 0)
+
+    @staticmethod
+    async def _restore(note: LeaseNote, worker_id: str) -> Delivery | None:
+        raise AssertionError("there is no other process")
 
     async def _poll(self) -> Delivery | None:
         self.polls += 1

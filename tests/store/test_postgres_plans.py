@@ -15,11 +15,12 @@ import asyncpg
 import orjson
 import pytest
 
-from dwserver.store.postgres import bootstrap, operator_reads, task_sets
+from dwserver.store.postgres import bootstrap, retention, task_sets
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import SESSION_PROFILE
 from dwserver.store.postgres.rows import PARTS, RUN_PARTS
 from dwserver.store.postgres.statement import locking_statement, simple_statement
+from tests.store.test_run_page_plans import FILTERS
 
 SEED = """
 insert into instances
@@ -136,6 +137,9 @@ insert into failures
 select 'f' || n, 'r' || n % 300, 'run', 'x', 'y', 'application', 'm', n, null, null,
     false, null
 from generate_series(1, 3000) n;
+insert into run_attributes
+select 'r' || n % 300, 'Name', 'integer', '' || n, 'default', n, n, n
+from generate_series(1, 9000) n;
 insert into worker_registrations
 select 'default', 'worker-' || n, 'queue', 'python', null, null, 'x', 'x', 'x', 1, 1,
     'active', n, n, 'x'
@@ -170,6 +174,23 @@ INDEXES = {
     "find_activities": {"activities_pkey"},
     "list_due_runs": {"runs_due"},
     "list_due_outbox": {"outbox_due"},
+    "list_expired_runs": {"runs_closed"},
+    "list_runs_under_open_ones": {"runs_pkey"},
+    "prune": {
+        "runs_pkey",
+        "history_events_pkey",
+        "tasks_closed",
+        "activities_run_step",
+        "activity_attempts_by_run",
+        "timers_pkey",
+        "children_pkey",
+        "waits_pkey",
+        "signals_pkey",
+        "updates_pkey",
+        "commands_pkey",
+        "failures_by_run",
+        "run_attributes_pkey",
+    },
     "delete_outbox": {"outbox_pkey"},
     "postpone_outbox": {"outbox_pkey"},
     "list_search_attributes": {"search_attribute_definitions_pkey"},
@@ -185,9 +206,6 @@ INDEXES = {
     "list_expired_leases": {"tasks_leased"},
     "renew": {"tasks_pkey", "activities_pkey"},
     "find_run_view": {"runs_pkey", "instances_pkey"},
-    "list_runs": {"runs_list", "instances_pkey"},
-    "list_runs_in_bucket": {"runs_list", "instances_pkey"},
-    "list_runs_of_type": {"runs_list_by_type", "instances_pkey"},
     "list_runs_of_instance": {"instances_pkey", "runs_pkey", "runs_siblings"},
     "list_failures_of_run": {"failures_by_run"},
     "list_activities_of_run": {"activities_run_step"},
@@ -219,6 +237,7 @@ INDEXES = {
     "commit, one guard each": {
         "runs_pkey",
         "instances_pkey",
+        "run_attributes_pkey",
         "history_events_pkey",
         "tasks_pkey",
         "activities_pkey",
@@ -232,6 +251,7 @@ INDEXES = {
     "commit, locking": {
         "runs_pkey",
         "instances_pkey",
+        "run_attributes_pkey",
         "history_events_pkey",
         "tasks_pkey",
         "activities_pkey",
@@ -250,7 +270,7 @@ INDEXES = {
 
 STATEMENTS = {
     "renew": task_sets.RENEW,
-    "list_runs": operator_reads.LIST_RUNS,
+    "prune": retention.PRUNE,
     "commit, one guard each": simple_statement(frozenset(RUN_PARTS)),
     "commit, locking": locking_statement(frozenset(PARTS)),
 }
@@ -263,13 +283,12 @@ ORDERED_BY_INDEX = [
     "list_expired_activities",
     "list_due_runs",
     "list_due_outbox",
+    "list_expired_runs",
     "list_schedules",
     "list_due_schedules",
     "list_schedule_events",
     "find_command",
     "list_search_attributes",
-    "list_runs_in_bucket",
-    "list_runs_of_type",
     "list_failures_of_run",
 ]
 
@@ -339,10 +358,11 @@ async def test_every_index_serves_a_statement(connection: asyncpg.Connection) ->
         where c.relnamespace = 'public'::regnamespace and not i.indisunique
         and c.relname in (
             'runs', 'tasks', 'activities', 'timers', 'failures', 'children', 'waits',
-            'signals', 'updates', 'commands', 'outbox', 'schedules'
+            'signals', 'updates', 'commands', 'outbox', 'schedules', 'run_attributes'
         )"""
     )
-    assert {row[0] for row in rows} <= set().union(*INDEXES.values())
+    served = set().union(*INDEXES.values(), {index for _, index in FILTERS.values()})
+    assert {row[0] for row in rows} <= served
 
 
 async def test_finished_work_leaves_the_ready_index_alone(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dwserver.engine.schedules.model import (
+from dwserver.engine.model.schedules import (
     FireKind,
     Occurrence,
     OverlapPolicy,

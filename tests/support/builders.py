@@ -28,7 +28,7 @@ from dwserver.engine.model import (
     Update,
     Wait,
 )
-from dwserver.engine.schedules.model import (
+from dwserver.engine.model.schedules import (
     OverlapPolicy,
     Schedule,
     ScheduleEvent,

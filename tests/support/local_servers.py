@@ -9,8 +9,6 @@ outlive the process that started them, even if it is killed.
 from __future__ import annotations
 
 import os
-import pwd
-import re
 import secrets
 import shutil
 import signal
@@ -22,86 +20,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support import lifeline, probes
+from dwserver.cli.local_cluster.binaries import (
+    LocalServerError,
+    find_postgres,
+    find_redis,
+    initdb_command,
+    missing,
+    postgres_command,
+    redis_command,
+    server_account,
+)
+from dwserver.runtime import lifeline
+from tests.support import probes
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.waiting import wait_until
 
-MIN_POSTGRES_MAJOR = 13
-MIN_REDIS_MAJOR = 6
 START_ATTEMPTS = 3
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
-
-# Debian keeps the server binaries of each major version outside PATH.
-POSTGRES_FOLDERS = "/usr/lib/postgresql/*/bin"
-
-
-class LocalServerError(Exception):
-    """A server of this machine is missing or does not start; the text says why."""
-
-
-# --- finding the binaries -------------------------------------------------------------
-
-
-def _major_version(binary: Path) -> int:
-    """First number of ``binary --version``; 0 when it cannot be run."""
-    try:
-        text = subprocess.run(
-            [binary, "--version"], capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return 0
-    found = re.search(r"(\d+)\.\d", text) or re.search(r"(\d+)", text)
-    return int(found.group(1)) if found else 0
-
-
-def find_postgres() -> Path | None:
-    """Folder with ``initdb`` and ``postgres`` of the newest version that will do."""
-    folders = [Path(name) for name in os.get_exec_path()]
-    folders += sorted(Path("/").glob(POSTGRES_FOLDERS.lstrip("/")))
-    versions = [
-        (_major_version(folder / "postgres"), folder)
-        for folder in dict.fromkeys(folders)
-        if (folder / "initdb").exists() and (folder / "postgres").exists()
-    ]
-    major, folder = max(versions, default=(0, Path()))
-    return folder if major >= MIN_POSTGRES_MAJOR else None
-
-
-def find_redis() -> Path | None:
-    """``redis-server`` of a version that will do."""
-    found = shutil.which("redis-server")
-    if found is None or _major_version(Path(found)) < MIN_REDIS_MAJOR:
-        return None
-    return Path(found)
-
-
-def missing() -> list[str]:
-    """What this machine lacks, in words for the user; empty when it has everything."""
-    lacking = []
-    if find_postgres() is None:
-        lacking.append(
-            f"PostgreSQL >= {MIN_POSTGRES_MAJOR} server binaries"
-            f" (initdb and postgres in PATH or {POSTGRES_FOLDERS})"
-        )
-    if find_redis() is None:
-        lacking.append(f"Redis >= {MIN_REDIS_MAJOR} (redis-server in PATH)")
-    return lacking
-
-
-# --- running them ---------------------------------------------------------------------
-
-
-def _account() -> pwd.struct_passwd | None:
-    """The system user to run servers as; None when we are not root ourselves."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise LocalServerError("no system user 'postgres' or 'nobody' to run servers as")
 
 
 class LocalServer(ABC):
@@ -116,7 +52,7 @@ class LocalServer(ABC):
 
     def __init__(self) -> None:
         self.port = free_port()
-        self._user = _account()
+        self._user = server_account()
         self._process: subprocess.Popen[bytes] | None = None
         self.folder = Path(tempfile.mkdtemp(prefix=f"dwserver-{self.name}-"))
         if self._user is not None:
@@ -270,18 +206,7 @@ class LocalPostgres(LocalServer):
         password_file.write_text(self._password)
         if self._user is not None:
             os.chown(password_file, self._user.pw_uid, self._user.pw_gid)
-        self._run(
-            [
-                str(self._binaries / "initdb"),
-                f"--pgdata={self._data}",
-                "--username=postgres",
-                "--auth=scram-sha-256",
-                f"--pwfile={password_file}",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--no-sync",
-            ]
-        )
+        self._run(initdb_command(self._binaries, self._data, password_file))
         password_file.unlink()
 
     def _command(self) -> list[str]:
@@ -289,10 +214,8 @@ class LocalPostgres(LocalServer):
             **self._settings,
             "listen_addresses": LOOPBACK,
             "port": str(self.port),
-            "unix_socket_directories": "",
         }
-        command = [str(self._binaries / "postgres"), "-D", str(self._data)]
-        return command + [f"--{name}={value}" for name, value in settings.items()]
+        return postgres_command(self._binaries, self._data, settings)
 
     def _answers(self) -> bool:
         return probes.postgres_answers(self.admin_dsn)
@@ -315,14 +238,9 @@ class LocalRedis(LocalServer):
         return f"redis://{LOOPBACK}:{self.port}/0"
 
     def _command(self) -> list[str]:
-        options = {
-            "--bind": LOOPBACK,
-            "--port": str(self.port),
-            "--save": "",
-            "--appendonly": "no",
-            "--dir": str(self.folder),
-        }
-        return [str(self._binary), *(word for pair in options.items() for word in pair)]
+        return redis_command(
+            self._binary, host=LOOPBACK, port=self.port, folder=self.folder
+        )
 
     def _answers(self) -> bool:
         return probes.redis_answers(LOOPBACK, self.port)

@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.support import lifeline
+from dwserver.runtime import lifeline
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.waiting import wait_until
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support import lifeline
+from dwserver.runtime import lifeline
 from tests.support.environment import clean_environment
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.source_tree import ROOT

@@ -5,7 +5,7 @@ Two of them on one store behave as two processes on one database.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -169,21 +169,31 @@ class SmallServer:
 
 @asynccontextmanager
 async def small_server(
-    store: Store, *, clock: ManualClock | None = None, first_id: int = 1
+    store: Store,
+    *,
+    clock: ManualClock | None = None,
+    first_id: int = 1,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[SmallServer]:
-    """``store`` is open. Servers on one store need ids far apart."""
+    """``store`` is open. Servers on one store need ids far apart. ``environ``: settings
+    other than the defaults."""
     faults = FaultyStore(store)
     clock = clock or ManualClock(NOON)
     supervisor = Supervisor()
     ids, metrics = SequentialIds(first_id), Metrics()
     core = build_core(
-        load_settings({"DW_DATABASE_URL": "sqlite:///unused.sqlite"}),
+        load_settings(
+            {"DW_DATABASE_URL": "sqlite:///unused.sqlite", **(environ or {})}
+        ),
         store=faults.store,
         clock=clock,
         ids=ids,
         metrics=metrics,
         supervisor=supervisor,
     )
+    for service in core.coordination.services:
+        supervisor.add(service)
+    await supervisor.start()
     try:
         yield SmallServer(core, faults, clock, supervisor, ids, metrics)
     finally:

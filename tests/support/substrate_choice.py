@@ -11,7 +11,8 @@ import os
 import sys
 from enum import StrEnum
 
-from tests.support import containers, local_servers
+from dwserver.cli.local_cluster import binaries
+from tests.support import containers
 from tests.support.environment import SUBSTRATE_VARIABLE
 
 
@@ -40,7 +41,7 @@ def choose() -> Substrate:
         )
     lacking: list[str] = []
     if wanted in {"auto", Substrate.LOCAL}:
-        lacking += local_servers.missing()
+        lacking += binaries.missing()
         if not lacking:
             return Substrate.LOCAL
     if wanted in {"auto", Substrate.CONTAINERS}:

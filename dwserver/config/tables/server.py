@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
+from functools import cache
 
 from dwserver.config.variable import Derived, Lookup, OnInvalid, Origin, Variable
 from dwserver.config.variable import ValueType as T
@@ -13,6 +15,12 @@ def _dispatch_mode(lookup: Lookup) -> str:
     if lookup("DW_MODE") == "service":
         return "poll"
     return str(lookup("DW_V2_TASK_DISPATCH_MODE"))
+
+
+@cache
+def _new_server_id() -> str:
+    """Unique for each process: two of them may share a host."""
+    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
 SERVER_VARIABLES = (
@@ -29,7 +37,7 @@ SERVER_VARIABLES = (
         "DW_SERVER_ID",
         T.STRING,
         "server.server_id",
-        default=Derived("host name", lambda _: socket.gethostname()),
+        default=Derived("host name and a random suffix", lambda _: _new_server_id()),
         description="Name of this node in discovery, logs and the node table; "
         "unique per process.",
     ),
@@ -37,11 +45,11 @@ SERVER_VARIABLES = (
         "DW_SERVER_KEY",
         T.STRING,
         "server.server_key",
-        default=Derived("generated at boot", lambda _: None),
         is_secret=True,
         alias="",
-        description="Key that signs requests between nodes; every node of a "
-        "split deployment needs the same one.",
+        description="Long random text by which nodes trust the requests that they pass "
+        "on; ingress, control-plane, matching and history nodes of a split deployment "
+        "need the same one.",
     ),
     Variable(
         "DW_DEFAULT_NAMESPACE",
@@ -78,6 +86,18 @@ SERVER_VARIABLES = (
         "hosts the needed role; off answers 503 instead.",
     ),
     Variable(
+        "DW_PEER_CONNECTIONS",
+        T.INTEGER,
+        "topology.peer_connections",
+        default=8192,
+        unit="connections",
+        minimum=8,
+        maximum=60_000,
+        origin=Origin.OWN,
+        description="Most connections of an ingress to one other node; each long poll "
+        "that it holds takes one, and an eighth is kept for other requests.",
+    ),
+    Variable(
         "DW_INTERNAL_ADDRESS",
         T.URL,
         "topology.internal_address",
@@ -86,6 +106,18 @@ SERVER_VARIABLES = (
         expected="an http:// or https:// address without a path",
         origin=Origin.OWN,
         description="Address under which the other nodes reach this one.",
+    ),
+    Variable(
+        "DW_NODE_HEARTBEAT_SECONDS",
+        T.NUMBER,
+        "topology.heartbeat_seconds",
+        default=2.0,
+        unit="seconds",
+        minimum=0.1,
+        maximum=60,
+        origin=Origin.OWN,
+        description="How often this node says that it lives; after three missed "
+        "heartbeats the others take it for gone.",
     ),
     Variable(
         "DW_TASK_DISPATCH_MODE",

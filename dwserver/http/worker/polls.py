@@ -43,7 +43,8 @@ HISTORY_FIELDS: Final = (
 )
 WORKFLOW_POLL_FIELDS: Final = (*POLL_FIELDS, *HISTORY_FIELDS)
 
-EMPTY: Final = Reply(200, b'{"task":null,"poll_status":"empty"}')
+IDLE: Final = b'{"task":null,"poll_status":"empty"}'
+EMPTY: Final = Reply(200, IDLE)
 
 
 async def poll_workflow_task(services: Services, call: Call) -> Reply:
@@ -153,6 +154,7 @@ POLL_REASONS: Final = (
     Reason.WORKER_NOT_REGISTERED,
     Reason.TASK_QUEUE_MISMATCH,
     Reason.BUILD_ID_MISMATCH,
+    Reason.LONG_POLL_CAPACITY_EXHAUSTED,
 )
 
 
@@ -162,6 +164,7 @@ ROUTES = (
         "/workflow-tasks/poll",
         operation="poll_workflow_tasks",
         handler=poll_workflow_task,
+        idle=IDLE,
         shape=RouteShape(
             body=WORKFLOW_POLL_FIELDS,
             answers={200: WorkflowPollAnswer},
@@ -173,6 +176,7 @@ ROUTES = (
         "/activity-tasks/poll",
         operation="poll",
         handler=poll_activity_task,
+        idle=IDLE,
         shape=RouteShape(
             body=POLL_FIELDS,
             answers={200: ActivityPollAnswer},

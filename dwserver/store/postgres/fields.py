@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from dwserver.engine.model import Child, Command, Payload, RunInput, Wake
-from dwserver.engine.schedules.model import Schedule
+from dwserver.engine.model.schedules import Schedule
 from dwserver.engine.transition import NewActivity
 from dwserver.engine.words import RunStatus
 from dwserver.store.columns import plain

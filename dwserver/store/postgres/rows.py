@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dwserver.engine.transition import RunChange, ScheduleChange, Transition
+from dwserver.store.attribute_rows import AttributeRow, attribute_rows
 from dwserver.store.postgres import fields
 from dwserver.store.postgres.fields import Row
 
@@ -16,6 +17,8 @@ RUN_PARTS = (
     "update_runs",
     "update_instances",
     "insert_runs",
+    "delete_attributes",
+    "insert_attributes",
     "insert_events",
     "release_events",
     "insert_activities",
@@ -154,6 +157,8 @@ class Rows:
                 *fields.run_payloads(change.input or fields.EMPTY_INPUT, change.output),
             )
             self._part("insert_runs").append(row)
+            if change.input is not None and change.input.search_attributes:
+                self._add_attributes(n, attribute_rows(run, change.input))
             return
         given = change.input
         row = (
@@ -170,6 +175,15 @@ class Rows:
             ),
         )
         self._part("update_runs").append(row)
+        if given is not None:
+            values = attribute_rows(run, given)
+            kept = [f"{value.name}={value.kind}={value.term}" for value in values]
+            self._part("delete_attributes").append((n, run.id, kept))
+            self._add_attributes(n, values)
+
+    def _add_attributes(self, n: int, values: Sequence[AttributeRow]) -> None:
+        if values:
+            self._part("insert_attributes").extend((n, *value) for value in values)
 
     def _add_history(self, n: int, change: RunChange) -> None:
         run_id = change.run.id

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from dwserver.engine.schedules.model import (
+from dwserver.engine.model.schedules import (
     OverlapPolicy,
     Schedule,
     ScheduleEvent,

@@ -5,17 +5,25 @@ Functions of a connection, called on a reader thread. Each may raise sqlite3.Err
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from operator import itemgetter
 
 from dwserver.engine.model import Failure
-from dwserver.engine.words import StatusBucket
 from dwserver.store.api import RunCursor, RunFilter, RunView
+from dwserver.store.run_page_sql import Dialect, page_statement
+from dwserver.store.run_pages import plan_page
 from dwserver.store.sqlite import records
-from dwserver.store.sqlite.reads import fetch, fetch_one, snapshot
+from dwserver.store.sqlite.reads import fetch, fetch_one
+from dwserver.store.sqlite.rows import encode_json
+from dwserver.store.sqlite.statements import BLOCKS
 
-# Before every row: newer than the newest one.
-_FIRST = RunCursor(2**63 - 1, "")
+PAGES = Dialect(
+    blocks=BLOCKS,
+    among="{column} in (select value from json_each({value}))",
+    contains="instr({column}, {value}) > 0",
+    bound_list=lambda values: encode_json(values).decode(),
+)
+_ARGUMENT = re.compile(r"\$(\d+)")
 
 
 def find_run_view(
@@ -32,30 +40,19 @@ def list_runs(
     after: RunCursor | None,
     limit: int,
 ) -> list[RunView]:
-    """Every filter follows an index in the order of the list, so that a page costs the
-    same wherever it begins; without one the pages of all buckets are merged."""
-    start = after or _FIRST
-    page = (
-        run_filter.namespace,
-        start.started_at,
-        start.run_id,
-        limit,
-        run_filter.text,
+    page = plan_page(run_filter, after)
+    if not page.buckets:
+        return []
+    statement = page_statement(
+        page,
+        namespace=run_filter.namespace,
+        text=run_filter.text,
+        limit=limit,
+        dialect=PAGES,
     )
-    bucket, workflow_type = run_filter.bucket, run_filter.workflow_type
-    if workflow_type is not None:
-        rows = fetch(connection, "list_runs_of_type", *page, workflow_type, bucket)
-    elif bucket is not None:
-        rows = fetch(connection, "list_runs_in_bucket", *page, bucket)
-    else:
-        with snapshot(connection):
-            rows = [
-                row
-                for each in StatusBucket
-                for row in fetch(connection, "list_runs_in_bucket", *page, each)
-            ]
-        rows.sort(key=itemgetter("started_at", "id"), reverse=True)
-    return [records.to_run_view(row) for row in rows[:limit]]
+    text = _ARGUMENT.sub(r"?\1", statement.text)
+    rows = connection.execute(text, statement.arguments).fetchall()
+    return [records.to_run_view(row) for row in rows]
 
 
 def list_runs_of_instance(

@@ -15,6 +15,7 @@ import orjson
 from dwserver.engine.model import Activity, Payload, RunInput, Task, Wake
 from dwserver.engine.transition import RunChange, ScheduleChange, Transition
 from dwserver.engine.words import RunStatus, TaskStatus
+from dwserver.store.attribute_rows import attribute_rows
 from dwserver.store.sqlite.statements import Row, columns
 
 # Statements in the order in which they run: what is new exists before it is changed.
@@ -25,6 +26,8 @@ PARTS = (
     "update_runs",
     "update_run_outputs",
     "update_run_inputs",
+    "delete_attributes",
+    "insert_attributes",
     "insert_events",
     "release_events",
     "insert_tasks",
@@ -194,12 +197,21 @@ def _add_run(add: _Add, change: RunChange, *, is_first: bool) -> None:
         given = _encode_input(change.input or _EMPTY_INPUT)
         row = (*_new_run(run), *derived, sibling_of, *output, *given)
         add("insert_runs", row)
+        _add_attributes(add, change)
         return
     add("update_runs", (*_run(run), *derived))
     if change.output is not None:
         add("update_run_outputs", (run.id, *output))
     if change.input is not None:
         add("update_run_inputs", (run.id, *_encode_input(change.input)))
+        add("delete_attributes", (run.id,))
+        _add_attributes(add, change)
+
+
+def _add_attributes(add: _Add, change: RunChange) -> None:
+    if change.input is not None:
+        for row in attribute_rows(change.run, change.input):
+            add("insert_attributes", row)
 
 
 def _add_history(add: _Add, change: RunChange) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 
 import orjson
 
-from dwserver.engine.schedules.model import (
+from dwserver.engine.model.schedules import (
     OverlapPolicy,
     Schedule,
     ScheduleEvent,

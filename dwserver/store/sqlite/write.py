@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from dwserver.engine.schedules.model import Occurrence
+from dwserver.engine.model.schedules import Occurrence
 from dwserver.engine.transition import ScheduleChange, Transition
 from dwserver.store.sqlite.rows import PARTS, encode_json, parts_of
 from dwserver.store.sqlite.statements import BLOCKS, write_rows

@@ -8,6 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dwserver.engine.run_conditions import (
+    AttributeCondition,
+    Condition,
+    Operator,
+    RunColumn,
+    RunCondition,
+)
+from dwserver.engine.search_attributes import AttributeType
 from dwserver.engine.words import StatusBucket
 from dwserver.http.control_plane.list_cursor import cursor_token, read_cursor
 from dwserver.http.control_plane.workflow_list import list_workflows
@@ -64,6 +72,50 @@ async def test_filters_reach_the_service(
         "workflow_count": 0,
         "next_page_token": None,
     }
+
+
+async def amounts_are_defined(_namespace: str) -> dict[str, str]:
+    return {"Amount": "int"}
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        (
+            "Status = 'waiting'",
+            RunCondition(RunColumn.STATUS, Operator.EQ, ("waiting",)),
+        ),
+        (
+            "Amount >= 5",
+            AttributeCondition("Amount", AttributeType.INT, Operator.GE, (5,)),
+        ),
+    ],
+)
+async def test_a_visibility_query_is_no_text_to_search_for(
+    text: str, condition: Condition
+) -> None:
+    stage = Stage({"workflows.find_runs": ([], False)})
+    stage.facts["search_attributes.known_types"] = amounts_are_defined
+    query = {"query": text, "workflow_type": "t"}
+    answer = await stage.ask(list_workflows, query=query)
+    assert answer.status == 200
+    expected = RunFilter(NAMESPACE, "t", conditions=(condition,))
+    assert stage.calls[0].arguments == (expected,)
+
+
+async def test_a_query_about_an_unknown_field_has_an_empty_page() -> None:
+    stage = Stage()
+    answer = await stage.ask(list_workflows, query={"query": "Nobody = 'x'"})
+    assert (answer.status, answer.body["workflows"]) == (200, [])
+    assert stage.called == []
+
+
+async def test_a_query_that_breaks_a_rule_is_refused_at_its_field() -> None:
+    stage = Stage()
+    answer = await stage.ask(list_workflows, query={"query": "WorkflowId > 'x'"})
+    text = "[WorkflowId] only supports equality comparisons."
+    assert (answer.status, answer.body["errors"]) == (422, {"query": [text]})
+    assert stage.called == []
 
 
 async def test_the_token_of_a_page_leads_behind_its_last_row() -> None:

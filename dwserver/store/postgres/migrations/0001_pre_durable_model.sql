@@ -105,6 +105,7 @@ create table runs (
     memo bytea,
     search_attributes bytea,
     business_key text,
+    pruned_at bigint,
     constraint runs_pkey primary key (id)
 ) with (
     fillfactor = 50,
@@ -122,6 +123,32 @@ create index runs_siblings on runs (namespace, sibling_of, run_number)
 -- list_due_runs: only open runs that can time out have an entry
 create index runs_due on runs (deadline_at, id)
     where deadline_at is not null and status_bucket = 'running';
+-- list_expired_runs: closed runs that retention may still prune
+create index runs_closed on runs (namespace, closed_at, id)
+    where closed_at is not null and archived_at is null and pruned_at is null;
+
+-- Search attributes as values that lists compare (dwserver/store/attribute_rows.py).
+-- `started_at` repeats that of the run, for the order of the lists. `number` is there
+-- for whatever has an order, `whole` when that is an integer or an instant.
+create table run_attributes (
+    run_id text collate "C" not null,
+    name text collate "C" not null,
+    kind text collate "C" not null,
+    term text collate "C" not null,
+    namespace text collate "C" not null,
+    started_at bigint not null,
+    whole bigint,
+    number double precision,
+    constraint run_attributes_pkey primary key (run_id, name, kind, term)
+);
+
+-- list_runs: runs with a value of an attribute
+create index run_attributes_terms
+    on run_attributes (namespace, name, term, started_at, run_id);
+-- list_runs: runs with a value of an attribute that has an order
+create index run_attributes_numbers
+    on run_attributes (namespace, name, started_at, run_id)
+    where number is not null;
 
 -- Held events wait under a negative sequence (spec/engine.md §10).
 create table history_events (
@@ -180,6 +207,8 @@ create index tasks_ready_run on tasks (run_id) where ready_at is not null;
 -- are as many as workers have slots, so that reading them all is cheap, whereas an
 -- index on the expiry would take an entry for each task and one for each renewal.
 create index tasks_leased on tasks (run_id) where status = 'leased';
+-- prune_tasks: the closed tasks of a run
+create index tasks_closed on tasks (run_id) where closed_at is not null;
 
 -- `deadline_at` is the earliest deadline that counts while the activity is open. Renewals
 -- move the deadline of the heartbeat and leave `deadline_at` behind, so that they stay
@@ -236,6 +265,9 @@ create table activity_attempts (
     closed_at bigint not null,
     constraint activity_attempts_pkey primary key (id)
 );
+
+-- prune_attempts: the attempts of a run
+create index activity_attempts_by_run on activity_attempts (run_id);
 
 create table timers (
     id text collate "C" not null,
@@ -599,6 +631,25 @@ create type command_row as (
     payload_codec text,
     payload bytea,
     context bytea
+);
+
+create type attribute_row as (
+    n integer,
+    run_id text,
+    name text,
+    kind text,
+    term text,
+    namespace text,
+    started_at bigint,
+    whole bigint,
+    number double precision
+);
+
+-- `kept`: the terms that stay, as name=kind=term.
+create type kept_attributes_row as (
+    n integer,
+    run_id text,
+    kept text[]
 );
 
 create type failure_row as (

@@ -9,39 +9,6 @@ join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
 where r.id = $2
 and (r.namespace = $1) is true
 
--- name: list_runs_in_bucket
--- Runs of a status bucket ($6), newest first.
-select {run_view}
-from runs r
-join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
-where r.namespace = $1
-and r.status_bucket = $6
-and (r.started_at, r.id) < ($2::bigint, $3::text)
-and (
-    $5::text is null
-    or strpos(r.workflow_id, $5) > 0
-    or strpos(r.business_key, $5) > 0
-)
-order by r.started_at desc, r.id desc
-limit $4
-
--- name: list_runs_of_type
--- Runs of a workflow type ($6), newest first; with a bucket ($7) only those in it.
-select {run_view}
-from runs r
-join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
-where r.namespace = $1
-and r.workflow_type = $6
-and ($7::text is null or r.status_bucket = $7)
-and (r.started_at, r.id) < ($2::bigint, $3::text)
-and (
-    $5::text is null
-    or strpos(r.workflow_id, $5) > 0
-    or strpos(r.business_key, $5) > 0
-)
-order by r.started_at desc, r.id desc
-limit $4
-
 -- name: list_runs_of_instance
 -- All runs of a workflow id: the one that created the instance, and its siblings.
 select {run_view}

@@ -78,6 +78,7 @@ create table runs (
     memo blob,
     search_attributes blob,
     business_key text,
+    pruned_at integer,
     constraint runs_pkey primary key (id),
     constraint runs_status check (status in (
         'pending', 'running', 'waiting',
@@ -98,6 +99,32 @@ create index runs_siblings on runs (namespace, sibling_of, run_number)
 -- list_due_runs: only open runs that can time out have an entry
 create index runs_due on runs (deadline_at, id)
     where deadline_at is not null and status_bucket = 'running';
+-- list_expired_runs: closed runs that retention may still prune
+create index runs_closed on runs (namespace, closed_at, id)
+    where closed_at is not null and archived_at is null and pruned_at is null;
+
+-- Search attributes as values that lists compare (dwserver/store/attribute_rows.py).
+-- `started_at` repeats that of the run, for the order of the lists. `number` is there
+-- for whatever has an order, `whole` when that is an integer or an instant.
+create table run_attributes (
+    run_id text not null,
+    name text not null,
+    kind text not null,
+    term text not null,
+    namespace text not null,
+    started_at integer not null,
+    whole integer,
+    number real,
+    constraint run_attributes_pkey primary key (run_id, name, kind, term)
+) strict, without rowid;
+
+-- list_runs: runs with a value of an attribute
+create index run_attributes_terms
+    on run_attributes (namespace, name, term, started_at, run_id);
+-- list_runs: runs with a value of an attribute that has an order
+create index run_attributes_numbers
+    on run_attributes (namespace, name, started_at, run_id)
+    where number is not null;
 
 -- Held events wait under a negative sequence (spec/engine.md §10).
 create table history_events (
@@ -156,6 +183,8 @@ create index tasks_ready_run on tasks (run_id) where ready_at is not null;
 -- The expiry is not a column of it on purpose: renewals then touch no index. Leases
 -- are as many as workers have slots, so that reading them all is cheap.
 create index tasks_leased on tasks (run_id) where status = 'leased';
+-- prune_tasks: the closed tasks of a run
+create index tasks_closed on tasks (run_id) where closed_at is not null;
 
 -- `deadline_at` is the earliest deadline that counts while the activity is open. Renewals
 -- move the deadline of the heartbeat and leave `deadline_at` behind, so that they touch
@@ -214,6 +243,9 @@ create table activity_attempts (
         status in ('running', 'completed', 'failed', 'cancelled', 'expired')
     )
 ) strict, without rowid;
+
+-- prune_attempts: the attempts of a run
+create index activity_attempts_by_run on activity_attempts (run_id);
 
 create table timers (
     id text not null,

@@ -1,0 +1,128 @@
+"""Coordination with other processes: on Redis when there is one, else in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dwserver.config.settings import Settings
+from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
+from dwserver.coordination.query_tasks import QueryExchange
+from dwserver.coordination.redis_address import BadRedisAddress, parse_redis_url
+from dwserver.coordination.redis_connection import RedisConnection
+from dwserver.coordination.redis_query_tasks import RedisQueryExchange
+from dwserver.coordination.redis_wake_signals import RedisWakeSignals
+from dwserver.coordination.wake_signals import SilentSignals, WakeSignals
+from dwserver.http.discovery.workflow_health import (
+    HealthCategory,
+    HealthCheck,
+    HealthStatus,
+)
+from dwserver.roles.errors import BootError
+from dwserver.roles.observers import CoordinationMetrics, QueryTaskMetrics
+from dwserver.runtime.clock import Clock
+from dwserver.runtime.metrics import Metrics
+from dwserver.runtime.service import Service
+from dwserver.runtime.supervisor import Supervisor
+from dwserver.topology.selection import select_topology
+
+MICROS = 1_000_000
+SPLIT_SHAPE = "split_control_execution"
+NOT_SHARED = (
+    "several processes share the database and no Redis is set (DW_REDIS_URL): tasks of "
+    "other processes are found by looking, and queries reach only the workers that "
+    "poll the process they are sent to"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordination:
+    """``services`` are started with the process. ``is_alone``: no other process is
+    expected on the same database."""
+
+    signals: WakeSignals
+    query_exchange: QueryExchange
+    redis: RedisConnection | None
+    is_alone: bool
+    services: tuple[Service, ...] = ()
+
+    @property
+    def store_name(self) -> str:
+        """What readiness calls the backend."""
+        return "memory" if self.redis is None else "redis"
+
+    async def probe(self) -> None:
+        """Raises when the backend does not answer."""
+        if self.redis is not None:
+            await self.redis.probe()
+
+    async def backend_check(self) -> HealthCheck:
+        """``backend_capabilities``: never an error, the database decides."""
+        return _check(
+            "backend_capabilities", HealthCategory.CORRECTNESS, self._why_degraded()
+        )
+
+    async def wake_check(self) -> HealthCheck:
+        """``long_poll_wake_acceleration`` (topology-and-operations §4.4)."""
+        why = self._why_degraded()
+        if self.redis is None and not self.is_alone:
+            why = NOT_SHARED
+        return _check("long_poll_wake_acceleration", HealthCategory.ACCELERATION, why)
+
+    def _why_degraded(self) -> str | None:
+        why = self.redis.state().why if self.redis else None
+        return f"Redis does not answer ({why})." if why else None
+
+
+def _check(name: str, category: HealthCategory, why: str | None) -> HealthCheck:
+    status = HealthStatus.OK if why is None else HealthStatus.WARNING
+    return HealthCheck(name, status, category, why)
+
+
+def build_coordination(
+    settings: Settings, *, clock: Clock, metrics: Metrics, supervisor: Supervisor
+) -> Coordination:
+    """Raises :class:`BootError` for a URL that names no Redis."""
+    query_tasks = settings.query_tasks
+    limits = QueryLimits(
+        lease=query_tasks.lease_seconds * MICROS,
+        keep=query_tasks.ttl_seconds * MICROS,
+        pending_per_queue=query_tasks.max_pending_per_queue,
+    )
+    seen_queries = QueryTaskMetrics(metrics)
+    if settings.redis.url is None:
+        return Coordination(
+            signals=SilentSignals(),
+            query_exchange=MemoryQueryExchange(
+                now=clock.now, limits=limits, observer=seen_queries
+            ),
+            redis=None,
+            is_alone=not expects_others(settings),
+        )
+    try:
+        address = parse_redis_url(settings.redis.url)
+    except BadRedisAddress as error:
+        raise BootError(f"DW_REDIS_URL: {error}") from error
+    seen = CoordinationMetrics(metrics)
+    redis = RedisConnection(address, observer=seen)
+    signals = RedisWakeSignals(redis, spawn=supervisor.spawn, observer=seen)
+    return Coordination(
+        signals=signals,
+        query_exchange=RedisQueryExchange(
+            redis,
+            signals=signals,
+            spawn=supervisor.spawn,
+            now=clock.now,
+            limits=limits,
+            observer=seen_queries,
+        ),
+        redis=redis,
+        is_alone=not expects_others(settings),
+        services=(signals,),
+    )
+
+
+def expects_others(settings: Settings) -> bool:
+    """Whether other processes on the same database have been announced."""
+    topology = settings.topology
+    selected = select_topology(topology.shape, topology.process_class)
+    return topology.multi_node or selected.shape == SPLIT_SHAPE
