@@ -42,6 +42,7 @@ from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.poll_news import PollNews
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
+from dwserver.services.queue_admission import FreedRoom
 from dwserver.services.renewals import Renewals
 from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
@@ -144,19 +145,18 @@ def build_core(
         max_bytes=settings.engine.history_cache_bytes,
     )
     coordination = build_coordination(
-        settings, clock=clock, metrics=metrics, supervisor=supervisor
+        settings, store, clock=clock, metrics=metrics, supervisor=supervisor
     )
-    signals = coordination.signals
     matcher = _matcher(
         settings,
         store,
-        signals,
+        coordination,
         clock=clock,
         metrics=metrics,
         supervisor=supervisor,
     )
-    waiters = _waiters(settings, store, hot, signals=signals, clock=clock)
-    hear_of_others(signals, matcher, waiters)
+    waiters = _waiters(settings, store, hot, signals=coordination.signals, clock=clock)
+    hear_of_others(coordination.signals, matcher, waiters)
     observers: list[CommitObserver] = [*waiters.observers, CommitMetrics(metrics)]
     runs = Runs(
         store,
@@ -175,7 +175,8 @@ def build_core(
         observe_lag=lambda seconds: metrics.timer_lag_seconds.observe(value=seconds),
     )
     close_policies = ClosePolicies(store, runs, now=clock.now, spawn=supervisor.spawn)
-    observers += (timers, close_policies)
+    freed_room = FreedRoom(coordination.admission, heard_of=matcher.heard_of)
+    observers += (timers, close_policies, freed_room)
     leases = ExpiredLeases(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
     )
@@ -213,12 +214,13 @@ def build_core(
 def _matcher(
     settings: Settings,
     store: Store,
-    signals: WakeSignals,
+    coordination: Coordination,
     *,
     clock: Clock,
     metrics: Metrics,
     supervisor: Supervisor,
 ) -> Matcher:
+    signals = coordination.signals
     is_alone_on_database = settings.database.sqlite_path is not None
     interval_seconds = settings.worker_plane.poll_interval_ms / 1000
     return Matcher(
@@ -228,6 +230,7 @@ def _matcher(
         observer=MatchingMetrics(metrics),
         announce=lambda key: signals.publish(Topic.READY_TASK, tuple(key)),
         sweep_seconds=0.0 if is_alone_on_database else interval_seconds,
+        is_capped=coordination.admission.is_capped,
     )
 
 
@@ -302,6 +305,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             runs=runs,
             matcher=parts.matcher,
             workers=workers,
+            admission=parts.coordination.admission,
             news=poll_news,
             now=clock.now,
             spawn=parts.supervisor.spawn,
@@ -326,9 +330,9 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         activity_timeouts=ActivityTimeouts(store, parts.deadlines, now=clock.now),
         workflows=workflows,
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
-        history_exports=_history_exports(settings, parts, workflows),
         commands=commands,
         schedules=_schedules(settings, parts, commands, external_payloads),
+        history_exports=_history_exports(settings, parts, workflows),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(

@@ -220,6 +220,7 @@ INDEXES = {
     "count_ready_of_queue": {"tasks_ready"},
     "find_oldest_ready_of_queue": {"tasks_ready", "runs_pkey"},
     "count_leases_of_queue": {"tasks_leased"},
+    "count_active_leases": {"tasks_leased"},
     "list_leases_of_queue": {"tasks_leased", "runs_pkey"},
     "find_worker": {"worker_registrations_pkey"},
     "delete_worker": {"worker_registrations_pkey"},

@@ -236,6 +236,9 @@ class SqliteStore(LeaderLeases, Schedules, Retention):
             overdue_before=overdue_before,
         )
 
+    async def count_active_leases(self, key: QueueKey, *, now: int) -> tuple[int, int]:
+        return await self._read(queues.count_active_leases, key, now=now)
+
     # namespaces -----------------------------------------------------------------
     async def list_namespaces(self) -> list[Namespace]:
         return await self._list(registry.list_namespaces)
