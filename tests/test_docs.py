@@ -18,15 +18,22 @@ from dwserver.engine.words import (
 )
 from dwserver.runtime.metric_table import METRICS
 from dwserver.store.migrations import load_migrations
+from dwserver.topology.shapes import BUNDLES, Shape
 from tests.support.source_tree import ROOT, python_files
 
 ARCHITECTURE = ROOT / "docs" / "architecture"
 PAGES = {page.name: page for page in sorted(ARCHITECTURE.glob("*.md"))}
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES.values()]
+DEPLOYMENT = ROOT / "docs" / "deployment.md"
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    DEPLOYMENT,
+    *PAGES.values(),
+]
 
 LINK_TARGET = re.compile(r"\]\(([^)#:\s]+)\)")
 CODE_PATH = re.compile(
-    r"`((?:dwserver|tests|scripts|benchmarks|examples|docs)/[\w./-]*)`"
+    r"`((?:dwserver|tests|scripts|benchmarks|examples|docs|deploy)/[\w./-]*)`"
 )
 SUBCOMMAND = re.compile(r"^(?:\S*/)?dwserver ([a-z-]+)", re.MULTILINE)
 FENCED_BASH = re.compile(r"^```bash\n(.+?)\n```", re.MULTILINE | re.DOTALL)
@@ -77,6 +84,16 @@ def test_readme_names_subcommands_that_exist() -> None:
     blocks = FENCED_BASH.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     named = {word for block in blocks for word in SUBCOMMAND.findall(block)}
     assert {"dev", "bootstrap", "serve"} <= named <= SUBCOMMANDS.keys()
+
+
+def test_deployment_names_subcommands_and_classes_that_exist() -> None:
+    text = DEPLOYMENT.read_text(encoding="utf-8")
+    named = {
+        w for block in FENCED_BASH.findall(text) for w in SUBCOMMAND.findall(block)
+    }
+    assert {"cluster"} <= named <= SUBCOMMANDS.keys()
+    described = {name for name in FIRST_CELL.findall(text) if name.endswith("_node`")}
+    assert described == {f"`{each}`" for each in BUNDLES[Shape.SPLIT_CONTROL_EXECUTION]}
 
 
 def test_operations_describes_every_subcommand() -> None:

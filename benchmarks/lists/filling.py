@@ -74,7 +74,7 @@ async def _write(
             arguments=Payload(arguments["codec"], arguments["blob"]),
             search_attributes={
                 "Customer": f"c-{number % CUSTOMERS}",
-                "Amount": number % AMOUNTS,
+                "Amount": number * 7 % AMOUNTS,
             },
             business_key=f"key-{number}",
         )

@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from dwserver.cli.cluster_status import status
 from dwserver.cli.dev import CREDENTIALS
 from dwserver.cli.failure import reported
 from dwserver.cli.local_cluster.cluster import LocalCluster
@@ -47,7 +48,10 @@ _state_folder = click.option(
 
 @click.group()
 def cluster() -> None:
-    """Run a whole split cluster on this machine, for development and rehearsals."""
+    """Run a whole split cluster on this machine, or look at any cluster."""
+
+
+cluster.add_command(status)
 
 
 @cluster.command()
@@ -105,11 +109,16 @@ def up(
         settings = {
             "DW_DATABASE_URL": database_url,
             "DW_REDIS_URL": redis_url,
-            "DW_SERVER_KEY": environ.get("DW_SERVER_KEY") or secrets.token_urlsafe(32),
         }
         if not any(environ.get(name) for name in CREDENTIALS):
             settings["DW_AUTH_TOKEN"] = secrets.token_urlsafe(24)
-        plan = ClusterPlan(host=host, port=port, counts=wanted, environment=settings)
+        plan = ClusterPlan(
+            host=host,
+            port=port,
+            counts=wanted,
+            environment=settings,
+            server_key=environ.pop("DW_SERVER_KEY", "") or secrets.token_urlsafe(32),
+        )
         local = LocalCluster(
             node_plans(plan, free_port=free_port),
             databases=databases,

@@ -18,7 +18,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "cluster": (
         "dwserver.cli.cluster:cluster",
-        "Run a whole cluster on this machine.",
+        "Run a whole cluster on this machine; look at any.",
     ),
     "scheduler": (
         "dwserver.cli.scheduler:scheduler",

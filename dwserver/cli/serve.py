@@ -1,28 +1,58 @@
-"""``dwserver serve``: run one node until it is told to stop."""
+"""``dwserver serve``: run nodes until they are told to stop."""
 
 from __future__ import annotations
 
 import click
 
 from dwserver.cli.failure import reported
+from dwserver.cli.process_group import supervise
 from dwserver.cli.running import run_node
+from dwserver.cli.supervised import SupervisorLink
 from dwserver.config.environment import process_environment
 from dwserver.config.settings import load_settings
+
+# What an option says goes before what the environment says.
+OPTIONS = {
+    "host": "DW_HTTP_HOST",
+    "port": "DW_HTTP_PORT",
+    "shape": "DW_SERVER_TOPOLOGY_SHAPE",
+    "process_class": "DW_SERVER_PROCESS_CLASS",
+}
+MAX_PROCESSES = 256
 
 
 @click.command()
 @click.option("--host", help="Address to listen on (DW_HTTP_HOST).")
 @click.option("--port", type=int, help="Port to listen on (DW_HTTP_PORT).")
-def serve(host: str | None, port: int | None) -> None:
+@click.option("--shape", help="Shape of the deployment (DW_SERVER_TOPOLOGY_SHAPE).")
+@click.option("--process-class", help="What this node is (DW_SERVER_PROCESS_CLASS).")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, MAX_PROCESSES),
+    default=1,
+    show_default=True,
+    help="How many nodes of the class share the port.",
+)
+@click.option("--supervisor-fd", type=int, hidden=True)
+def serve(*, processes: int, supervisor_fd: int | None, **options: object) -> None:
     """Run the server.
 
     Every setting is an environment variable; see docs/configuration.md. The database
     must have been prepared with `dwserver bootstrap`.
+
+    With --processes each process is a node of its own, with the number of the process
+    behind its DW_SERVER_ID. One that dies is started again.
     """
     environ = dict(process_environment())
-    if host is not None:
-        environ["DW_HTTP_HOST"] = host
-    if port is not None:
-        environ["DW_HTTP_PORT"] = str(port)
+    for name, variable in OPTIONS.items():
+        if options[name] is not None:
+            environ[variable] = str(options[name])
     with reported():
-        run_node(load_settings(environ), environ)
+        settings = load_settings(environ)
+        if processes > 1:
+            supervise(settings, environ, count=processes)
+        elif supervisor_fd is not None:
+            link = SupervisorLink(supervisor_fd)
+            run_node(settings, environ, on_ready=link.report_ready)
+        else:
+            run_node(settings, environ)

@@ -60,6 +60,7 @@ class TopologySettings(SettingsGroup):
     shape: str
     process_class: str | None
     ingress_forwarding: bool
+    peer_connections: int
     internal_address: str | None
     heartbeat_seconds: float
     task_dispatch_mode: str
@@ -90,6 +91,8 @@ class HttpSettings(SettingsGroup):
     group_name = "http"
     host: str
     port: int
+    reuse_port: bool
+    internal_port: int | None
     compression_enabled: bool
     max_import_bytes: int
 

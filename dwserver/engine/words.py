@@ -302,6 +302,7 @@ class EventType(StrEnum):
     START_ACCEPTED = "StartAccepted"
     START_REJECTED = "StartRejected"
     WORKFLOW_STARTED = "WorkflowStarted"
+    SCHEDULE_TRIGGERED = "ScheduleTriggered"
     WORKFLOW_COMPLETED = "WorkflowCompleted"
     WORKFLOW_FAILED = "WorkflowFailed"
     WORKFLOW_CONTINUED_AS_NEW = "WorkflowContinuedAsNew"

@@ -81,16 +81,18 @@ class Answer(web.StreamResponse):
         if self._is_written or request is None:
             return
         self._is_written = True
+        await self._write(request)
+
+    async def _write(self, request: web.BaseRequest) -> None:
         body = b"" if request.method == hdrs.METH_HEAD else self._content
-        await request.writer.write_eof(
-            b"%b%b%bContent-Length: %d\r\n\r\n%b"
-            % (
-                _STATUS_LINES[self.status],
-                self._lines,
-                self._connection_line(request),
-                len(self._content),
-                body,
-            )
+        await request.writer.write_eof(self._head(request, len(self._content)) + body)
+
+    def _head(self, request: web.BaseRequest, length: int) -> bytes:
+        return b"%b%b%bContent-Length: %d\r\n\r\n" % (
+            _STATUS_LINES[self.status],
+            self._lines,
+            self._connection_line(request),
+            length,
         )
 
     def _connection_line(self, request: web.BaseRequest) -> bytes:

@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 
 from dwserver.http.auth.principal import AuthMethod, Principal
 from dwserver.http.observation import REQUEST_ID_HEADER
+from dwserver.http.origin import Origin
 from dwserver.http.text import valid_text
 from dwserver.protocol.json_types import JsonObject, JsonValue
 
@@ -50,6 +51,8 @@ class Attributable(Protocol):
     def namespace(self) -> str: ...
     @property
     def body(self) -> JsonValue: ...
+    @property
+    def origin(self) -> Origin | None: ...
 
 
 class Attribution:
@@ -113,7 +116,7 @@ def _request(call: Attributable) -> JsonObject:
     block: JsonObject = {
         "method": request.method,
         "path": valid_text(request.path),
-        "ip": request.remote,
+        "ip": request.remote if call.origin is None else call.origin.address,
         "user_agent": _header(call, hdrs.USER_AGENT),
         "request_id": headers.get("x_request_id"),
         "correlation_id": headers.get("x_correlation_id"),

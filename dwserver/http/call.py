@@ -10,6 +10,7 @@ from aiohttp import web
 from dwserver.engine.records import quick_init
 from dwserver.http.attribution import NO_GATEWAY, Attribution
 from dwserver.http.auth.principal import Principal
+from dwserver.http.origin import Origin
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.versions import WorkerVersion
 
@@ -21,8 +22,9 @@ class Call:
     are the decoded path parameters by their names in the route's path; ``body`` is
     the parsed JSON, ``{}`` when there was none; ``namespace`` exists unless the
     route is exempt; ``worker_version`` is what the caller speaks (worker plane
-    only); ``attribution`` says who gave a command. Of a repeated query word the last
-    one counts."""
+    only); ``attribution`` says who gave a command; ``origin`` where the request
+    came from before another node passed it on. Of a repeated query word the last one
+    counts."""
 
     request: web.BaseRequest
     operation: str
@@ -34,6 +36,7 @@ class Call:
     request_id: str
     worker_version: WorkerVersion | None = None
     attribution: Attribution = NO_GATEWAY
+    origin: Origin | None = None
 
     def context(
         self,

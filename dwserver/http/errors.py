@@ -150,27 +150,63 @@ def namespace_not_found(plane: Plane, name: str) -> Refusal:
 
 
 def backend_unavailable(plane: Plane, error_id: str) -> Refusal:
-    refusal = refuse(
+    return _try_again(
         Reason.BACKEND_UNAVAILABLE,
         plane,
         "The database does not answer. Repeat the request.",
-        retryable=True,
-        retry_after_seconds=RETRY_AFTER_SECONDS,
         error_id=error_id,
     )
-    refusal.headers = {hdrs.RETRY_AFTER: str(RETRY_AFTER_SECONDS)}
-    return refusal
 
 
 def backend_contended(plane: Plane, error_id: str, *, driver: str) -> Refusal:
-    refusal = refuse(
+    return _try_again(
         Reason.BACKEND_LOCK_PRESSURE,
         plane,
         "Too many requests change the same rows. Repeat the request.",
-        retryable=True,
-        retry_after_seconds=RETRY_AFTER_SECONDS,
         backend={"driver": driver, "lock_pressure": True},
         error_id=error_id,
+    )
+
+
+def peer_lost(plane: Plane, error_id: str) -> Refusal:
+    """A node took the request and did not answer."""
+    return _try_again(
+        Reason.BACKEND_UNAVAILABLE,
+        plane,
+        "The node that was to answer broke off or stayed silent. What was asked may "
+        "have been done. Repeat the request.",
+        error_id=error_id,
+    )
+
+
+def peers_busy(plane: Plane, error_id: str) -> Refusal:
+    return _try_again(
+        Reason.BACKEND_UNAVAILABLE,
+        plane,
+        "The nodes that can answer are taken up. Nothing was done. Repeat the request.",
+        error_id=error_id,
+    )
+
+
+def too_many_polls(plane: Plane, error_id: str) -> Refusal:
+    return _try_again(
+        Reason.LONG_POLL_CAPACITY_EXHAUSTED,
+        plane,
+        "Too many long polls are waiting. Repeat the request later.",
+        error_id=error_id,
+    )
+
+
+def _try_again(
+    reason: Reason, plane: Plane, message: str, **fields: JsonValue
+) -> Refusal:
+    refusal = refuse(
+        reason,
+        plane,
+        message,
+        retryable=True,
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+        **fields,
     )
     refusal.headers = {hdrs.RETRY_AFTER: str(RETRY_AFTER_SECONDS)}
     return refusal

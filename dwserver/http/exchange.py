@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from dwserver.http.envelopes import ControlEnvelope
+from dwserver.http.origin import Origin
 from dwserver.http.route import Handler, NamespaceRule, Route
 from dwserver.protocol.reasons import Plane
 from dwserver.protocol.versions import WorkerVersion
@@ -56,8 +57,8 @@ class Endpoint:
 class Exchange:
     """A request and what has been found out about it so far. ``is_worker``: it is
     on the worker plane. ``version`` is the accepted worker version, ``None`` before
-    it is known and on the other plane. ``is_forwarded``: another node has let it in
-    and passed it on."""
+    it is known and on the other plane. ``origin``: where it came from before another
+    node let it in and passed it on."""
 
     request: web.BaseRequest
     request_id: str
@@ -68,7 +69,18 @@ class Exchange:
     endpoint: Endpoint | None = None
     params: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     version: WorkerVersion | None = None
-    is_forwarded: bool = False
+    origin: Origin | None = None
+
+    @property
+    def is_forwarded(self) -> bool:
+        return self.origin is not None
+
+    @property
+    def target(self) -> str:
+        """Path and query string, as a request line has them."""
+        if not self.query_string:
+            return self.path
+        return f"{self.path}?{self.query_string}"
 
     @property
     def label(self) -> str:

@@ -49,6 +49,10 @@ class Observer:
         self._bound_id.set(request_id)
         return request_id
 
+    def rename(self, request_id: str) -> None:
+        """The request got its id from the node that passed it on."""
+        self._bound_id.set(request_id)
+
     def finish(
         self, label: str, status: int, seconds: float, *, params: Mapping[str, str]
     ) -> None:

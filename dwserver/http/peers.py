@@ -7,6 +7,7 @@ from typing import Protocol
 
 from dwserver.http.answer import Answer
 from dwserver.http.auth.principal import Principal
+from dwserver.http.call import Reply
 from dwserver.http.exchange import Endpoint, Exchange
 from dwserver.http.forwarding.credential import Forwarded, Signed, verify
 from dwserver.protocol.json_types import JsonValue
@@ -24,10 +25,11 @@ class Forwarder(Protocol):
         raw: bytes,
         body: JsonValue,
         namespace: str,
-    ) -> Answer | None:
-        """The answer of another node; ``None`` when there is none that serves the
-        request better than this node, and nothing was sent. ``raw`` is the body as it
-        was received, ``body`` what it says. Raises ``Refusal``."""
+    ) -> Answer | Reply | None:
+        """The answer of another node, or a reply in its place; ``None`` when there is
+        none that serves the request better than this node, and nothing was sent.
+        ``raw`` is the body as it was received, ``body`` what it says. Raises
+        ``Refusal`` and ``ClientGone``."""
         ...
 
 

@@ -205,6 +205,7 @@ class Pipeline:
             exchange.request_id,
             exchange.version,
             self._node.attribution,
+            exchange.origin,
         )
         return await endpoint.handler(self._services, call)
 
@@ -274,14 +275,16 @@ class Pipeline:
         request = exchange.request
         signed = Signed(
             method=request.method,
-            target=request.raw_path,
+            target=exchange.target,
             namespace=namespace,
             body=raw,
         )
         forwarded = self._trusted.verify(credential, signed)
         if forwarded is None:
             raise errors.unauthorized(exchange.plane, _UNTRUSTED)
-        exchange.is_forwarded = True
+        exchange.origin = forwarded.origin
+        exchange.request_id = forwarded.origin.request_id
+        self._observer.rename(exchange.request_id)
         return forwarded.principal
 
     def _check_roles(self, exchange: Exchange, endpoint: Endpoint) -> None:

@@ -60,8 +60,9 @@ class Route:
     ``operation_name`` of the authorization resource. ``allowed_roles`` ``None``
     lets anyone in; ``family`` ``None`` is answered by every node, without a version
     header. ``envelope`` is the workflow operation whose nested object the answers
-    carry. ``shape`` is what the route takes and answers; without one the description
-    of the API leaves both open.
+    carry. ``idle``: the JSON text of what a long poll answers when there is nothing
+    for it; other routes have none. ``shape`` is what the route takes and answers;
+    without one the description of the API leaves both open.
     """
 
     method: Method
@@ -74,6 +75,7 @@ class Route:
     is_bootstrap_gated: bool = False
     namespace: NamespaceRule = NamespaceRule.MUST_EXIST
     envelope: Operation | None = None
+    idle: bytes | None = None
     shape: RouteShape | None = None
 
     def __post_init__(self) -> None:
@@ -121,6 +123,7 @@ def worker_route(
     *,
     operation: str,
     handler: Handler,
+    idle: bytes | None = None,
     shape: RouteShape | None = None,
 ) -> Route:
     """A row of the worker plane: workers only, bootstrap-gated, namespaced."""
@@ -133,6 +136,7 @@ def worker_route(
         allowed_roles=WORKERS,
         family=RouteFamily.WORKER,
         is_bootstrap_gated=True,
+        idle=idle,
         shape=shape,
     )
 
@@ -191,6 +195,7 @@ def management_route(
     operation: str,
     handler: Handler,
     allowed_roles: tuple[AccessRole, ...] = OPERATORS,
+    is_bootstrap_gated: bool = False,
     namespace: NamespaceRule = NamespaceRule.MUST_EXIST,
     shape: RouteShape | None = None,
 ) -> Route:
@@ -202,6 +207,7 @@ def management_route(
         handler=handler,
         allowed_roles=allowed_roles,
         family=RouteFamily.CONTROL,
+        is_bootstrap_gated=is_bootstrap_gated,
         namespace=namespace,
         shape=shape,
     )

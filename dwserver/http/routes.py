@@ -12,8 +12,11 @@ from typing import Final
 
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane import (
+    bridge_adapters,
     history,
     namespaces,
+    schedule_fires,
+    schedules,
     search_attributes,
     storage,
     workers,
@@ -32,7 +35,7 @@ from dwserver.http.discovery.handlers import Discovery, discovery_routes
 from dwserver.http.openapi.description import described
 from dwserver.http.openapi.document import document
 from dwserver.http.route import Handler, Route
-from dwserver.http.system import activity_timeouts
+from dwserver.http.system import activity_timeouts, cluster_nodes, retention
 from dwserver.http.worker import (
     activity_tasks,
     polls,
@@ -58,8 +61,13 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workflow_updates.ROUTES,
     *workflow_query.ROUTES,
     *history.ROUTES,
+    *schedules.ROUTES,
+    *schedule_fires.ROUTES,
     *workers.ROUTES,
+    *bridge_adapters.ROUTES,
     *activity_timeouts.ROUTES,
+    *cluster_nodes.ROUTES,
+    *retention.ROUTES,
 )
 WORKER_ROUTES: Final[tuple[Route, ...]] = (
     *registration.ROUTES,

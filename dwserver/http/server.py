@@ -13,13 +13,18 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from dwserver.http.answer import Answer
+from dwserver.http.body import ClientGone
+from dwserver.http.departures import Departures
 from dwserver.http.pipeline import Pipeline
 
 _BACKLOG: Final = 1024
 # Idle connections live longer than those of usual proxies, which must close first.
 _KEEPALIVE_SECONDS: Final = 620.0
+# By custom; nobody gets to see it.
+_CLIENT_CLOSED_REQUEST: Final = 499
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -31,18 +36,44 @@ class ListenError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerSettings:
     """Where to listen and how long to take for the end. Port 0 takes a free one;
-    ``reuse_port`` lets several processes share the port."""
+    ``reuse_port`` lets several processes share the port. ``internal_port``: a second
+    one, of this process alone."""
 
     host: str
     port: int
     reuse_port: bool = False
+    internal_port: int | None = None
     drain_delay_seconds: float = 0.0
     shutdown_timeout_seconds: float = 30.0
 
 
+class _Listener(web.Server):
+    """Tells of clients that have gone, whatever their handlers do."""
+
+    departures: Departures
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        super().connection_lost(handler, exc)
+        self.departures.gone(handler)
+
+
+class _NoAnswer(Answer):
+    """For a client that has gone: the HTTP library closes the connection and takes it
+    for no fault of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(_CLIENT_CLOSED_REQUEST, b"", b"")
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        raise ClientGone
+
+
 class HttpServer:
     """Service that answers with a pipeline. ``begin_drain`` makes readiness false,
-    ``release_polls`` makes waiting polls answer at once; both are called once."""
+    ``release_polls`` makes waiting polls answer at once; both are called once.
+    ``departures`` hears of every connection that is lost."""
 
     name = "http_server"
 
@@ -53,12 +84,14 @@ class HttpServer:
         *,
         begin_drain: Callable[[], None],
         release_polls: Callable[[], None],
+        departures: Departures | None = None,
     ) -> None:
+        self._departures = departures or Departures()
         self._pipeline = pipeline
         self._settings = settings
         self._begin_drain = begin_drain
         self._release_polls = release_polls
-        self._server: web.Server | None = None
+        self._server: _Listener | None = None
         self._runner: web.ServerRunner | None = None
         self._is_draining = False
         self._is_closing = False
@@ -75,6 +108,15 @@ class HttpServer:
         return int(self._runner.addresses[0][1])
 
     @property
+    def internal_port(self) -> int:
+        """Where the other nodes reach this process."""
+        if self._runner is None or not self._runner.addresses:
+            internal = self._settings.internal_port
+            return self._settings.port if internal is None else internal
+        # The last site that was added.
+        return int(self._runner.addresses[-1][1])
+
+    @property
     def requests_in_flight(self) -> int:
         """Requests that are not answered yet, waiting polls included."""
         return len(self._busy)
@@ -83,33 +125,46 @@ class HttpServer:
         """Bind and listen; :class:`ListenError` when the address is not free."""
         if self._runner is not None:
             return
-        self._server = web.Server(
+        self._server = _Listener(
             self._handle,
             access_log=None,
             keepalive_timeout=_KEEPALIVE_SECONDS,
             # Bodies are taken as they are: a small one must not grow in memory.
             auto_decompress=False,
         )
+        self._server.departures = self._departures
         self._runner = web.ServerRunner(
             self._server,
             handle_signals=False,
             shutdown_timeout=self._settings.shutdown_timeout_seconds,
         )
         await self._runner.setup()
+        settings = self._settings
+        await self._listen(settings.port, reuse_port=settings.reuse_port)
+        if settings.internal_port is not None:
+            await self._listen(settings.internal_port)
+        _log.info(
+            "http_listening",
+            host=settings.host,
+            port=self.port,
+            internal_port=self.internal_port,
+        )
+
+    async def _listen(self, port: int, *, reuse_port: bool = False) -> None:
+        assert self._runner is not None
+        host = self._settings.host
         try:
             await web.TCPSite(
                 self._runner,
-                self._settings.host,
-                self._settings.port,
+                host,
+                port,
                 backlog=_BACKLOG,
-                reuse_port=self._settings.reuse_port or None,
+                reuse_port=reuse_port or None,
             ).start()
         except OSError as error:
             await self.stop()
-            where = f"{self._settings.host}:{self._settings.port}"
             cause = error.strerror or str(error)
-            raise ListenError(f"cannot listen on {where}: {cause}") from error
-        _log.info("http_listening", host=self._settings.host, port=self.port)
+            raise ListenError(f"cannot listen on {host}:{port}: {cause}") from error
 
     async def drain(self) -> None:
         """Return when the last request that was accepted has been answered."""
@@ -144,10 +199,13 @@ class HttpServer:
         self._is_idle.clear()
         try:
             response = await self._pipeline.handle(request)
+        except ClientGone:
+            response = _NoAnswer()
+        else:
             if self._is_closing:
                 response.force_close()
-            return response
         finally:
             self._busy.discard(connection)
             if not self._busy:
                 self._is_idle.set()
+        return response

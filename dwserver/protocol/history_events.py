@@ -8,7 +8,7 @@ external storage.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import orjson
 
@@ -16,6 +16,8 @@ from dwserver.engine.payloads import PLAIN_KEY
 from dwserver.engine.wire_time import micro
 from dwserver.engine.words import EventType
 from dwserver.protocol.payloads.framing import Framing, framed
+
+_ENVELOPE: Final = frozenset({"codec", "blob"})
 
 
 class HistoryEvent(Protocol):
@@ -83,7 +85,11 @@ def _framed(value: object, framing: Framing) -> object:
         plain = value.get(PLAIN_KEY)
         if isinstance(plain, str) and len(value) == 1:
             return framed(plain, framing)
-        return {key: _framed(item, framing) for key, item in value.items()}
+        members = {key: _framed(item, framing) for key, item in value.items()}
+        blob = members.get("blob")
+        # The envelope of a payload that lies elsewhere is no blob of another one.
+        is_envelope = members.keys() == _ENVELOPE and isinstance(blob, dict)
+        return blob if is_envelope else members
     if isinstance(value, list):
         return [_framed(item, framing) for item in value]
     return value

@@ -3,7 +3,7 @@
 ========= ======================================================================
 mounts    nothing of its own: it authenticates, checks versions, and passes on
           what no other role of the process answers
-runs      nothing
+runs      the upkeep of the connections to the nodes that it passes requests to
 requires  the shared database (who the other nodes are), the server key (by which
           they trust it)
 readiness check ``peers``: warns while no live node hosts the control plane
@@ -15,7 +15,9 @@ from __future__ import annotations
 from typing import Final
 
 from dwserver.protocol.json_types import JsonObject
+from dwserver.roles.forwarding import ForwardingService
 from dwserver.roles.plug import Need, Parts, RolePlug, Stage
+from dwserver.runtime.service import Service
 from dwserver.topology.peers import peers_hosting
 from dwserver.topology.shapes import Role
 
@@ -23,8 +25,13 @@ CHECK: Final = "peers"
 
 
 def _build(stage: Stage) -> Parts:
+    background: tuple[Service, ...] = ()
+    if stage.forwarder is not None:
+        background = (
+            ForwardingService(stage.forwarder, stage.host, metrics=stage.metrics),
+        )
     if Role.CONTROL_PLANE in stage.identity.roles:
-        return Parts()
+        return Parts(background=background)
 
     def check() -> JsonObject:
         live = stage.core.membership.live()
@@ -36,7 +43,7 @@ def _build(stage: Stage) -> Parts:
             "remediation": "Start a control_plane_node on the same database.",
         }
 
-    return Parts(checks={CHECK: check})
+    return Parts(background=background, checks={CHECK: check})
 
 
 API_INGRESS: Final = RolePlug(

@@ -9,6 +9,7 @@ from dwserver.config.settings import Settings
 from dwserver.engine.model import JsonMap
 from dwserver.roles.core import build_core
 from dwserver.roles.database import DatabaseService
+from dwserver.roles.forwarding import build_forwarder
 from dwserver.roles.http import build_http_server
 from dwserver.roles.identity import node_identity
 from dwserver.roles.loops import WhenPrepared
@@ -43,8 +44,15 @@ def compose(
         supervisor=supervisor,
     )
     checks: dict[str, Check] = {}
+    forwarder = build_forwarder(settings, core, clock=clock, metrics=metrics)
     http = build_http_server(
-        settings, core, clock=clock, ids=ids, metrics=metrics, role_checks=checks
+        settings,
+        core,
+        clock=clock,
+        ids=ids,
+        metrics=metrics,
+        role_checks=checks,
+        forwarder=forwarder,
     )
     stage = Stage(
         settings=settings,
@@ -55,6 +63,7 @@ def compose(
         clock=clock,
         ids=ids,
         port=lambda: http.port,
+        forwarder=forwarder,
     )
     roles = list(stage.identity.roles)
     if Role.SCHEDULER not in roles and hosts_scheduler(settings, stage.identity.roles):
@@ -72,7 +81,7 @@ def compose(
     membership = MembershipService(
         core.membership,
         supervisor,
-        address=lambda: own_address(settings, http.port),
+        address=lambda: own_address(settings, http.internal_port),
         load=load,
     )
     database = DatabaseService(store)

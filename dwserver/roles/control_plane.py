@@ -2,8 +2,8 @@
 
 ========= ======================================================================
 mounts    every family; worker plane and history stand in for nodes of their own
-runs      due timers, expired leases, deadlines, the outbox; polls that come here
-          are swept as in a matching node
+runs      due timers, expired leases, deadlines, the outbox, retention; polls
+          that come here are swept as in a matching node
 requires  the shared database, shared coordination, the server key
 ========= ======================================================================
 
@@ -18,6 +18,7 @@ from typing import Final
 from dwserver.loops.deadlines import deadline_loop
 from dwserver.loops.leases import lease_loop
 from dwserver.loops.outbox import outbox_loop
+from dwserver.loops.retention import retention_loop
 from dwserver.loops.timers import timer_loop
 from dwserver.roles.matching import polling
 from dwserver.roles.plug import Need, Parts, RolePlug, Stage
@@ -33,6 +34,7 @@ def _build(stage: Stage) -> Parts:
             lease_loop(core.leases, host),
             deadline_loop(core.deadlines, host),
             outbox_loop(core.close_policies, host),
+            retention_loop(core.services.retention, host),
             *polling(stage),
         )
     )

@@ -31,6 +31,7 @@ from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.commits import CommitObserver
 from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
+from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.membership import Membership
@@ -41,9 +42,12 @@ from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.queue_admission import FreedRoom
 from dwserver.services.renewals import Renewals
+from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.run_news import RunNews
 from dwserver.services.runs import Runs
+from dwserver.services.schedule_fires import ScheduleFires
+from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.tasks import Tasks
@@ -62,6 +66,7 @@ REGISTRATION_TTL_SECONDS = 120
 CONTRACT_TTL_SECONDS = 2
 # Published in worker acknowledgements; workers send a heartbeat this often.
 HEARTBEAT_INTERVAL_SECONDS = 60
+DEFAULT_TASK_QUEUE = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,12 +290,14 @@ def _services(settings: Settings, parts: _Parts) -> Services:
     contracts = _contracts(parts, workers)
     poll_news = PollNews(parts.coordination.signals, now=clock.now)
     workflows = _workflows(settings, parts)
+    commands = _commands(parts, contracts)
     return Services(
         namespaces=namespaces,
         search_attributes=_search_attributes(settings, parts),
         external_payloads=external_payloads,
         storage_diagnosis=storage_diagnosis,
         workers=workers,
+        retention=_retention(settings, parts, namespaces),
         polls=Polls(
             store,
             runs=runs,
@@ -321,7 +328,8 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         activity_timeouts=ActivityTimeouts(store, parts.deadlines, now=clock.now),
         workflows=workflows,
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
-        commands=_commands(parts, contracts),
+        commands=commands,
+        schedules=_schedules(settings, parts, commands, external_payloads),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
@@ -381,6 +389,23 @@ def _queries(settings: Settings, parts: _Parts, workers: Workers) -> Queries:
     )
 
 
+def _schedules(
+    settings: Settings,
+    parts: _Parts,
+    commands: OperatorCommands,
+    external_payloads: ExternalPayloads,
+) -> Schedules:
+    fires = ScheduleFires(
+        parts.store,
+        runs=parts.runs,
+        commands=commands,
+        external_payloads=external_payloads,
+        default_task_queue=DEFAULT_TASK_QUEUE,
+        compatibility=settings.compatibility.current,
+    )
+    return Schedules(parts.store, runs=parts.runs, fires=fires)
+
+
 def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
     return CommandContracts(
         parts.store,
@@ -388,6 +413,17 @@ def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
         hot=parts.runs.hot,
         now=parts.clock.now,
         cache_ttl=CONTRACT_TTL_SECONDS * MICROS,
+    )
+
+
+def _retention(settings: Settings, parts: _Parts, namespaces: Namespaces) -> Retention:
+    return Retention(
+        parts.store,
+        namespaces,
+        parts.runs.hot,
+        now=parts.clock.now,
+        default_days=settings.history.retention_days,
+        observe=lambda count: parts.metrics.runs_pruned.inc(amount=count),
     )
 
 
@@ -448,7 +484,7 @@ def _request_limits(settings: Settings) -> RequestLimits:
         update_wait_seconds=settings.engine.update_wait_timeout_seconds,
         operation_name_bytes=settings.engine_limits.operation_name_length,
         retention_days=settings.history.retention_days,
-        default_task_queue="default",
+        default_task_queue=DEFAULT_TASK_QUEUE,
         worker_heartbeat_interval_seconds=HEARTBEAT_INTERVAL_SECONDS,
         control_plane_framing=framing_for(_advertised_version(settings)),
         compatibility=settings.compatibility.current,

@@ -14,6 +14,7 @@ from dwserver.http.discovery.cluster_info import ClusterInfo, LiveBlocks
 from dwserver.http.discovery.handlers import Discovery
 from dwserver.http.discovery.readiness import Probes, Readiness, SchemaState
 from dwserver.http.forwarding.credential import forwarding_key
+from dwserver.http.forwarding.forwarder import Forwarder
 from dwserver.http.node import Backend, BackendFailures
 from dwserver.http.observation import Observer
 from dwserver.http.peers import TrustedPeers
@@ -22,6 +23,7 @@ from dwserver.http.routes import route_table
 from dwserver.http.server import HttpServer, ListenerSettings
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core
+from dwserver.roles.health import engine_checks
 from dwserver.roles.identity import node_facts, server_facts
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
@@ -56,7 +58,16 @@ def build_readiness(
             cache_store=coordination.store_name,
             auth=access.state,
             role_checks=role_checks,
-            health_checks=(coordination.backend_check, coordination.wake_check),
+            health_checks=(
+                coordination.backend_check,
+                *engine_checks(
+                    store,
+                    settings.compatibility,
+                    now=clock.now,
+                    stale_after=core.services.workers.stale_after,
+                ),
+                coordination.wake_check,
+            ),
         ),
         now=clock.now,
     )
@@ -80,6 +91,7 @@ def build_http_server(
     ids: IdSource,
     metrics: Metrics,
     role_checks: RoleChecks,
+    forwarder: Forwarder | None = None,
 ) -> HttpServer:
     node = node_facts(settings)
     access = build_access(settings.auth)
@@ -107,18 +119,27 @@ def build_http_server(
         ),
         observer=Observer(metrics, ids.next),
         trusted=TrustedPeers(_peer_key(settings), now=clock.now),
+        forwarder=forwarder,
     )
+
+    def release_polls() -> None:
+        core.release_waits()
+        if forwarder is not None:
+            forwarder.release_polls()
 
     return HttpServer(
         pipeline,
         ListenerSettings(
             host=settings.http.host,
             port=settings.http.port,
+            reuse_port=settings.http.reuse_port,
+            internal_port=settings.http.internal_port,
             drain_delay_seconds=settings.shutdown.drain_seconds,
             shutdown_timeout_seconds=settings.shutdown.timeout_seconds,
         ),
         begin_drain=readiness.begin_drain,
-        release_polls=core.release_waits,
+        release_polls=release_polls,
+        departures=None if forwarder is None else forwarder.departures,
     )
 
 

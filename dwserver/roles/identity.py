@@ -44,6 +44,10 @@ SERVER_FEATURES = frozenset(
         ServerFeature.SIGNALS,
         ServerFeature.QUERIES,
         ServerFeature.UPDATES,
+        ServerFeature.SEARCH_ATTRIBUTES,
+        ServerFeature.SCHEDULES,
+        ServerFeature.SCHEDULE_JITTER,
+        ServerFeature.SCHEDULE_MAX_RUNS,
         ServerFeature.CONTINUE_AS_NEW,
         ServerFeature.CHILD_WORKFLOWS,
         ServerFeature.ACTIVITY_RETRY_POLICY,
@@ -53,6 +57,7 @@ SERVER_FEATURES = frozenset(
         ServerFeature.NON_RETRYABLE_FAILURES,
         ServerFeature.PAYLOAD_CODEC_ENVELOPE,
         ServerFeature.PAYLOAD_CODEC_ENVELOPE_RESPONSES,
+        ServerFeature.BRIDGE_ADAPTER_OUTCOME_CONTRACT,
     }
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -43,14 +44,22 @@ def build_membership(settings: Settings, store: Store, *, clock: Clock) -> Membe
 
 
 def own_address(settings: Settings, port: int) -> str:
-    """Under which the other nodes reach the listener on ``port``."""
+    """Under which the other nodes reach the listener on ``port``. A configured address
+    is taken as it is, except that a port of this process alone goes before its port."""
     configured = settings.topology.internal_address
     if configured is not None:
-        return configured.rstrip("/")
+        if settings.http.internal_port is None:
+            return configured.rstrip("/")
+        parts = urlsplit(configured)
+        return f"{parts.scheme}://{_literal(parts.hostname or '')}:{port}"
     host = settings.http.host
     if host in _ANY_ADDRESS:
         host = socket.gethostname()
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{_literal(host)}:{port}"
+
+
+def _literal(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 class MembershipService:

@@ -69,3 +69,14 @@ class LeadershipMetrics:
 
     def leads(self, name: str, term: int) -> None:
         self._metrics.leader_term.set(name, to=term)
+
+
+class FireMetrics:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def fired(self, outcome: str) -> None:
+        self._metrics.schedule_fires.inc(outcome)
+
+    def fired_late(self, seconds: float) -> None:
+        self._metrics.schedule_lag_seconds.observe(value=seconds)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dwserver.config.settings import Settings
+from dwserver.http.forwarding.forwarder import Forwarder
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core
 from dwserver.runtime.clock import Clock
@@ -39,7 +40,7 @@ class Need(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """The process that a role is built into. ``port``: of its listener, once it
-    listens."""
+    listens. ``forwarder``: of a process that passes requests on."""
 
     settings: Settings
     identity: NodeIdentity
@@ -49,6 +50,7 @@ class Stage:
     clock: Clock
     ids: IdSource
     port: Callable[[], int]
+    forwarder: Forwarder | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,22 +11,23 @@ Any number of processes may host it; one holds the lease and fires (decision 24)
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
 from typing import Final
 
 from dwserver.config.settings import Settings
 from dwserver.engine.wire_time import iso, iso_or_none
 from dwserver.loops.leadership import LeadershipLoop
+from dwserver.loops.schedules import ScheduleTick, schedule_loop
 from dwserver.protocol.json_types import JsonObject
-from dwserver.roles.observers import LeadershipMetrics
+from dwserver.roles.core import Core
+from dwserver.roles.observers import FireMetrics, LeadershipMetrics
 from dwserver.roles.plug import Need, Parts, RolePlug, Stage
 from dwserver.runtime.clock import SystemClock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.service import Service, TaskHost
 from dwserver.services.leadership import Leadership
-from dwserver.store.api import Store
 from dwserver.store.leadership import LeaderLease
 from dwserver.store.opening import open_store
 from dwserver.topology.shapes import Bundle, Role
@@ -46,26 +47,40 @@ def hosts_scheduler(settings: Settings, roles: Bundle) -> bool:
 
 def scheduler_services(
     settings: Settings,
-    store: Store,
+    core: Core,
     *,
     host: TaskHost,
-    metrics: Metrics,
     ids: IdSource,
-    on_change: Callable[[], None] = lambda: None,
+    metrics: Metrics,
 ) -> list[Service]:
     """In the order in which they start; drained in reverse, so that the lease goes
     last."""
+    wake = asyncio.Event()
     leadership = Leadership(
-        store,
+        core.store,
         name=LEADERSHIP,
         # Unique for each start: a term is then of one incarnation.
         holder=f"{settings.server.server_id}/{ids.next()}",
         lease_seconds=settings.scheduler.lease_seconds,
         monotonic=time.monotonic,
         observer=LeadershipMetrics(metrics),
-        on_change=on_change,
+        on_change=wake.set,
     )
-    return [LeadershipLoop(leadership, host)]
+    tick = ScheduleTick(
+        core.services.schedules,
+        leadership,
+        observer=FireMetrics(metrics),
+        batch_size=settings.scheduler.batch_size,
+    )
+    return [
+        LeadershipLoop(leadership, host),
+        schedule_loop(
+            tick,
+            host,
+            interval_seconds=settings.scheduler.tick_ms / 1000,
+            wake=wake,
+        ),
+    ]
 
 
 async def read_scheduler_status(settings: Settings) -> JsonObject:
@@ -106,7 +121,7 @@ def _leader(lease: LeaderLease) -> JsonObject:
 def _build(stage: Stage) -> Parts:
     services = scheduler_services(
         stage.settings,
-        stage.core.store,
+        stage.core,
         host=stage.host,
         metrics=stage.metrics,
         ids=stage.ids,

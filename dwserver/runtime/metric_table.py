@@ -116,6 +116,12 @@ METRICS: tuple[MetricDefinition, ...] = (
         labels=(Label("kind", 8),),
     ),
     MetricDefinition(
+        attribute="runs_pruned",
+        name="dw_runs_pruned",
+        kind=MetricKind.COUNTER,
+        help="Closed runs whose history retention deleted.",
+    ),
+    MetricDefinition(
         attribute="queries",
         name="dw_queries",
         kind=MetricKind.COUNTER,
@@ -189,6 +195,29 @@ METRICS: tuple[MetricDefinition, ...] = (
         kind=MetricKind.COUNTER,
         help="Payloads put into external storage or got from it: done or failed.",
         labels=(Label("verb", 2), Label("outcome", 2)),
+    ),
+    MetricDefinition(
+        attribute="forwarded_requests",
+        name="dw_forwarded_requests",
+        kind=MetricKind.COUNTER,
+        help="Requests that were to be passed on, by route family and outcome: "
+        "answered, unavailable (nobody to ask), busy, lost (no answer), client_gone "
+        "or released (at the end of this process).",
+        labels=(Label("family", 3), Label("outcome", 6)),
+    ),
+    MetricDefinition(
+        attribute="peer_connections",
+        name="dw_peer_connections",
+        kind=MetricKind.GAUGE,
+        help="Open connections to other nodes, as of the last look: busy or idle.",
+        labels=(Label("state", 2),),
+    ),
+    MetricDefinition(
+        attribute="peer_breakers",
+        name="dw_peer_breakers",
+        kind=MetricKind.GAUGE,
+        help="Other nodes by the state of their breaker: closed, open or half_open.",
+        labels=(Label("state", 3),),
     ),
     MetricDefinition(
         attribute="loop_failures",

@@ -168,6 +168,7 @@ class Metrics:
     claim_rounds: Counter
     leases_expired: Counter
     timeouts: Counter
+    runs_pruned: Counter
     queries: Counter
     query_tasks_pending: Gauge
     redis_up: Gauge
@@ -179,6 +180,9 @@ class Metrics:
     schedule_fires: Counter
     schedule_lag_seconds: Histogram
     external_transfers: Counter
+    forwarded_requests: Counter
+    peer_connections: Gauge
+    peer_breakers: Gauge
     loop_failures: Counter
 
     def __init__(self) -> None:

@@ -11,7 +11,13 @@ from typing import Protocol
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import lease
 from dwserver.engine.model import Task
-from dwserver.engine.transition import RunChange, Transition
+from dwserver.engine.records import replace
+from dwserver.engine.transition import (
+    RunChange,
+    ScheduleChange,
+    TermGuard,
+    Transition,
+)
 from dwserver.matching.pollers import Delivery, Poller
 from dwserver.services.hot_runs import HotRuns
 from dwserver.store.api import Store
@@ -47,9 +53,16 @@ class Commits:
         self._hand_off = hand_off
         self._observers = observers
 
-    async def commit(self, drafts: Sequence[Draft]) -> bool:
+    async def commit(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        schedule: ScheduleChange | None = None,
+        term: TermGuard | None = None,
+    ) -> bool:
         """Write these drafts, each of another run, and those of the runs that they
-        make. False: a guard failed, nothing was written, all must be decided again."""
+        make. False: a guard failed, nothing was written, all must be decided again.
+        ``schedule``: what their start means for it. ``term``: a leader writes."""
         drafts = [each for draft in drafts for each in draft.family()]
         handed: list[tuple[Poller, Delivery]] = []
         is_applied = False
@@ -57,7 +70,10 @@ class Commits:
             for draft in drafts:
                 self._hand_off_ready_tasks(draft, handed)
             changes = tuple(draft.freeze() for draft in drafts)
-            is_applied = await self._store.commit(_transition(drafts, changes))
+            transition = _transition(drafts, changes)
+            if schedule is not None or term is not None:
+                transition = replace(transition, schedule=schedule, term=term)
+            is_applied = await self._store.commit(transition)
         finally:
             if not is_applied:
                 for draft in drafts:

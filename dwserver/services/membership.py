@@ -63,6 +63,10 @@ class Membership:
         self._is_displaced = False
         self._has_left = False
 
+    @property
+    def own(self) -> Peer:
+        return self._own
+
     def live(self) -> tuple[Peer, ...]:
         """The live nodes as last seen, this one first; costs nothing."""
         return (self._own, *self._others)

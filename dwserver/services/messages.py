@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 import orjson
@@ -30,22 +30,30 @@ _OBJECT: Final = "{"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """A signal or an update as a caller sent it. A plain object as ``arguments`` names
-    them."""
+    them. ``kept``: the arguments as they are to be recorded, perhaps a reference.
+
+    ``is_event``: its ``request_id`` names an outside event, whatever is said of it; it
+    may be sent again until it is accepted.
+    """
 
     namespace: str
     name: str
     arguments: Payload | None = None
+    kept: Payload | None = None
     request_id: str | None = None
+    is_event: bool = False
     context: JsonMap = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commanded:
-    """A recorded command, accepted or rejected, and its run."""
+    """A recorded command, accepted or rejected, and its run. ``is_repeated``: it was
+    recorded before."""
 
     command: Command
     run: Run
     validation_errors: JsonMap = field(default_factory=dict)
+    is_repeated: bool = False
 
     @property
     def shown_errors(self) -> JsonValue:
@@ -70,7 +78,7 @@ class _MessageAction:
     def __init__(self, message: Message, contracts: CommandContracts) -> None:
         self._contracts = contracts
         self._sent = message
-        self._arguments = message.arguments
+        self._arguments = message.kept or message.arguments
         self._known_names: frozenset[str] | None = None
         self._errors: JsonMap = {}
 
@@ -86,7 +94,7 @@ class _MessageAction:
         sent = self._sent
         declared = contract.get(self.kind)
         self._known_names = declared.names if declared else None
-        self._arguments, self._errors = sent.arguments, {}
+        self._arguments, self._errors = sent.kept or sent.arguments, {}
         parameters = declared.parameters.get(sent.name) if declared else None
         is_named = _is_named(sent.arguments)
         if parameters is None and not is_named:
@@ -111,9 +119,10 @@ class _MessageAction:
         return self._errors if is_refused else {}
 
     def repeats(self, command: Command) -> bool:
-        return command.target_name == self._sent.name and command.payload in (
-            self._arguments,
-            self._sent.arguments,
+        sent = self._sent
+        known = (self._arguments, sent.arguments, sent.kept)
+        return command.target_name == sent.name and (
+            sent.is_event or command.payload in known
         )
 
     def _reject(
@@ -140,6 +149,7 @@ class SignalAction(_MessageAction):
             namespace=sent.namespace,
             name=sent.name,
             request_id=sent.request_id,
+            is_retried=sent.is_event,
             context=sent.context,
             arguments=self._arguments,
             known_names=self._known_names,
@@ -154,7 +164,7 @@ class SignalAction(_MessageAction):
         return self.answer(self._reject(draft, self.request(), reason), draft.run)
 
     def again(self, draft: Draft, command: Command) -> Commanded:
-        return self.answer(command, draft.run)
+        return replace(self.answer(command, draft.run), is_repeated=True)
 
     def answer(self, command: Command, run: Run) -> Commanded:
         return Commanded(
@@ -172,6 +182,7 @@ class UpdateAction(_MessageAction):
             namespace=sent.namespace,
             name=sent.name,
             request_id=sent.request_id,
+            is_retried=sent.is_event,
             context=sent.context,
             arguments=self._arguments,
             known_names=self._known_names,
@@ -190,7 +201,8 @@ class UpdateAction(_MessageAction):
         """An update that has been closed since is for the caller to look up."""
         update = draft.updates.get(command.sequence)
         is_here = update is not None and update.command_id == command.id
-        return self.answer(command, draft.run, update if is_here else None)
+        answer = self.answer(command, draft.run, update if is_here else None)
+        return replace(answer, is_repeated=True)
 
     def answer(self, command: Command, run: Run, update: Update | None) -> Updated:
         errors = self.errors_of(command)

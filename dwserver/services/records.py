@@ -12,6 +12,7 @@ from dwserver.coordination.query_tasks import (
     QueryTaskRef,
 )
 from dwserver.store.api import (
+    LiveNode,
     Namespace,
     QueueBacklog,
     QueuedTask,
@@ -23,12 +24,15 @@ from dwserver.store.api import (
     StoredEvent,
     WorkerRegistration,
 )
+from dwserver.store.retention import RunPart
+from dwserver.store.schedules import ScheduleCursor, ScheduleFilter
 
 __all__ = [
     "Answer",
     "Answered",
     "Driver",
     "Failed",
+    "LiveNode",
     "Namespace",
     "QueryLease",
     "QueryTaskRef",
@@ -38,7 +42,10 @@ __all__ = [
     "QueuedTask",
     "RunCursor",
     "RunFilter",
+    "RunPart",
     "RunView",
+    "ScheduleCursor",
+    "ScheduleFilter",
     "StoragePolicy",
     "StoredEvent",
     "WorkerRegistration",

@@ -31,6 +31,7 @@ from dwserver.engine.lifecycle.child_outcome import (
 )
 from dwserver.engine.model import RunState
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.transition import ScheduleChange, TermGuard
 from dwserver.engine.words import RunStatus
 from dwserver.services.backgrounds import read_background
 from dwserver.services.commits import CommitObserver, Commits, HandOff
@@ -144,6 +145,20 @@ class Runs:
         """Commit a new run; None when its workflow id is taken."""
         draft = build(self.context())
         return draft if await self._commits.commit([draft]) else None
+
+    async def create_scheduled(
+        self,
+        build: Callable[[Context], Draft],
+        schedule: Callable[[Draft], ScheduleChange],
+        *,
+        term: TermGuard | None,
+    ) -> Draft | None:
+        """Commit a new run together with what its start means for a schedule; None
+        when either guard fails, or the leader's ``term`` is over."""
+        draft = build(self.context())
+        change = schedule(draft)
+        is_applied = await self._commits.commit([draft], schedule=change, term=term)
+        return draft if is_applied else None
 
     # lanes ----------------------------------------------------------------------
     async def _enter(self, run_id: str, asked: _Asked[Reply]) -> Reply:

@@ -33,10 +33,12 @@ class RunDetail:
 
 @dataclass(frozen=True, slots=True)
 class HistorySlice:
-    """Events after a position; ``has_more`` when the run has further ones now."""
+    """Events after a position; ``has_more`` when the run has further ones now.
+    ``pruned_at``: retention has deleted all of them."""
 
     events: tuple[StoredEvent, ...]
     has_more: bool
+    pruned_at: int | None = None
 
 
 class Workflows:
@@ -112,7 +114,7 @@ class Workflows:
         events = await self._store.history(
             run_id, after=after, upto=None, limit=limit + 1
         )
-        return HistorySlice(tuple(events[:limit]), len(events) > limit)
+        return HistorySlice(tuple(events[:limit]), len(events) > limit, view.pruned_at)
 
     async def wait_for_event(
         self,

@@ -32,6 +32,7 @@ from dwserver.engine.run_conditions import Condition
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
 from dwserver.store.leadership import LeaderLeases
+from dwserver.store.retention import Retention
 from dwserver.store.schedules import Schedules
 
 MAX_COUNTED: Final = 10_000
@@ -199,13 +200,15 @@ class QueueBacklog:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with everything that describe and list show."""
+    """A run with everything that describe and list show. ``pruned_at``: retention has
+    deleted its history and its payloads."""
 
     run: Run
     input: RunInput
     output: Payload | None
     run_count: int
     current_run_id: str
+    pruned_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +301,7 @@ class MigrationReport:
     missing_tables: tuple[str, ...]
 
 
-class Store(LeaderLeases, Schedules, Protocol):
+class Store(LeaderLeases, Schedules, Retention, Protocol):
     """See the module text. Every method may raise :class:`StoreError`."""
 
     # life cycle -----------------------------------------------------------------

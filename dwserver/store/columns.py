@@ -128,6 +128,7 @@ COLUMNS["run_view"] = ",\n".join(
         COLUMNS["input"],
         _columns("r", "output_codec output"),
         _columns("i", "run_count current_run_id"),
+        _columns("r", "pruned_at"),
     )
 )
 

@@ -204,6 +204,7 @@ def plan(**counts: int) -> ClusterPlan:
         port=8080,
         counts={ProcessClass(f"{name}_node"): n for name, n in counts.items()},
         environment={"DW_AUTH_TOKEN": "token"},
+        server_key="key",
     )
 
 
@@ -223,6 +224,9 @@ def test_nodes_differ_in_name_port_and_class() -> None:
         assert set(node.environment) <= set(BY_NAME)
         assert node.environment["DW_SERVER_PROCESS_CLASS"] == node.process_class
         assert node.environment["DW_EXECUTION_SERVER_URL"] == "http://127.0.0.1:8080"
+        # Who has the key may speak for everybody: not the code of others.
+        has_key = "DW_SERVER_KEY" in node.environment
+        assert has_key == (node.process_class != ProcessClass.EXECUTION_NODE)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,6 @@ def test_nodes_tell_each_other_where_they_are() -> None:
     for _, settings in settings_by_class().values():
         assert settings.topology.internal_address == "http://10.0.0.7:8080"
         assert settings.server.server_id == "pod-1"
-        assert settings.server.server_key == "filled"
         assert settings.database.url == FILLED["DW_DATABASE_URL"]
         assert settings.redis.url == FILLED["DW_REDIS_URL"]
 
@@ -147,6 +146,7 @@ def test_workers_get_no_credentials_of_operators() -> None:
         runs_user_code = Role.EXECUTION_PLANE in BUNDLES[SHAPE][process_class]
         assert runs_user_code == (settings.auth.admin_token is None)
         assert runs_user_code == (settings.auth.operator_token is None)
+        assert runs_user_code == (settings.server.server_key is None)
         if runs_user_code:
             assert settings.execution.token == "filled"
 

@@ -110,15 +110,17 @@ ACTIONS = (
 )
 EMPTY_MAPS = (
     Deviation(
-        r"(event\.payload\.|\w+\[\]\.)?(memo|search_attributes)",
+        r"(event\.payload\.|\w+\[\]\.)?"
+        r"(memo|search_attributes|custom_attributes|workflow_definition_fingerprints)",
         "decision 3: an empty map is {}",
         r"\[\] there, \{\} here",
     ),
 )
-ENCODING = (
+SIZES = (
     Deviation(
-        r"(input|output)_envelope\.blob",
-        "decision 9: a value sent as plain JSON is encoded for its reader",
+        r"execution\.last_event\.payload_summary\.size_bytes",
+        "engine §3 rule 5: snapshots are reduced to what identifies",
+        r"\d+ there, \d+ here",
     ),
 )
 FAILURES = (
@@ -138,6 +140,35 @@ EVERYWHERE = (
     *LATER_MEMBERS,
     *ACTIONS,
     *EMPTY_MAPS,
-    *ENCODING,
     *FAILURES,
+    *SIZES,
+)
+
+# Of some families only ---------------------------------------------------------------
+REGISTERED = (
+    Deviation(
+        r"heartbeat_interval_seconds|namespace|capability_manifest|capabilities"
+        r"|task_queue|runtime|build_id|status",
+        "worker-protocol §4.1: what later servers tell a worker that registered",
+        "extra",
+    ),
+)
+READY = (
+    Deviation(
+        r"topology|checks\.workflow_v2|checks\.migrations\.\w+",
+        "topology §4: what later servers tell about their readiness",
+        "extra",
+    ),
+    Deviation(
+        r"checks\.cache\.store",
+        "one process needs no Redis",
+        "'redis' there, 'memory' here",
+    ),
+)
+FAILED_RUN = (
+    Deviation(
+        r"error|failure|failures|exception",
+        "control-plane §5.3 [mid]: why a run failed",
+        "extra",
+    ),
 )

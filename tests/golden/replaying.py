@@ -26,6 +26,7 @@ ANY_ID = re.compile(rf"\b({ULID.pattern})\b")
 TASK_PATH = re.compile(rf"/(?:workflow|activity|query)-tasks/({ULID.pattern})/")
 # What the recordings leave out: it is the same in every answer.
 LEFT_OUT = frozenset({"server_capabilities", "contract"})
+PAGE_TOKEN = "next_page_token"
 PROTOCOL_VERSION = "1.0"
 CONTROL_PLANE_VERSION = "2"
 
@@ -51,7 +52,8 @@ class Exchange:
 
     @property
     def namespace(self) -> str | None:
-        return self.headers.get("X-Namespace")
+        named = {name.lower(): value for name, value in self.headers.items()}
+        return named.get("x-namespace")
 
 
 def exchanges_of(family: str) -> list[Exchange]:
@@ -75,15 +77,17 @@ class Answered:
 @dataclass
 class Replay:
     """One family on a node. ``exchange``: the one that comes next; ``namespace``: of
-    what is done between recorded exchanges."""
+    what is done between recorded exchanges; ``held``: a task kept for later."""
 
     node: LiveNode
     exchanges: list[Exchange]
     namespace: str
     ids: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
     exchange: Exchange = field(init=False)
     waiting: dict[str, asyncio.Task[Answered]] = field(default_factory=dict)
     answers: dict[str, Answered] = field(default_factory=dict)
+    held: dict[str, Any] = field(default_factory=dict)
 
     async def answer(self, exchange: Exchange) -> Answered:
         """What the server says now; the recorded ids are known from then on."""
@@ -100,7 +104,7 @@ class Replay:
     async def sent(self, exchange: Exchange) -> Answered:
         return await self._send(
             exchange.method,
-            self._with_our_ids(exchange.path),
+            self._with_our_token(self._with_our_ids(exchange.path)),
             exchange.headers,
             self._with_our_ids(exchange.body),
         )
@@ -108,6 +112,8 @@ class Replay:
     def learn(self, theirs: Any, ours: Any) -> None:
         for one, other in pairs(theirs, ours):
             self.ids.setdefault(one, other)
+        if isinstance(theirs, dict) and theirs.get(PAGE_TOKEN) and ours.get(PAGE_TOKEN):
+            self.tokens[theirs[PAGE_TOKEN]] = ours[PAGE_TOKEN]
 
     # what was not recorded -------------------------------------------------------
     async def operator(self, method: str, path: str, body: Any = None) -> Any:
@@ -184,6 +190,7 @@ class Replay:
             "Authorization": f"Bearer {role}-token",
             "X-Namespace": self.namespace,
             version_header: PROTOCOL_VERSION if is_worker else CONTROL_PLANE_VERSION,
+            "Content-Type": "application/json",
         }
         answered = await self._send(method, path, headers, body)
         assert answered.status < 300, (path, body, answered)
@@ -198,12 +205,15 @@ class Replay:
     async def _send(
         self, method: str, path: str, headers: dict[str, str], body: Any
     ) -> Answered:
-        answer = await self.node.client.send(
-            method, path, with_content_type(headers, body), body=encoded(body)
-        )
-        parsed = orjson.loads(answer.raw) if answer.raw and answer.is_plain else None
-        body = expanded(without(LEFT_OUT, parsed))
-        return Answered(answer.status, body, dict(answer.headers))
+        answer = await self.node.client.send(method, path, headers, body=encoded(body))
+        received = {name.lower(): value for name, value in answer.headers.items()}
+        content = decoded(answer.raw, received.get("content-encoding"))
+        parsed = orjson.loads(content) if content else None
+        return Answered(answer.status, expanded(without(LEFT_OUT, parsed)), received)
+
+    def _with_our_token(self, path: str) -> str:
+        start, name, token = path.partition(f"{PAGE_TOKEN}=")
+        return start + name + self.tokens.get(token, token)
 
     def _with_our_ids(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -215,13 +225,6 @@ class Replay:
         return value
 
 
-def with_content_type(headers: dict[str, str], body: Any) -> dict[str, str]:
-    """JSON unless the headers say otherwise."""
-    if body is None or any(name.lower() == "content-type" for name in headers):
-        return headers
-    return {**headers, "Content-Type": "application/json"}
-
-
 def encoded(body: Any) -> bytes | None:
     """The bytes of a recorded body."""
     match body:
@@ -229,8 +232,44 @@ def encoded(body: Any) -> bytes | None:
             return None
         case {"__raw__": text}:
             return str(text).encode("latin-1")
+        case {"__raw_length__": length, "__raw_prefix__": text}:
+            return padded(text, length)
+        case {"__json_length__": length, "__json_prefix__": text}:
+            return padded(text, length)
         case _:
             return orjson.dumps(body)
+
+
+def padded(prefix: str, length: int) -> bytes:
+    """A long body of which the recording has the beginning: its last text goes on, and
+    what is open is closed."""
+    end = '"' + closing(prefix) if prefix.startswith("{") else ""
+    filler = "x" * (length - len(prefix) - len(end))
+    return (prefix + filler + end).encode()
+
+
+def closing(prefix: str) -> str:
+    """The brackets that close a document which ends within a text."""
+    outside = prefix.split('"')[::2]
+    is_open: list[str] = []
+    for character in "".join(outside):
+        if character in "{[":
+            is_open.append("}" if character == "{" else "]")
+        elif character in "}]":
+            is_open.pop()
+    return "".join(reversed(is_open))
+
+
+def decoded(raw: bytes, encoding: str | None) -> bytes:
+    match encoding:
+        case None:
+            return raw
+        case "gzip":
+            return zlib.decompress(raw, wbits=31)
+        case "deflate":
+            return zlib.decompress(raw, wbits=-15)
+        case _:
+            raise AssertionError(encoding)
 
 
 def without(names: frozenset[str], value: Any) -> Any:
@@ -314,7 +353,7 @@ class EventRules:
     def _is_left_out(self, kind: str, event: dict[str, Any], kept: list[Any]) -> bool:
         is_repeated = kept and kept[-1]["event_type"] == kind
         is_arrival = kind.endswith(("Received", "Accepted"))
-        command_id = event["payload"].get("workflow_command_id")
+        command_id = event.get("payload", {}).get("workflow_command_id")
         return (
             kind in self.dropped
             or bool(is_repeated and kind in self.coalesced)

@@ -63,10 +63,12 @@ class Inhabited:
         self._post(f"workflow-tasks/{charging['task_id']}/complete", done)
         activity = self._post("activity-tasks/poll", WORKER)["task"]
         deciding = self._leased()
+        self._schedule()
         ids = {
             **WORKER,
             **deciding["lease"],
             "namespace": "default",
+            "schedule_id": "nightly",
             "workflow_id": deciding["workflow_id"],
             "run_id": deciding["run_id"],
             "activity_attempt_id": activity["activity_attempt_id"],
@@ -86,7 +88,8 @@ class Inhabited:
         for worker in workers:
             # Earlier polls count as signs of life, which are written from time to time.
             del worker["last_heartbeat_at"]
-        return [read_state(database_url), namespaces, workers]
+        schedules = self.control.request("GET", "/api/schedules").expect(200)
+        return [read_state(database_url), namespaces, workers, schedules]
 
     def _leased(self) -> dict[str, Any]:
         start = {
@@ -99,6 +102,16 @@ class Inhabited:
         attempt = task["workflow_task_attempt"]
         lease = {"lease_owner": WORKER["worker_id"], "workflow_task_attempt": attempt}
         return {**task, "lease": lease}
+
+    def _schedule(self) -> None:
+        """It may have been deleted, or be there already."""
+        schedule = {
+            "schedule_id": "nightly",
+            "spec": {"cron_expressions": ["0 3 * * *"]},
+            "action": {"workflow_type": "orders.Ship"},
+        }
+        answer = self.control.request("POST", "/api/schedules", schedule)
+        assert answer.status in (201, 409), answer
 
     def _drain(self) -> None:
         """Take what earlier requests left ready, so that polls find what is new."""

@@ -251,6 +251,20 @@ async def test_provenance_of_a_split_node_is_for_admins(
     assert (body.get("package_provenance") == PROVENANCE) is is_shown
 
 
+async def test_a_node_shows_the_state_of_its_own_roles() -> None:
+    """Health shows words and stays as it is; readiness shows all and follows."""
+    check = {"status": "invalid", "message": "no modules"}
+    site = Site(world=World(role_checks={"execution": lambda: check}))
+    async with site.serving() as client:
+        health = await client.send("GET", "/api/health")
+        ready = await client.send("GET", "/api/ready")
+    assert (health.status, health.body["status"]) == (200, "serving")
+    assert health.body["checks"] == {"database": "ok", "execution": "invalid"}
+    assert (ready.status, ready.body["status"]) == (503, "not_ready")
+    assert ready.body["checks"]["execution"] == check
+    assert ready.body["topology"] == health.body["topology"]
+
+
 async def test_health_degrades_with_the_database_only() -> None:
     async with Site(world=World(database=OSError())).serving() as client:
         down = await client.send("GET", "/api/health")

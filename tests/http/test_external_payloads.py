@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -285,6 +286,65 @@ WRONG: dict[str, Change] = {
     "another scheme": lambda reference: reference.update(uri="http://127.0.0.1/x"),
     "no uri": lambda reference: reference.pop("uri"),
 }
+
+
+def test_messages_carry_references(planes: Planes) -> None:
+    """Of the client and of the server, sent three times, through to the worker."""
+    post = planes.control.request
+    sent = {"input": planes.referring(LARGE, "large"), "request_id": "r"}
+    start = {"workflow_type": "orders.Ship", "task_queue": "orders"}
+    path = "/api/workflows/order-1"
+    with_start = f"{path}/signal-with-start/hello"
+    body = {**start, "signal_input": sent["input"], "request_id": "s"}
+    answers = [post("POST", with_start, body).expect(202) for _ in range(3)]
+    answers += [post("POST", f"{path}/signal/go", sent).expect(202) for _ in range(3)]
+    answers += [post("POST", f"{path}/update/set", sent).expect(202) for _ in range(3)]
+    assert [answer["command_sequence"] for answer in answers] == [2] * 3 + [3] * 3 + [
+        4
+    ] * 3
+    large = {"input": envelope(["y" * 500])}
+    post("POST", f"{path}/signal/go", large).expect(202)
+    small = {"input": planes.referring(["a"], "small")}
+    post("POST", f"{path}/signal/go", small).expect(202)
+    named = {"input": {"name": "x" * 500}}
+    refused = post("POST", f"{path}/signal/go", named).expect(422)
+    assert refused["reason"] == "invalid_signal_arguments"
+    events = planes.task("workflow")["history_events"]
+    shown = [e["payload"] for e in events if e["event_type"] == "SignalReceived"]
+    for payload, value in zip(shown, (LARGE, LARGE, ["y" * 500]), strict=False):
+        planes.assert_refers_to(payload["arguments"], value)
+    assert shown[3]["arguments"] == envelope(["a"])
+    [update] = [e for e in events if e["event_type"] == "UpdateAccepted"]
+    planes.assert_refers_to(update["payload"]["arguments"], LARGE)
+    for command in ("signal/go", "update/set", "query/look"):
+        value = planes.referring(LARGE, "wrong")
+        value["external_storage"]["sha256"] = "0" * 64
+        refused = post("POST", f"{path}/{command}", {"input": value}).expect(422)
+        assert list(refused["errors"]) == ["input.external_storage"]
+
+
+def test_a_query_takes_its_arguments_along(planes: Planes) -> None:
+    registration = {**POLL, "runtime": "python", "capabilities": ["query_tasks"]}
+    planes.post("register", registration).expect(201)
+    planes.start("order-1", ["small"]).expect(201)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(
+            planes.control.request,
+            "POST",
+            "/api/workflows/order-1/query/look",
+            {"input": planes.referring(LARGE)},
+        )
+        poll = {**POLL, "timeout_seconds": 20}
+        task = planes.post("query-tasks/poll", poll).expect(200)["task"]
+        assert decode_envelope(task["query_arguments"]) == LARGE
+        done = {
+            "lease_owner": "worker-1",
+            "query_task_attempt": task["query_task_attempt"],
+            "result": 7,
+        }
+        done_path = f"query-tasks/{task['query_task_id']}/complete"
+        planes.post(done_path, done).expect(200)
+        assert asked.result().expect(200)["result"] == 7
 
 
 def test_wrong_references_are_refused_where_they_stand(planes: Planes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from dwserver.http.discovery.workflow_health import (
     HealthCheck,
     HealthStatus,
 )
+from dwserver.protocol.json_types import JsonObject
 from dwserver.runtime.clock import ManualClock
 
 NOW = 1_776_081_600_000_000
@@ -31,6 +32,7 @@ class World:
     namespaces: frozenset[str] = frozenset({"default"})
     auth: AuthState = field(default_factory=lambda: AuthState(AuthStatus.OK, "token"))
     findings: tuple[HealthCheck | Exception, ...] = ()
+    role_checks: Mapping[str, Callable[[], JsonObject]] = field(default_factory=dict)
     monotonic: float = 0.0
     asked: list[str] = field(default_factory=list)
 
@@ -75,6 +77,7 @@ class World:
             cache_store="redis",
             auth=lambda: self.auth,
             health_checks=self.health_checks(),
+            role_checks=self.role_checks,
         )
         return Readiness(
             replace(probes, **changes),

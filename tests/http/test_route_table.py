@@ -102,15 +102,39 @@ CONTRACT = (
     workflow(
         f"POST {RUN}/{{run_id}}/query/{{query_name}}", Operation.QUERY, is_gated=True
     ),
+    Row("GET /api/schedules", "index", OPERATORS),
+    Row("POST /api/schedules", "store", OPERATORS, is_gated=True),
+    Row("GET /api/schedules/{schedule_id}", "show", OPERATORS),
+    Row("PUT /api/schedules/{schedule_id}", "update", OPERATORS, is_gated=True),
+    Row("DELETE /api/schedules/{schedule_id}", "destroy", OPERATORS, is_gated=True),
+    *(
+        Row(
+            f"POST /api/schedules/{{schedule_id}}/{verb}",
+            verb,
+            OPERATORS,
+            is_gated=True,
+        )
+        for verb in ("pause", "resume", "trigger", "backfill")
+    ),
+    Row("GET /api/schedules/{schedule_id}/history", "history", OPERATORS),
     Row("GET /api/workers", "index", OPERATORS),
     Row("GET /api/workers/{worker_id}", "show", OPERATORS),
     Row("DELETE /api/workers/{worker_id}", "destroy", ADMINS),
+    Row(
+        "POST /api/bridge-adapters/webhook/{adapter}",
+        "webhook",
+        OPERATORS,
+        is_gated=True,
+    ),
     Row("GET /api/system/activity-timeouts", "activity_timeout_status", ADMINS),
     Row(
         "POST /api/system/activity-timeouts/pass",
         "activity_timeout_enforce_pass",
         ADMINS,
     ),
+    Row("GET /api/cluster/nodes", "cluster_nodes", ADMINS, is_exempt=True),
+    Row("GET /api/system/retention", "retention_status", ADMINS),
+    Row("POST /api/system/retention/pass", "retention_enforce_pass", ADMINS),
     worker("/register", "register"),
     worker("/heartbeat", "heartbeat"),
     worker("/registrations/{worker_id}", "deregister", "DELETE"),

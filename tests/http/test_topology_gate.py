@@ -14,11 +14,11 @@ from dwserver.http.auth.principal import Principal
 from dwserver.http.exchange import Endpoint
 from dwserver.http.forwarding.credential import (
     FORWARDED_HEADER,
-    Origin,
     Signed,
     forwarding_key,
     sign,
 )
+from dwserver.http.origin import Origin
 from dwserver.http.route import NamespaceRule, Route
 from dwserver.http.routes import CONTROL_PLANE_ROUTES, WORKER_ROUTES
 from dwserver.topology.gate import RouteFamily

@@ -66,6 +66,13 @@ class SdkPrograms:
         assert isinstance(answers, list)
         return answers
 
+    def call_methods(self, reached: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What calling each public method of the client came to
+        (``call_methods.py``); ``reached``: those that only have to reach the server."""
+        answer = self._start("call_methods", [], orjson.dumps(reached)).answer()
+        assert isinstance(answer, dict)
+        return answer
+
     def _command(self, program: str, *arguments: str) -> list[str]:
         return [str(self._sdk.python), "-m", f"{PACKAGE}.{program}", *arguments]
 

@@ -15,7 +15,7 @@ import asyncpg
 import orjson
 import pytest
 
-from dwserver.store.postgres import bootstrap, task_sets
+from dwserver.store.postgres import bootstrap, retention, task_sets
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import SESSION_PROFILE
 from dwserver.store.postgres.rows import PARTS, RUN_PARTS
@@ -174,6 +174,23 @@ INDEXES = {
     "find_activities": {"activities_pkey"},
     "list_due_runs": {"runs_due"},
     "list_due_outbox": {"outbox_due"},
+    "list_expired_runs": {"runs_closed"},
+    "list_runs_under_open_ones": {"runs_pkey"},
+    "prune": {
+        "runs_pkey",
+        "history_events_pkey",
+        "tasks_closed",
+        "activities_run_step",
+        "activity_attempts_by_run",
+        "timers_pkey",
+        "children_pkey",
+        "waits_pkey",
+        "signals_pkey",
+        "updates_pkey",
+        "commands_pkey",
+        "failures_by_run",
+        "run_attributes_pkey",
+    },
     "delete_outbox": {"outbox_pkey"},
     "postpone_outbox": {"outbox_pkey"},
     "list_search_attributes": {"search_attribute_definitions_pkey"},
@@ -245,6 +262,7 @@ INDEXES = {
 
 STATEMENTS = {
     "renew": task_sets.RENEW,
+    "prune": retention.PRUNE,
     "commit, one guard each": simple_statement(frozenset(RUN_PARTS)),
     "commit, locking": locking_statement(frozenset(PARTS)),
 }
@@ -257,6 +275,7 @@ ORDERED_BY_INDEX = [
     "list_expired_activities",
     "list_due_runs",
     "list_due_outbox",
+    "list_expired_runs",
     "list_schedules",
     "list_due_schedules",
     "list_schedule_events",

@@ -30,6 +30,9 @@ PLANS = {
     "list_expired_activities": ["activities_due (deadline_at<?)"],
     "list_due_runs": ["runs_due (deadline_at<?)"],
     "list_due_outbox": ["outbox_due (available_at<?)"],
+    "list_expired_runs": ["runs_closed (namespace=? AND"],
+    "prune_tasks": ["tasks_closed (run_id=?)"],
+    "prune_attempts": ["activity_attempts_by_run (run_id=?)"],
     "delete_outbox": ["outbox_1 (id=?)"],
     "postpone_outbox": ["outbox_1 (id=?)"],
     "list_search_attributes": ["PRIMARY KEY (namespace=?)"],
@@ -73,7 +76,7 @@ SCANS = {
 }
 # What is no table: parameters and what was made of them.
 MADE_HERE = re.compile(
-    r"SCAN (k|x|w|workflow_tasks|activity_tasks|page|json_each|\d+ CONSTANT ROWS)\b"
+    r"SCAN (a|k|x|w|workflow_tasks|activity_tasks|page|json_each|\d+ CONSTANT ROWS)\b"
 )
 
 

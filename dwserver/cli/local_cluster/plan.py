@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from dwserver.topology.shapes import BUNDLES, ProcessClass, Shape
@@ -27,12 +27,14 @@ START_STAGES: Final = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterPlan:
     """``counts``: processes of each class. ``port``: of the first ingress node, the
-    others follow it. ``environment``: what every node gets, credentials included."""
+    others follow it. ``environment``: what every node gets, credentials included.
+    ``server_key``: for nodes that do not run the code of others."""
 
     host: str
     port: int
     counts: Mapping[ProcessClass, int]
     environment: Mapping[str, str]
+    server_key: str = field(repr=False)
 
     @property
     def base_url(self) -> str:
@@ -75,6 +77,7 @@ def _node(
     plan: ClusterPlan, process_class: ProcessClass, *, number: int, port: int
 ) -> NodePlan:
     name = f"{process_class.value}-{number}"
+    key = {} if process_class is WORKERS else {"DW_SERVER_KEY": plan.server_key}
     return NodePlan(
         name=name,
         process_class=process_class,
@@ -84,6 +87,7 @@ def _node(
             "DW_LOG_FORMAT": "console",
             "DW_EXECUTION_SERVER_URL": plan.base_url,
             **plan.environment,
+            **key,
             "DW_SERVER_TOPOLOGY_SHAPE": SHAPE.value,
             "DW_SERVER_PROCESS_CLASS": process_class.value,
             "DW_SERVER_ID": name,

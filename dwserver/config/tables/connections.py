@@ -26,6 +26,25 @@ HTTP_VARIABLES = (
         description="Port of the HTTP listener; 0 takes any free one.",
     ),
     Variable(
+        "DW_HTTP_REUSE_PORT",
+        T.BOOLEAN,
+        "http.reuse_port",
+        default=False,
+        origin=Origin.OWN,
+        description="Let several processes of this machine listen on the port, as "
+        "`dwserver serve --processes` does.",
+    ),
+    Variable(
+        "DW_INTERNAL_PORT",
+        T.INTEGER,
+        "http.internal_port",
+        minimum=0,
+        maximum=65535,
+        origin=Origin.OWN,
+        description="Port of a second listener, for the other nodes; 0 takes any free "
+        "one. Processes that share a port need it to be told apart.",
+    ),
+    Variable(
         "DW_COMPRESSION_ENABLED",
         T.BOOLEAN,
         "http.compression_enabled",

@@ -86,6 +86,18 @@ SERVER_VARIABLES = (
         "hosts the needed role; off answers 503 instead.",
     ),
     Variable(
+        "DW_PEER_CONNECTIONS",
+        T.INTEGER,
+        "topology.peer_connections",
+        default=8192,
+        unit="connections",
+        minimum=8,
+        maximum=60_000,
+        origin=Origin.OWN,
+        description="Most connections of an ingress to one other node; each long poll "
+        "that it holds takes one, and an eighth is kept for other requests.",
+    ),
+    Variable(
         "DW_INTERNAL_ADDRESS",
         T.URL,
         "topology.internal_address",

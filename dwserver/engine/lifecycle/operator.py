@@ -22,10 +22,12 @@ from dwserver.engine.words import (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRequest:
     """``context`` is the attribution (§3 rule 5); ``request_id`` makes the request
-    safe to send again, where its service looks for it."""
+    safe to send again, where its service looks for it. ``is_retried``: one that was
+    rejected is decided anew when it is sent again."""
 
     namespace: str
     request_id: str | None = None
+    is_retried: bool = False
     context: JsonMap = field(default_factory=dict)
 
 
@@ -99,7 +101,7 @@ def reject(
         created_at=context.now,
         target_name=target_name,
         rejection_reason=reason,
-        request_id=request.request_id,
+        request_id=None if request.is_retried else request.request_id,
         payload=payload,
         context=request.context,
     )

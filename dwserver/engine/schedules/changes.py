@@ -15,7 +15,9 @@ from dwserver.engine.model.schedules import (
 )
 from dwserver.engine.model.values import JsonMap
 from dwserver.engine.schedules.audit import Revision
+from dwserver.engine.schedules.cron import CronError
 from dwserver.engine.schedules.spec import jitter_of, timetable_of
+from dwserver.engine.schedules.wall_clock import UnknownZone
 from dwserver.engine.transition import ScheduleChange
 from dwserver.engine.wire_time import iso, iso_or_none
 
@@ -156,10 +158,17 @@ def retire(revision: Revision, reason: str) -> None:
 def plan_next(revision: Revision, *, beyond: int | None = None) -> None:
     """Plan the next fire from now, never from what was missed (§3.6), with its jitter
     (§3.7). ``beyond``: an occurrence that has just been dealt with; a process whose
-    clock is behind does not plan it again."""
+    clock is behind does not plan it again.
+
+    A spec that could be read once and cannot any more (its time zone is gone from the
+    system) never fires.
+    """
     schedule, now = revision.schedule, revision.context.now
     after = now if beyond is None else max(now, beyond)
-    next_at = timetable_of(schedule.spec).next_after(after)
+    try:
+        next_at = timetable_of(schedule.spec).next_after(after)
+    except (CronError, UnknownZone):
+        next_at = None
     if next_at is not None:
         next_at += jitter_of(schedule.id, next_at, schedule.jitter_seconds)
     revision.set(next_fire_at=next_at)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from dwserver.engine.model import Payload
+from dwserver.http.call import Call
 from dwserver.http.errors import invalid_fields
+from dwserver.http.external_payloads import fetched, kept
 from dwserver.http.request_fields import checked
 from dwserver.protocol.control_plane import REMOVED_UPDATE_FIELDS, WaitStage
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.payloads.envelopes import BlobCheck, parse_input
+from dwserver.protocol.reasons import Plane
 from dwserver.protocol.validation import ARRAY, INTEGER, TEXT, Field, collect
+from dwserver.services.catalog import Services
 
 MAXREQUEST_ID_LENGTH: Final = 255
 MAX_REASON_LENGTH: Final = 1000
@@ -56,9 +60,27 @@ def checked_reason(body: JsonValue) -> JsonObject:
     return values
 
 
-def message_arguments(raw: JsonValue, field: str = "input") -> Payload | None:
-    """The arguments of a signal or an update; a plain object keeps its names. Raises
-    the refusal 422."""
+class SentArguments(NamedTuple):
+    """The arguments of a message as they were sent, and as they are to be recorded."""
+
+    arguments: Payload | None
+    kept: Payload | None
+
+
+async def message_arguments(
+    services: Services, call: Call, raw: JsonValue, *, field: str = "input"
+) -> SentArguments:
+    """The arguments of a signal or an update; a reference is followed, a large blob
+    moved. Raises the refusals 422 and 503."""
+    value = await fetched(services, call, raw, field=field, plane=Plane.CONTROL)
+    arguments = _parsed(value, field)
+    return SentArguments(
+        arguments, await kept(services, call, arguments, plane=Plane.CONTROL)
+    )
+
+
+def _parsed(raw: JsonValue, field: str) -> Payload | None:
+    """A plain object keeps its names. Raises the refusal 422."""
     parsed = parse_input(raw, field, blob_check=BlobCheck.ARRAY, keep_names=True)
     if isinstance(parsed, list):
         raise invalid_fields(collect(parsed))

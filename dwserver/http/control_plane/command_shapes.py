@@ -96,10 +96,12 @@ REPAIR_SHAPE: Final = RouteShape(
     answers={200: CommandAnswer, 409: CommandAnswer},
     reasons=_ON_A_RUN,
 )
+_WITH_PAYLOADS: Final = (*_ON_A_RUN, Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE)
+
 SIGNAL_SHAPE: Final = RouteShape(
     body=SIGNAL_FIELDS,
     answers=dict.fromkeys((202, 404, 409, 422), SignalAnswer),
-    reasons=_ON_A_RUN,
+    reasons=_WITH_PAYLOADS,
 )
 SIGNAL_WITH_START_SHAPE: Final = RouteShape(
     body=SIGNAL_WITH_START_FIELDS,
@@ -118,5 +120,5 @@ SIGNAL_WITH_START_SHAPE: Final = RouteShape(
 UPDATE_SHAPE: Final = RouteShape(
     body=UPDATE_FIELDS,
     answers=dict.fromkeys((200, 202, 404, 409, 422), UpdateAnswer),
-    reasons=_ON_A_RUN,
+    reasons=_WITH_PAYLOADS,
 )

@@ -8,7 +8,7 @@ import orjson
 
 from dwserver.engine.words import EventType
 from dwserver.http.call import Call, Reply
-from dwserver.http.control_plane.lookups import no_run
+from dwserver.http.control_plane.lookups import history_pruned, no_run
 from dwserver.http.control_plane.run_shapes import HistoryPage
 from dwserver.http.request_fields import checked, words
 from dwserver.http.route import Method, workflow_route
@@ -75,6 +75,8 @@ async def _page(
     )
     if page is None:
         raise no_run(workflow_id, run_id)
+    if page.pruned_at is not None:
+        raise history_pruned(workflow_id, run_id, pruned_at=page.pruned_at)
     return page
 
 
@@ -125,7 +127,7 @@ ROUTES = (
         shape=RouteShape(
             query=HISTORY_FIELDS,
             answers={200: HistoryPage},
-            reasons=(Reason.RUN_NOT_FOUND,),
+            reasons=(Reason.RUN_NOT_FOUND, Reason.HISTORY_PRUNED),
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dwserver.engine.wire_time import micro
 from dwserver.http.call import Refusal
 from dwserver.http.errors import refuse
 from dwserver.protocol.reasons import Plane, Reason
@@ -27,6 +28,18 @@ def no_run(workflow_id: str, run_id: str) -> Refusal:
     )
 
 
+def history_pruned(workflow_id: str, run_id: str, *, pruned_at: int) -> Refusal:
+    """410 for what retention has deleted (decision 12)."""
+    return refuse(
+        Reason.HISTORY_PRUNED,
+        Plane.CONTROL,
+        "The history of this run has been pruned.",
+        workflow_id=workflow_id,
+        run_id=run_id,
+        pruned_at=micro(pruned_at),
+    )
+
+
 def not_current(workflow_id: str, run_id: str) -> Refusal:
     """409 for a command to a run that is not the newest of its workflow id (§5.12)."""
     return refuse(
@@ -45,6 +58,14 @@ def no_worker(namespace: str, worker_id: str) -> Refusal:
         Reason.WORKER_NOT_FOUND,
         Plane.CONTROL,
         f"Namespace [{namespace}] has no worker [{worker_id}].",
+    )
+
+
+def no_schedule(namespace: str, schedule_id: str) -> Refusal:
+    return refuse(
+        Reason.SCHEDULE_NOT_FOUND,
+        Plane.CONTROL,
+        f"Schedule [{schedule_id}] not found in namespace [{namespace}].",
     )
 
 

@@ -90,6 +90,6 @@ def next_scheduled_event(state: RunState) -> JsonObject | None:
             "task_type": "timer",
             "task_status": "ready",
             "available_at": micro(timer.fire_at),
-            "wait_deadline_at": deadline,
+            "wait_deadline_at": deadline or micro(timer.fire_at),
         }
     )

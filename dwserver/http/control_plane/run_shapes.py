@@ -117,6 +117,7 @@ class RunDetailView(_RunMembers):
     input_envelope: PayloadEnvelope | None
     output_envelope: PayloadEnvelope | None
     last_progress_at: IsoTime
+    pruned_at: NotRequired[MicroTime]
     wait_kind: str | None
     wait_reason: str | None
     memo: JsonMap

@@ -97,6 +97,7 @@ def run_detail(
         "started_at": micro(run.started_at),
         "closed_at": micro_or_none(run.closed_at),
         "last_progress_at": iso(run.last_progress_at),
+        **({} if view.pruned_at is None else {"pruned_at": micro(view.pruned_at)}),
         "wait_kind": wait_kind,
         "wait_reason": wait_reason,
         "memo": dict(view.input.memo),

@@ -12,6 +12,7 @@ from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.control_plane.lookups import no_workflow, not_current
 from dwserver.http.control_plane.operation_names import check_operation_name
 from dwserver.http.errors import invalid_fields
+from dwserver.http.external_payloads import fetched
 from dwserver.http.request_fields import checked
 from dwserver.http.route import Method, workflow_route
 from dwserver.http.route_shape import Json, PayloadEnvelope, RouteShape
@@ -64,7 +65,7 @@ async def _ask(services: Services, call: Call, run: Run) -> Reply:
     question = Question(
         run=run,
         name=call.params["query_name"],
-        arguments=_arguments(values["input"]),
+        arguments=await _arguments(services, call, values["input"]),
         is_waited_for=call.is_connected,
     )
     reply = await services.queries.ask(question)
@@ -75,11 +76,17 @@ async def _ask(services: Services, call: Call, run: Run) -> Reply:
     return Reply(200, _body(question, reply))
 
 
-def _arguments(raw: JsonValue) -> Payload | None:
+async def _arguments(services: Services, call: Call, raw: JsonValue) -> Payload | None:
+    """Nothing of a query is recorded, so what lies elsewhere goes along with it."""
+    value = await fetched(services, call, raw, field="input", plane=Plane.CONTROL)
     # Only the worker that answers can say whether a blob is any good.
-    parsed = parse_input(raw, blob_check=BlobCheck.OPAQUE)
+    parsed = parse_input(value, blob_check=BlobCheck.OPAQUE)
     if isinstance(parsed, list):
         raise invalid_fields(collect(parsed))
+    limit = services.limits.payload_bytes
+    if value is not raw and parsed is not None and len(parsed.data) > limit:
+        text = f"A query takes no external payload of more than {limit} bytes."
+        raise invalid_fields({"input.external_storage": [text]})
     return parsed
 
 
@@ -149,6 +156,7 @@ QUERY_SHAPE: Final = RouteShape(
         Reason.QUERY_WORKER_TIMEOUT,
         Reason.QUERY_TASK_QUEUE_FULL,
         Reason.QUERY_TASK_QUEUE_UNAVAILABLE,
+        Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,
     ),
 )
 

@@ -42,10 +42,14 @@ async def signal_with_start(services: Services, call: Call) -> Reply:
     )
     start = await requested_start(services, call, values, command=COMMAND)
     request_id = values["request_id"]
+    sent = await message_arguments(
+        services, call, values["signal_input"], field="signal_input"
+    )
     message = Message(
         namespace=call.namespace,
         name=name,
-        arguments=message_arguments(values["signal_input"], "signal_input"),
+        arguments=sent.arguments,
+        kept=sent.kept,
         request_id=request_id,
         context=call.context(
             COMMAND,

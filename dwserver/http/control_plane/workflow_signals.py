@@ -25,10 +25,12 @@ async def signal(services: Services, call: Call) -> Reply:
     target, name = await find_message_target(services, call, Operation.SIGNAL)
     values = checked(call.body, SIGNAL_FIELDS)
     request_id = values["request_id"]
+    sent = await message_arguments(services, call, values["input"])
     message = Message(
         namespace=call.namespace,
         name=name,
-        arguments=message_arguments(values["input"]),
+        arguments=sent.arguments,
+        kept=sent.kept,
         request_id=request_id,
         context=call.context(
             "signal",

@@ -24,10 +24,12 @@ async def update(services: Services, call: Call) -> Reply:
     target, name = await find_message_target(services, call, Operation.UPDATE)
     values = checked_update(call.body)
     request_id, stage = values["request_id"], WaitStage(values["wait_for"])
+    sent = await message_arguments(services, call, values["input"])
     message = Message(
         namespace=call.namespace,
         name=name,
-        arguments=message_arguments(values["input"]),
+        arguments=sent.arguments,
+        kept=sent.kept,
         request_id=request_id,
         context=call.context(
             "update",

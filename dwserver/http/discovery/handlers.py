@@ -48,14 +48,18 @@ class Discovery:
         return discovery_routes(self.health, self.ready, self.info)
 
     async def health(self, _services: Services, _call: Call) -> Reply:
-        """Liveness: ``degraded`` while the database cannot be reached."""
+        """Liveness: ``degraded`` while the database cannot be reached. The checks of
+        the node's own roles are shown and decide nothing."""
         is_reachable = await self._readiness.is_database_reachable()
         return Reply(
             _OK if is_reachable else _UNAVAILABLE,
             {
                 "status": "serving" if is_reachable else "degraded",
                 "timestamp": iso(self._now()),
-                "checks": {"database": "ok" if is_reachable else "unavailable"},
+                "checks": {
+                    "database": "ok" if is_reachable else "unavailable",
+                    **self._readiness.role_statuses(),
+                },
                 "topology": self._topology,
             },
         )

@@ -100,6 +100,11 @@ class Readiness:
     async def is_database_reachable(self) -> bool:
         return (await self._database.get()).failure is None
 
+    def role_statuses(self) -> dict[str, str]:
+        """What the parts of this node's own roles say now, by check."""
+        checks = self._probes.role_checks.items()
+        return {name: check()["status"] for name, check in checks}
+
     async def evaluate(self) -> Evaluation:
         """The state of all checks, at most ``CACHE_SECONDS`` old."""
         evaluation = await self._evaluation.get()

@@ -9,14 +9,10 @@ from typing import Literal, NotRequired, TypedDict
 from dwserver.http.route_shape import IsoTime, JsonMap
 
 
-class DatabaseCheck(TypedDict):
-    database: Literal["ok", "unavailable"]
-
-
 class HealthAnswer(TypedDict):
     status: Literal["serving", "degraded"]
     timestamp: IsoTime
-    checks: DatabaseCheck
+    checks: dict[str, str]
     topology: JsonMap
 
 

@@ -21,6 +21,7 @@ from multidict import istr
 
 from dwserver.engine.records import quick_init
 from dwserver.http.auth.principal import Principal
+from dwserver.http.origin import Origin
 
 FORWARDED_HEADER: Final = istr("X-Durable-Workflow-Forwarded")
 
@@ -42,17 +43,6 @@ _KNOWN_PAYLOADS: Final = 1024
 
 class CredentialTooLarge(ValueError):
     """The principal does not fit in a header."""
-
-
-@quick_init
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where a request came from before it was passed on. ``address`` is the client's
-    own, ``request_id`` the name that the ingress gave or left to it."""
-
-    address: str | None
-    scheme: str
-    request_id: str
 
 
 @quick_init

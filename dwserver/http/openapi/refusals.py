@@ -106,6 +106,7 @@ _MEMBERS: Final[Mapping[Reason, type[Any]]] = MappingProxyType(
         _R.CONTROL_PLANE_INTERNAL_ERROR: _Failed,
         _R.BACKEND_UNAVAILABLE: _TryAgain,
         _R.BACKEND_LOCK_PRESSURE: _TryAgain,
+        _R.LONG_POLL_CAPACITY_EXHAUSTED: _TryAgain,
     }
 )
 _COMMON: Final = (

@@ -44,7 +44,8 @@ HISTORY_FIELDS: Final = (
 )
 WORKFLOW_POLL_FIELDS: Final = (*POLL_FIELDS, *HISTORY_FIELDS)
 
-EMPTY: Final = Reply(200, b'{"task":null,"poll_status":"empty"}')
+IDLE: Final = b'{"task":null,"poll_status":"empty"}'
+EMPTY: Final = Reply(200, IDLE)
 NOT_ADMITTED: Final = {
     budget: Reply(200, b'{"task":null,"poll_status":"%b"}' % budget.encode())
     for budget in (Budget.THROTTLED, Budget.UNAVAILABLE)
@@ -160,6 +161,7 @@ POLL_REASONS: Final = (
     Reason.WORKER_NOT_REGISTERED,
     Reason.TASK_QUEUE_MISMATCH,
     Reason.BUILD_ID_MISMATCH,
+    Reason.LONG_POLL_CAPACITY_EXHAUSTED,
 )
 
 
@@ -169,6 +171,7 @@ ROUTES = (
         "/workflow-tasks/poll",
         operation="poll_workflow_tasks",
         handler=poll_workflow_task,
+        idle=IDLE,
         shape=RouteShape(
             body=WORKFLOW_POLL_FIELDS,
             answers={200: WorkflowPollAnswer},
@@ -180,6 +183,7 @@ ROUTES = (
         "/activity-tasks/poll",
         operation="poll",
         handler=poll_activity_task,
+        idle=IDLE,
         shape=RouteShape(
             body=POLL_FIELDS,
             answers={200: ActivityPollAnswer},

@@ -15,6 +15,7 @@ from dwserver.http.route import Method, worker_route
 from dwserver.http.route_shape import RouteShape
 from dwserver.http.worker.polls import (
     EMPTY,
+    IDLE,
     POLL_FIELDS,
     POLL_REASONS,
     answer_poll,
@@ -197,6 +198,7 @@ ROUTES = (
         "/query-tasks/poll",
         operation="poll_query_tasks",
         handler=poll_query_task,
+        idle=IDLE,
         shape=RouteShape(
             body=POLL_FIELDS,
             answers={200: QueryPollAnswer},

@@ -136,6 +136,7 @@ def decode_run_view(row: Columns) -> RunView:
         output=decode_payload(row[rest], row[rest + 1]),
         run_count=row[rest + 2],
         current_run_id=row[rest + 3],
+        pruned_at=row[rest + 4],
     )
 
 

@@ -18,6 +18,7 @@ from dwserver.store.postgres.nodes import Nodes
 from dwserver.store.postgres.operator_reads import OperatorReads
 from dwserver.store.postgres.queues import Queues
 from dwserver.store.postgres.registry import Registry
+from dwserver.store.postgres.retention import Retention
 from dwserver.store.postgres.schedules import Schedules
 from dwserver.store.postgres.state_reads import StateReads
 from dwserver.store.postgres.task_sets import TaskSets
@@ -30,6 +31,7 @@ class PostgresStore(
     StateReads,
     TaskSets,
     OperatorReads,
+    Retention,
     Registry,
     Queues,
     Nodes,

@@ -163,8 +163,9 @@ def to_payload(codec: str | None, data: bytes | None) -> Payload | None:
 def to_run_view(row: Columns) -> RunView:
     given = to_run_input(row)
     output = to_payload(row.pop("output_codec"), row.pop("output"))
-    run_count, current_run_id = row.pop("run_count"), row.pop("current_run_id")
-    return RunView(to_run(row), given, output, run_count, current_run_id)
+    of_instance = row.pop("run_count"), row.pop("current_run_id")
+    pruned_at = row.pop("pruned_at")
+    return RunView(to_run(row), given, output, *of_instance, pruned_at)
 
 
 def to_failure(row: Columns) -> Failure:

@@ -29,11 +29,14 @@ class Family:
     exchange, ``early``: exchanges that are sent before another one, because they waited
     for their answer.
 
+    ``namespace``: of what is not shown, unless it is the first one that is named.
     ``otherwise``: exchanges that are not compared as a whole, ``left_out``: those that
     are not sent, with the reason. ``events``: how histories are compared.
+    ``unordered``: lists, by name, that are compared by a member of their items.
     """
 
     prepare: Act
+    namespace: str | None = None
     before: Mapping[str, Act] = field(default_factory=dict)
     early: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -41,6 +44,7 @@ class Family:
     otherwise: Mapping[str, Otherwise] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     events: EventRules = field(default_factory=EventRules)
+    unordered: Mapping[str, str] = field(default_factory=dict)
 
     def labels(self) -> set[str]:
         """Every exchange that is named here."""

@@ -42,7 +42,12 @@ CONTRACT = {
 async def prepare(replay: Replay) -> None:
     await replay.make_namespace()
     contracts = {DECLARED: CONTRACT}
-    await replay.register(WORKER, QUEUE, workflow_command_contracts=contracts)
+    await replay.register(
+        WORKER,
+        QUEUE,
+        supported_workflow_types=["c.flow", "tests.await-approval-workflow", DECLARED],
+        workflow_command_contracts=contracts,
+    )
 
 
 async def waiting(replay: Replay, workflow_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.golden.deviations import Deviation
+from tests.golden.deviations import FAILED_RUN, Deviation
 from tests.golden.families.family import Family, Otherwise, later
 from tests.golden.replaying import EventRules, Replay
 
@@ -10,15 +10,9 @@ from tests.golden.replaying import EventRules, Replay
 async def prepare(replay: Replay) -> None:
     """The namespace and the worker that the traces take for granted."""
     await replay.make_namespace()
-    await replay.register(
-        "L",
-        "lq",
-        supported_workflow_types=["l.flow", "l.parent", "l.child", "l.other"],
-        supported_activity_types=["l.act"],
-    )
+    await replay.register("L", "lq")
 
 
-DEBUG = "the debug route is not served yet"
 EXPORT = "the export of a history is not served yet"
 ONE_WAKE = "engine §10, R4: the workflow runs again when the whole list is resolved"
 NO_RETRY = (
@@ -34,11 +28,7 @@ LIFECYCLES: dict[str, Family] = {
                 r"event\.payload\.output",
                 "golden: a plain object was stored as it came; it is encoded here",
             ),
-            Deviation(
-                r"error|failure|failures|exception",
-                "control-plane §5.3 [mid]: why a run failed",
-                "extra",
-            ),
+            *FAILED_RUN,
             Deviation(
                 r"event\.payload\.non_retryable",
                 "the flag that the worker sent is kept",
@@ -58,7 +48,7 @@ LIFECYCLES: dict[str, Family] = {
                 "engine §7.5: heartbeats within a second are one event",
             ),
         ),
-        left_out={"debug_waiting": DEBUG, "export": EXPORT},
+        left_out={"export": EXPORT},
         events=EventRules(coalesced=frozenset({"ActivityHeartbeatRecorded"})),
     ),
     "lifecycle_activity_retry": Family(
@@ -83,7 +73,6 @@ LIFECYCLES: dict[str, Family] = {
     "lifecycle_timer": Family(
         prepare=prepare,
         before={"poll_after_timer": later(1), "poll_after_timer_0": later(0)},
-        left_out={"debug_waiting_timer": DEBUG},
     ),
     "lifecycle_activity_parallel": Family(
         prepare=prepare,

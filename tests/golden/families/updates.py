@@ -63,8 +63,11 @@ FAMILY = Family(
             r".* there, None here",
         ),
     ),
-    left_out={"debug_after_update": "the debug route is not served yet"},
     otherwise={
+        "debug_after_update": Otherwise(
+            "engine §5.3 rule 6: a task in which the workflow looks at the condition",
+            members={"diagnostic_status": "pending_work", "findings": []},
+        ),
         "update_wait_completed_workflow_completes_without_answer": Otherwise(
             CLOSED, 422, {"outcome": "update_failed", "update_status": "failed"}
         ),

@@ -16,8 +16,20 @@ RESULT = {"codec": "avro", "blob": "AAwiZG9uZSIC"}
 
 async def prepare(replay: Replay) -> None:
     await replay.make_namespace()
-    await replay.register("wk1", QUEUE, build_id=BUILD, supported_workflow_types=[FLOW])
-    await replay.register("wk2", QUEUE, supported_workflow_types=[FLOW])
+    types = {
+        "supported_workflow_types": [FLOW, "g.other"],
+        "supported_activity_types": ["g.act"],
+    }
+    await replay.register(
+        "wk1",
+        QUEUE,
+        build_id=BUILD,
+        sdk_version="0.2.0",
+        max_concurrent_workflow_tasks=5,
+        max_concurrent_activity_tasks=7,
+        **types,
+    )
+    await replay.register("wk2", QUEUE, **types)
     await replay.register("rt-go", "wq-rt")
 
 
@@ -120,6 +132,13 @@ FAMILY = Family(
             "worker-protocol §5: the task is the same, its history as asked for now",
             members={"task": {"workflow_id": "t3-34341", "total_history_events": 65}},
         ),
+        "debug_after_task_failure": Otherwise(
+            REDELIVERED,
+            members={
+                "workflow_id": "t2-34341",
+                "execution": {"liveness_state": "workflow_task_leased"},
+            },
+        ),
         "poll_after_task_failure": Otherwise(
             REDELIVERED,
             members={"task": {"workflow_id": "t2-34341", "workflow_task_attempt": 1}},
@@ -130,6 +149,5 @@ FAMILY = Family(
         "complete_bad_record_side_effect_envelope": (
             "client-compatibility §8: accepted here, workers of 0.2.0 send an envelope"
         ),
-        "debug_after_task_failure": "the debug route is not served yet",
     },
 )

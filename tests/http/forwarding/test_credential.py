@@ -15,12 +15,12 @@ from dwserver.http.forwarding.credential import (
     MAX_BYTES,
     CredentialTooLarge,
     Forwarded,
-    Origin,
     Signed,
     forwarding_key,
     sign,
     verify,
 )
+from dwserver.http.origin import Origin
 
 KEY = forwarding_key("a key of all nodes")
 NOW = 1_776_081_600_000_000

@@ -7,8 +7,9 @@ import os
 from durable_workflow import Client
 
 
-def connect() -> Client:
+def connect(namespace: str = "default") -> Client:
     return Client(
         os.environ["DURABLE_WORKFLOW_SERVER_URL"],
         token=os.environ["DURABLE_WORKFLOW_AUTH_TOKEN"],
+        namespace=namespace,
     )

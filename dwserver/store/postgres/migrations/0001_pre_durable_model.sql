@@ -105,6 +105,7 @@ create table runs (
     memo bytea,
     search_attributes bytea,
     business_key text,
+    pruned_at bigint,
     constraint runs_pkey primary key (id)
 ) with (
     fillfactor = 50,
@@ -122,6 +123,9 @@ create index runs_siblings on runs (namespace, sibling_of, run_number)
 -- list_due_runs: only open runs that can time out have an entry
 create index runs_due on runs (deadline_at, id)
     where deadline_at is not null and status_bucket = 'running';
+-- list_expired_runs: closed runs that retention may still prune
+create index runs_closed on runs (namespace, closed_at, id)
+    where closed_at is not null and archived_at is null and pruned_at is null;
 
 -- Search attributes as values that lists compare (dwserver/store/attribute_rows.py).
 -- `started_at` repeats that of the run, for the order of the lists. `number` is there
@@ -203,6 +207,8 @@ create index tasks_ready_run on tasks (run_id) where ready_at is not null;
 -- are as many as workers have slots, so that reading them all is cheap, whereas an
 -- index on the expiry would take an entry for each task and one for each renewal.
 create index tasks_leased on tasks (run_id) where status = 'leased';
+-- prune_tasks: the closed tasks of a run
+create index tasks_closed on tasks (run_id) where closed_at is not null;
 
 -- `deadline_at` is the earliest deadline that counts while the activity is open. Renewals
 -- move the deadline of the heartbeat and leave `deadline_at` behind, so that they stay
@@ -259,6 +265,9 @@ create table activity_attempts (
     closed_at bigint not null,
     constraint activity_attempts_pkey primary key (id)
 );
+
+-- prune_attempts: the attempts of a run
+create index activity_attempts_by_run on activity_attempts (run_id);
 
 create table timers (
     id text collate "C" not null,

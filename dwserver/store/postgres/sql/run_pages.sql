@@ -27,6 +27,7 @@ from runs r
 where r.namespace = $1
 and r.status_bucket = '{bucket}'
 and (r.started_at, r.id) < ($2::bigint, $3::text)
+and r.pruned_at is null
 and r.started_at >= $5{filters}
 order by r.started_at desc, r.id desc
 limit $4
@@ -40,6 +41,7 @@ from runs r
 where r.namespace = $1
 and r.workflow_type = {value}
 and (r.started_at, r.id) < ($2::bigint, $3::text)
+and r.pruned_at is null
 and r.started_at >= $5{filters}
 order by r.started_at desc, r.id desc
 limit $4
@@ -85,6 +87,7 @@ from runs r
 where {among}
 and (r.namespace = $1) is true
 and ((r.started_at, r.id) < ($2::bigint, $3::text)) is true
+and r.pruned_at is null
 and (r.started_at >= $5) is true{filters}
 
 -- name: page_of_first_runs
@@ -97,6 +100,7 @@ join runs r on r.id = i.first_run_id
 where i.namespace = $1
 and {among}
 and (r.started_at, r.id) < ($2::bigint, $3::text)
+and r.pruned_at is null
 and r.started_at >= $5{filters}
 
 -- name: page_of_sibling_runs
@@ -109,4 +113,5 @@ join runs r on r.namespace = i.namespace and r.sibling_of = i.workflow_id
 where i.namespace = $1
 and {among}
 and (r.started_at, r.id) < ($2::bigint, $3::text)
+and r.pruned_at is null
 and r.started_at >= $5{filters}

@@ -78,6 +78,7 @@ create table runs (
     memo blob,
     search_attributes blob,
     business_key text,
+    pruned_at integer,
     constraint runs_pkey primary key (id),
     constraint runs_status check (status in (
         'pending', 'running', 'waiting',
@@ -98,6 +99,9 @@ create index runs_siblings on runs (namespace, sibling_of, run_number)
 -- list_due_runs: only open runs that can time out have an entry
 create index runs_due on runs (deadline_at, id)
     where deadline_at is not null and status_bucket = 'running';
+-- list_expired_runs: closed runs that retention may still prune
+create index runs_closed on runs (namespace, closed_at, id)
+    where closed_at is not null and archived_at is null and pruned_at is null;
 
 -- Search attributes as values that lists compare (dwserver/store/attribute_rows.py).
 -- `started_at` repeats that of the run, for the order of the lists. `number` is there
@@ -179,6 +183,8 @@ create index tasks_ready_run on tasks (run_id) where ready_at is not null;
 -- The expiry is not a column of it on purpose: renewals then touch no index. Leases
 -- are as many as workers have slots, so that reading them all is cheap.
 create index tasks_leased on tasks (run_id) where status = 'leased';
+-- prune_tasks: the closed tasks of a run
+create index tasks_closed on tasks (run_id) where closed_at is not null;
 
 -- `deadline_at` is the earliest deadline that counts while the activity is open. Renewals
 -- move the deadline of the heartbeat and leave `deadline_at` behind, so that they touch
@@ -237,6 +243,9 @@ create table activity_attempts (
         status in ('running', 'completed', 'failed', 'cancelled', 'expired')
     )
 ) strict, without rowid;
+
+-- prune_attempts: the attempts of a run
+create index activity_attempts_by_run on activity_attempts (run_id);
 
 create table timers (
     id text not null,

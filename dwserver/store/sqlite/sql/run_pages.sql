@@ -28,6 +28,7 @@ from runs r
 where r.namespace = $1
 and r.status_bucket = '{bucket}'
 and (r.started_at, r.id) < ($2, $3)
+and r.pruned_at is null
 and r.started_at >= $5{filters}
 order by r.started_at desc, r.id desc
 limit $4
@@ -41,6 +42,7 @@ from runs r
 where r.namespace = $1
 and r.workflow_type = {value}
 and (r.started_at, r.id) < ($2, $3)
+and r.pruned_at is null
 and r.started_at >= $5{filters}
 order by r.started_at desc, r.id desc
 limit $4
@@ -86,6 +88,7 @@ from runs r
 where r.namespace = $1
 and {among}
 and (r.started_at, r.id) < ($2, $3)
+and r.pruned_at is null
 and r.started_at >= $5{filters}
 
 -- name: page_of_first_runs
@@ -98,6 +101,7 @@ cross join runs r on r.id = i.first_run_id
 where i.namespace = $1
 and {among}
 and (r.started_at, r.id) < ($2, $3)
+and r.pruned_at is null
 and r.started_at >= $5{filters}
 
 -- name: page_of_sibling_runs
@@ -110,4 +114,5 @@ cross join runs r on r.namespace = i.namespace and r.sibling_of = i.workflow_id
 where i.namespace = $1
 and {among}
 and (r.started_at, r.id) < ($2, $3)
+and r.pruned_at is null
 and r.started_at >= $5{filters}

@@ -1,0 +1,82 @@
+"""Whether a peer that failed is asked again (a circuit breaker; pure)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+FAILURES_TO_OPEN: Final = 3
+OPEN_SECONDS: Final = 1.0
+MAX_OPEN_SECONDS: Final = 15.0
+
+
+class BreakerState(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Breaker:
+    """Opens after failures in a row, then lets one request try, after ever longer
+    times. Instants are seconds of any one clock."""
+
+    __slots__ = ("_failures", "_is_probing", "_open_seconds", "_opened_until")
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._open_seconds = OPEN_SECONDS
+        self._opened_until: float | None = None
+        self._is_probing = False
+
+    @property
+    def is_troubled(self) -> bool:
+        """A success would change something."""
+        return self._failures > 0
+
+    def state(self, now: float) -> BreakerState:
+        if self._opened_until is None:
+            return BreakerState.CLOSED
+        if self._is_probing or now >= self._opened_until:
+            return BreakerState.HALF_OPEN
+        return BreakerState.OPEN
+
+    def admits(self, now: float) -> bool:
+        """Whether a request may try the peer. Whoever is let in while the breaker is
+        half open is the only one, and owes a verdict."""
+        if self._opened_until is None:
+            return True
+        if self._is_probing or now < self._opened_until:
+            return False
+        self._is_probing = True
+        return True
+
+    def succeeded(self) -> None:
+        self._failures = 0
+        self._open_seconds = OPEN_SECONDS
+        self._opened_until = None
+        self._is_probing = False
+
+    def connected(self) -> None:
+        """The peer took a connection: reason enough to ask it again."""
+        if self._opened_until is not None:
+            self.succeeded()
+
+    def gave_up(self) -> None:
+        """The request that was let in ended without a verdict on the peer."""
+        self._is_probing = False
+
+    def failed(self, now: float) -> bool:
+        """Whether this failure opened a breaker that was closed."""
+        if self._opened_until is not None:
+            # Requests that began before it opened fail one after the other: only the
+            # verdict of a probe counts.
+            if self._is_probing:
+                self._is_probing = False
+                self._open_seconds = min(2 * self._open_seconds, MAX_OPEN_SECONDS)
+                self._opened_until = now + self._open_seconds
+            return False
+        self._failures += 1
+        if self._failures < FAILURES_TO_OPEN:
+            return False
+        self._opened_until = now + self._open_seconds
+        return True

@@ -1,0 +1,256 @@
+"""Passes a request on to a node that hosts its role, and the answer back.
+
+Source: ``architecture.md`` §5. The request has been let in here: it is authenticated,
+allowed, of a known version. The rest is said by the node that answers.
+
+When a second node may be asked:
+
+- always while nothing was sent: the first could not be reached, or was too busy;
+- once more for what may be repeated, as long as the answer has not begun: reads (GET,
+  HEAD) change nothing; a long poll that is lost may have leased a task, which the end
+  of the lease gives back whether the poll is repeated or not. So nothing is lost when
+  the client does not notice.
+- never otherwise. What became of another request is unknown; the client is told so, and
+  repeats it if it wants: every command converges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from aiohttp import hdrs
+
+from dwserver.http import errors
+from dwserver.http.answer import Answer
+from dwserver.http.auth.principal import Principal
+from dwserver.http.body import ClientGone
+from dwserver.http.call import Refusal, Reply
+from dwserver.http.departures import Departures
+from dwserver.http.exchange import Endpoint, Exchange
+from dwserver.http.forwarding.choice import QueuesOfWorkers, key_of
+from dwserver.http.forwarding.credential import CredentialTooLarge, Signed, sign
+from dwserver.http.forwarding.peer_connection import AnswerLost
+from dwserver.http.forwarding.peer_connections import Neighbours, PeerConnections
+from dwserver.http.forwarding.peer_pool import (
+    ANSWER_SECONDS,
+    AnswerTimedOut,
+    ConnectFailed,
+    PeerBusy,
+    PeerPool,
+    PoolLimits,
+    TooManyPolls,
+)
+from dwserver.http.forwarding.request_head import passed_on
+from dwserver.http.forwarding.streamed_answer import StreamedAnswer
+from dwserver.http.origin import Origin
+from dwserver.protocol.json_types import JsonValue
+from dwserver.topology.gate import RouteFamily
+
+_REPEATABLE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+# What is not answered when this node ends gets so long.
+_LAST_SECONDS: Final = 10.0
+
+
+class Outcome(StrEnum):
+    """What became of a forwarded request, for the metrics."""
+
+    ANSWERED = "answered"
+    UNAVAILABLE = "unavailable"
+    BUSY = "busy"
+    LOST = "lost"
+    CLIENT_GONE = "client_gone"
+    RELEASED = "released"
+
+
+class Released(ConnectionError):
+    """This node ends; the poll is answered without a task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """How requests are signed: ``key`` of the cluster, ``now`` in microseconds."""
+
+    key: bytes
+    now: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A request on its way to another node. ``request``: its bytes."""
+
+    exchange: Exchange
+    endpoint: Endpoint
+    family: RouteFamily
+    key: str | None
+    request: bytes
+
+    @property
+    def is_poll(self) -> bool:
+        return self.endpoint.route.idle is not None
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self.is_poll or self.exchange.request.method in _REPEATABLE
+
+
+class Forwarder:
+    """``observe`` counts the requests by family and outcome."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        neighbours: Neighbours,
+        limits: PoolLimits,
+        *,
+        departures: Departures,
+        observe: Callable[[RouteFamily, Outcome], None],
+    ) -> None:
+        self.connections = PeerConnections(neighbours, limits)
+        self._sender = sender
+        self.departures = departures
+        self._observe = observe
+        self._queues = QueuesOfWorkers()
+        self._is_released = False
+
+    async def forward(
+        self,
+        exchange: Exchange,
+        endpoint: Endpoint,
+        principal: Principal,
+        *,
+        raw: bytes,
+        body: JsonValue,
+        namespace: str,
+    ) -> Answer | Reply | None:
+        """The answer of another node; ``None`` when there is none to ask. Refusal 503
+        or 429 when those that there are give no answer; :class:`ClientGone`."""
+        family = endpoint.route.family
+        if family is None:
+            raise ValueError(f"{endpoint.label} is answered by every node")
+        passage = Passage(
+            exchange=exchange,
+            endpoint=endpoint,
+            family=family,
+            key=key_of(
+                family, namespace, exchange.params, body=body, queues=self._queues
+            ),
+            request=self._request(
+                exchange, principal=principal, namespace=namespace, raw=raw
+            ),
+        )
+        outcome: Outcome
+        result: Answer | Reply | Refusal | None
+        try:
+            outcome, result = await self._try_in_order(passage)
+        except Released:
+            outcome, result = Outcome.RELEASED, Reply(200, endpoint.route.idle or b"{}")
+        except ClientGone:
+            self._observe(family, Outcome.CLIENT_GONE)
+            raise
+        self._observe(family, outcome)
+        if isinstance(result, Refusal):
+            raise result
+        return result
+
+    def release_polls(self) -> None:
+        """Answer every long poll now, take no more of them, and let the other requests
+        wait no longer than a moment (shutdown)."""
+        self._is_released = True
+        self.connections.release_polls(Released(), others_end_in=_LAST_SECONDS)
+
+    def _request(
+        self, exchange: Exchange, *, principal: Principal, namespace: str, raw: bytes
+    ) -> bytes:
+        request, sender = exchange.request, self._sender
+        signed = Signed(
+            method=request.method,
+            target=exchange.target,
+            namespace=namespace,
+            body=raw,
+        )
+        origin = Origin(
+            address=request.remote,
+            scheme=request.scheme,
+            request_id=exchange.request_id,
+        )
+        try:
+            credential = sign(
+                sender.key,
+                signed,
+                principal=principal,
+                origin=origin,
+                issued_at=sender.now(),
+            )
+        except CredentialTooLarge as error:
+            raise errors.misconfigured(exchange.plane, str(error)) from None
+        return passed_on(
+            request.method,
+            exchange.target,
+            request.raw_headers,
+            credential=credential,
+            body=raw,
+        )
+
+    async def _try_in_order(
+        self, passage: Passage
+    ) -> tuple[Outcome, Answer | Refusal | None]:
+        plane, request_id = passage.exchange.plane, passage.exchange.request_id
+        failure: tuple[Outcome, Refusal] | None = None
+        may_repeat = passage.is_repeatable
+        for pool in self.connections.in_order(passage.family, passage.key):
+            try:
+                return Outcome.ANSWERED, await self._ask(pool, passage)
+            except ConnectFailed:
+                continue
+            except TooManyPolls:
+                failure = Outcome.BUSY, errors.too_many_polls(plane, request_id)
+            except PeerBusy:
+                failure = Outcome.BUSY, errors.peers_busy(plane, request_id)
+            except AnswerLost as error:
+                failure = Outcome.LOST, errors.peer_lost(plane, request_id)
+                if isinstance(error, AnswerTimedOut) or not may_repeat:
+                    break
+                may_repeat = False
+        return failure or (Outcome.UNAVAILABLE, None)
+
+    async def _ask(self, pool: PeerPool, passage: Passage) -> Answer:
+        request, is_poll = passage.exchange.request, passage.is_poll
+        if self._is_released and is_poll:
+            raise Released
+        connection = await pool.acquire(is_held=is_poll)
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            pool.release(connection)
+            raise ClientGone
+        if self._is_released and is_poll:
+            pool.release(connection)
+            raise Released
+        now = asyncio.get_running_loop().time()
+        connection.sent_at, connection.deadline = now, now + ANSWER_SECONDS
+        client = request.protocol
+
+        def finish() -> None:
+            self.departures.forget(client)
+            pool.release(connection)
+
+        self.departures.watch(client, lambda: connection.abort(ClientGone()))
+        try:
+            head = await connection.send(
+                passage.request, expects_body=request.method != hdrs.METH_HEAD
+            )
+        except BaseException as error:
+            # Nothing is left to cut unless this request was cancelled.
+            connection.abort(ClientGone())
+            finish()
+            if isinstance(error, AnswerLost):
+                pool.failed(error)
+            raise
+        pool.heard(now)
+        if len(head.body) < head.length:
+            return StreamedAnswer(head, connection, finish=finish)
+        finish()
+        return Answer(head.status, head.lines, head.body)

@@ -1,0 +1,121 @@
+"""The nodes that this one may pass requests to, each with its connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dwserver.http.forwarding.breaker import BreakerState
+from dwserver.http.forwarding.choice import Choice
+from dwserver.http.forwarding.peer_pool import PeerPool, PoolLimits
+from dwserver.topology.gate import RouteFamily
+from dwserver.topology.peers import Peer
+from dwserver.topology.shapes import Bundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """The view of the cluster: all live nodes with this one, and where to report that
+    one of them cannot be reached. ``own_roles`` are those of this node."""
+
+    own_id: str
+    own_roles: Bundle
+    live: Callable[[], Sequence[Peer]]
+    report_unreachable: Callable[[str], None]
+
+
+class PeerConnections:
+    """Follows the view of the cluster from one :meth:`refresh` to the next."""
+
+    def __init__(self, neighbours: Neighbours, limits: PoolLimits) -> None:
+        self._neighbours = neighbours
+        self._limits = limits
+        # A node that comes back under another address is another one.
+        self._pools: dict[tuple[str, str], PeerPool] = {}
+        self._choice = Choice()
+
+    def in_order(self, family: RouteFamily, key: str | None) -> Iterator[PeerPool]:
+        """The nodes to try for a request, one after the other. Those that have been
+        silent for too long come last; those that cannot be reached are left out."""
+        order = self._choice.order(family, key)
+        if not order:
+            # Perhaps one has joined since.
+            self.refresh()
+            order = self._choice.order(family, key)
+        silent = []
+        now = asyncio.get_running_loop().time()
+        for peer in order:
+            pool = self._pools[_place(peer)]
+            if pool.is_silent:
+                silent.append(pool)
+            elif pool.breaker.admits(now):
+                yield pool
+        for pool in silent:
+            if pool.breaker.admits(now):
+                yield pool
+
+    def refresh(self) -> None:
+        """Look at the cluster again, and tidy up."""
+        now = asyncio.get_running_loop().time()
+        self._follow(now)
+        for place, pool in tuple(self._pools.items()):
+            pool.tidy(now)
+            if pool.departed_at is not None and not pool.busy:
+                del self._pools[place]
+
+    def release_polls(self, error: Exception, *, others_end_in: float) -> None:
+        """Cut what holds a long poll, and give the rest so many seconds."""
+        until = asyncio.get_running_loop().time() + others_end_in
+        for pool in self._pools.values():
+            for connection, is_held in tuple(pool.busy.items()):
+                if is_held:
+                    connection.abort(error)
+                else:
+                    connection.deadline = min(connection.deadline, until)
+
+    def close(self, error: Exception) -> None:
+        """Cut every connection."""
+        for pool in self._pools.values():
+            pool.abort(error)
+
+    def counts(self) -> tuple[int, int]:
+        """Connections with a request, and those without."""
+        pools = self._pools.values()
+        return sum(len(each.busy) for each in pools), sum(
+            len(each.idle) for each in pools
+        )
+
+    def breaker_states(self) -> Counter[BreakerState]:
+        now = asyncio.get_running_loop().time()
+        return Counter(pool.breaker.state(now) for pool in self._pools.values())
+
+    def _follow(self, now: float) -> None:
+        own_id = self._neighbours.own_id
+        peers = tuple(
+            peer for peer in self._neighbours.live() if peer.node_id != own_id
+        )
+        if peers == self._choice.peers:
+            return
+        self._choice = Choice(peers, own=self._neighbours.own_roles)
+        live = {_place(peer): peer for peer in peers}
+        for place, pool in self._pools.items():
+            if place in live:
+                pool.departed_at = None
+            elif pool.departed_at is None:
+                pool.departed_at = now
+        for place, peer in live.items():
+            if place not in self._pools:
+                self._pools[place] = self._pool(peer)
+
+    def _pool(self, peer: Peer) -> PeerPool:
+        return PeerPool(
+            peer,
+            self._limits,
+            on_breaker_opened=lambda: self._neighbours.report_unreachable(peer.node_id),
+        )
+
+
+def _place(peer: Peer) -> tuple[str, str]:
+    return peer.node_id, peer.address

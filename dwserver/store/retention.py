@@ -1,0 +1,63 @@
+"""What retention asks of the Store: closed runs, and to prune them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRun:
+    """A closed run, and its position among them, the oldest first."""
+
+    run_id: str
+    closed_at: int
+
+
+BEFORE_ALL = ClosedRun("", 0)
+
+
+class RunPart(StrEnum):
+    """Rows that a run has beside its own."""
+
+    EVENTS = "events"
+    TASKS = "tasks"
+    ACTIVITIES = "activities"
+    ATTEMPTS = "attempts"
+    TIMERS = "timers"
+    CHILDREN = "children"
+    WAITS = "waits"
+    SIGNALS = "signals"
+    UPDATES = "updates"
+    COMMANDS = "commands"
+    FAILURES = "failures"
+    ATTRIBUTES = "attributes"
+
+
+class Retention(Protocol):
+    """Part of :class:`dwserver.store.api.Store`."""
+
+    async def expired_runs(
+        self,
+        namespace: str,
+        *,
+        closed_before: int,
+        after: ClosedRun = BEFORE_ALL,
+        limit: int,
+    ) -> list[ClosedRun]:
+        """Closed runs that nobody archived or pruned, the oldest first."""
+        ...
+
+    async def runs_under_open_ones(self, run_ids: Sequence[str]) -> set[str]:
+        """Those of the runs that descend from an open run."""
+        ...
+
+    async def prune_run(
+        self, namespace: str, run_id: str, *, at: int
+    ) -> Mapping[RunPart, int] | None:
+        """Delete what a closed run has beside its row, and its payloads there, in one
+        transaction; how many rows of each part. None: the namespace has no such run
+        that is closed, not archived, and not pruned yet."""
+        ...

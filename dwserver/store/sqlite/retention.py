@@ -1,0 +1,57 @@
+"""Closed runs that are old enough, and what is deleted of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from dwserver.store.retention import BEFORE_ALL, ClosedRun, RunPart
+from dwserver.store.sqlite.on_threads import OnThreads
+from dwserver.store.sqlite.reads import fetch, to_array
+from dwserver.store.sqlite.statements import BLOCKS
+
+
+class Retention(OnThreads):
+    """See :class:`dwserver.store.retention.Retention`."""
+
+    async def expired_runs(
+        self,
+        namespace: str,
+        *,
+        closed_before: int,
+        after: ClosedRun = BEFORE_ALL,
+        limit: int,
+    ) -> list[ClosedRun]:
+        start = (namespace, closed_before, after.closed_at, after.run_id)
+        return await self._list(_closed_runs, *start, limit)
+
+    async def runs_under_open_ones(self, run_ids: Sequence[str]) -> set[str]:
+        return await self._list(_under_open_ones, run_ids)
+
+    async def prune_run(
+        self, namespace: str, run_id: str, *, at: int
+    ) -> Mapping[RunPart, int] | None:
+        return await self._write(_prune_run, namespace, run_id, at)
+
+
+def _closed_runs(connection: sqlite3.Connection, *args: object) -> list[ClosedRun]:
+    rows = fetch(connection, "list_expired_runs", *args)
+    return [ClosedRun(row["id"], row["closed_at"]) for row in rows]
+
+
+def _under_open_ones(
+    connection: sqlite3.Connection, run_ids: Sequence[str]
+) -> set[str]:
+    rows = fetch(connection, "list_runs_under_open_ones", to_array(run_ids))
+    return {row["run_id"] for row in rows}
+
+
+def _prune_run(
+    connection: sqlite3.Connection, namespace: str, run_id: str, at: int
+) -> Mapping[RunPart, int] | None:
+    if not connection.execute(BLOCKS["prune_run"], (namespace, run_id, at)).rowcount:
+        return None
+    return {
+        part: connection.execute(BLOCKS[f"prune_{part}"], (run_id,)).rowcount
+        for part in RunPart
+    }

@@ -1,0 +1,121 @@
+"""Old closed runs are forgotten, younger, open, archived and needed ones are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dwserver.engine.commands.children import StartChildWorkflow
+from dwserver.engine.commands.terminal import CompleteWorkflow
+from dwserver.engine.lifecycle.archive import ArchiveRequest
+from dwserver.services.command_targets import Target
+from dwserver.services.retention import DAY, MICROS, Pruned, PruneSkip
+from tests.support.small_server import SmallServer
+
+DAYS = 30
+SECONDS = DAYS * DAY // MICROS
+
+
+async def closed_run(server: SmallServer, workflow_id: str) -> str:
+    started = await server.start(workflow_id)
+    await server.complete(await server.leased(), [CompleteWorkflow()])
+    return started.run.id
+
+
+def told(pruned: list[Pruned]) -> dict[str, object]:
+    return {
+        each.run_id: sum(each.outcome.values())
+        if isinstance(each.outcome, Mapping)
+        else each.outcome
+        for each in pruned
+    }
+
+
+async def expired(server: SmallServer, *, limit: int = 100) -> list[str]:
+    found = await server.services.retention.expired("default", limit=limit)
+    assert found.retention_days == DAYS
+    assert found.cutoff == server.clock.now() - DAYS * DAY
+    return list(found.run_ids)
+
+
+async def test_a_run_expires_when_it_has_been_closed_long_enough(
+    server: SmallServer,
+) -> None:
+    old = await closed_run(server, "old")
+    server.clock.advance(seconds=1)
+    older = await closed_run(server, "young")
+    server.clock.advance(seconds=SECONDS - 1)
+    assert await expired(server) == []
+    server.clock.advance(microseconds=1)
+    assert await expired(server) == [old]
+    server.clock.advance(seconds=1)
+    assert await expired(server) == [old, older]
+    assert await expired(server, limit=1) == [old]
+
+
+async def test_a_pass_prunes_each_run_once(server: SmallServer) -> None:
+    run_id = await closed_run(server, "old")
+    await server.start("open")
+    server.clock.advance(seconds=SECONDS + 1)
+    retention = server.services.retention
+    pruned = await retention.enforce("default", limit=100)
+    assert list(told(pruned)) == [run_id]
+    view = await server.core.store.find_run_view("default", run_id)
+    assert view is not None
+    assert view.pruned_at == server.clock.now()
+    assert await server.core.store.history(run_id, after=0, upto=None, limit=9) == []
+    assert await retention.enforce("default", limit=100) == []
+    again = await retention.enforce_on("default", [run_id])
+    assert told(again) == {run_id: PruneSkip.NOT_FOUND}
+    lines = server.metrics.exposition().decode().splitlines()
+    assert "dw_runs_pruned_total 1.0" in lines
+
+
+async def test_named_runs_are_pruned_whatever_their_age(server: SmallServer) -> None:
+    closed = await closed_run(server, "closed")
+    kept = await closed_run(server, "kept")
+    instance = await server.core.store.find_instance("default", "kept")
+    assert instance is not None
+    await server.services.commands.archive(
+        Target(instance=instance), ArchiveRequest(namespace="default")
+    )
+    running = (await server.start("open")).run.id
+    pruned = await server.services.retention.enforce_on(
+        "default", ["nope", closed, kept, running, closed]
+    )
+    assert [each.run_id for each in pruned] == ["nope", closed, kept, running]
+    outcomes = told(pruned)
+    assert outcomes.pop(closed) != 0
+    assert outcomes == {
+        "nope": PruneSkip.NOT_FOUND,
+        kept: PruneSkip.ARCHIVED,
+        running: PruneSkip.NOT_TERMINAL,
+    }
+
+
+async def test_a_child_is_kept_while_its_parent_is_open(server: SmallServer) -> None:
+    parent = (await server.start("parent")).run.id
+    command = StartChildWorkflow(workflow_type="orders.Ship")
+    await server.complete(await server.leased(), [command])
+    child = await server.leased()
+    await server.complete(child, [CompleteWorkflow()])
+    server.clock.advance(seconds=SECONDS + 1)
+    assert await expired(server) == []
+    child_id = child.leased.run.id
+    pruned = await server.services.retention.enforce_on("default", [child_id])
+    assert told(pruned) == {child_id: PruneSkip.ANCESTOR_OPEN}
+    await server.complete(await server.leased(), [CompleteWorkflow()])
+    assert await expired(server) == [child_id]
+    server.clock.advance(seconds=SECONDS + 1)
+    assert await expired(server) == [child_id, parent]
+
+
+async def test_the_loop_asks_to_be_called_again_while_there_is_more(
+    server: SmallServer,
+) -> None:
+    retention = server.services.retention
+    runs = [await closed_run(server, f"run-{n}") for n in range(101)]
+    server.clock.advance(seconds=SECONDS + 1)
+    assert await retention.pass_over_all() == 0.0
+    assert await expired(server) == runs[100:]
+    assert await retention.pass_over_all() is None
+    assert await expired(server) == []
