@@ -15,6 +15,7 @@ from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
 from dwserver.roles.coordination import Coordination, build_coordination
+from dwserver.roles.history_exports import build_history_exports
 from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
 from dwserver.roles.queries import build_queries, build_query_tasks
@@ -32,6 +33,7 @@ from dwserver.services.commits import CommitObserver
 from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
+from dwserver.services.history_exports.exporting import HistoryExports
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.membership import Membership
@@ -330,6 +332,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
         commands=commands,
         schedules=_schedules(settings, parts, commands, external_payloads),
+        history_exports=_history_exports(settings, parts, workflows),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
@@ -352,6 +355,18 @@ def _workflows(settings: Settings, parts: _Parts) -> Workflows:
         runs=parts.runs,
         waiters=parts.waiters.history,
         recheck_seconds=settings.worker_plane.poll_interval_ms / 1000,
+    )
+
+
+def _history_exports(
+    settings: Settings, parts: _Parts, workflows: Workflows
+) -> HistoryExports:
+    return build_history_exports(
+        settings,
+        parts.store,
+        workflows=workflows,
+        framing=framing_for(_advertised_version(settings)),
+        now=parts.clock.now,
     )
 
 

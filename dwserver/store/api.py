@@ -148,6 +148,15 @@ class LeaseRenewal:
     last_heartbeat_at: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WholeRun:
+    """Everything that is recorded of a run but its history. ``rows``: its steps and
+    messages, those that have ended too, and no tasks. ``commands`` in their order."""
+
+    rows: RunState
+    commands: tuple[Command, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLoad:
     """Tasks of one kind in a queue. ``ready``: due ones, counted up to a bound;
@@ -435,6 +444,20 @@ class Store(LeaderLeases, Schedules, Retention, Protocol):
 
     async def failures_of_run(self, run_id: str, *, limit: int) -> list[Failure]:
         """Newest first."""
+        ...
+
+    async def whole_run(self, run: Run) -> WholeRun:
+        """All rows of a run. What the run row says goes by ``run``."""
+        ...
+
+    async def tasks_by_id(self, task_ids: Sequence[str]) -> list[Task]:
+        """Tasks in whatever status, oldest first; unknown ones are absent."""
+        ...
+
+    async def closed_attempts_by_id(
+        self, attempt_ids: Sequence[str]
+    ) -> list[ClosedAttempt]:
+        """Attempts that have ended, oldest first; unknown ones are absent."""
         ...
 
     async def queue_backlog(
