@@ -156,7 +156,7 @@ REGISTERED = (
 READY = (
     Deviation(
         r"topology|checks\.workflow_v2|checks\.migrations\.\w+",
-        "topology §4: what later servers tell about their readiness",
+        "topology §3: what later servers tell about their readiness",
         "extra",
     ),
     Deviation(

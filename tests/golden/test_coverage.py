@@ -15,6 +15,7 @@ RECORDED = {
     "auth_none": 5,
     "auth_signature": 9,
     "auth_unconfigured": 4,
+    "bridge_adapters": 18,
     "commands": 59,
     "health": 23,
     "history": 19,

@@ -113,7 +113,7 @@ READS = Family(
     ),
     otherwise={
         "list_query_expression": Otherwise(
-            "control-plane §5.4 [mid]: expressions are understood",
+            "control-plane §5.1 [mid]: expressions are understood",
             members={"workflow_count": 2},
         )
     },
