@@ -1,4 +1,4 @@
-"""The small cluster of the deployment guide: equal API nodes without sticky sessions."""
+"""The small cluster of the deployment guide: equal nodes without sticky sessions."""
 
 from __future__ import annotations
 
