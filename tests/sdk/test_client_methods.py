@@ -48,16 +48,6 @@ UNSERVED: dict[str, dict[str, Unserved]] = {
         "Client.list_task_queue_build_ids": Refused(),
         **{f"Client.{verb}_task_queue_build_id": Refused() for verb in _BUILD_IDS},
     },
-    "standalone activities": {
-        "Client.start_activity": Refused(),
-        "Client.describe_activity": Refused(),
-        "Client.list_activities": Refused(),
-        "Client.get_activity_result": Refused(),
-        "StandaloneActivityHandle.describe": Refused(),
-        "StandaloneActivityHandle.result": Refused(),
-        # The route of the workflow that the activity would be.
-        "StandaloneActivityHandle.cancel": Refused(404, "instance_not_found"),
-    },
     "deletion of namespaces": {
         "Client.delete_namespace": Refused(405, "method_not_allowed")
     },
