@@ -244,7 +244,10 @@ def _waiters(
     clock: Clock,
 ) -> Waiters:
     news = RunNews(
-        signals, is_known=lambda run_id: hot.get(run_id) is not None, now=clock.now
+        signals,
+        is_known=lambda run_id: hot.get(run_id) is not None,
+        now=clock.now,
+        watch_duration=settings.worker_plane.wake_signal_ttl_seconds * MICROS,
     )
     recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
     return Waiters(
