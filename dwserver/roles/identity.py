@@ -48,16 +48,21 @@ SERVER_FEATURES = frozenset(
         ServerFeature.SCHEDULES,
         ServerFeature.SCHEDULE_JITTER,
         ServerFeature.SCHEDULE_MAX_RUNS,
+        ServerFeature.HISTORY_EXPORT,
         ServerFeature.CONTINUE_AS_NEW,
         ServerFeature.CHILD_WORKFLOWS,
+        ServerFeature.ACTIVITY_TIMEOUTS,
         ServerFeature.ACTIVITY_RETRY_POLICY,
         ServerFeature.CHILD_WORKFLOW_RETRY_POLICY,
         ServerFeature.CHILD_WORKFLOW_TIMEOUTS,
         ServerFeature.PARENT_CLOSE_POLICY,
         ServerFeature.NON_RETRYABLE_FAILURES,
+        ServerFeature.HISTORY_RETENTION,
         ServerFeature.PAYLOAD_CODEC_ENVELOPE,
         ServerFeature.PAYLOAD_CODEC_ENVELOPE_RESPONSES,
         ServerFeature.BRIDGE_ADAPTER_OUTCOME_CONTRACT,
+        ServerFeature.EXTERNAL_EXECUTOR_CONFIG_CONTRACT,
+        ServerFeature.INVOCABLE_CARRIER_CONTRACT,
     }
 )
 

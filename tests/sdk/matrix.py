@@ -34,7 +34,8 @@ class ServerSettings:
     has_short_leases: bool
 
     def environment(self) -> dict[str, str]:
-        settings = {}
+        # One process is the whole cluster.
+        settings = {"DW_SCHEDULER_IN_PROCESS": "1"}
         if self.advertised is not None:
             settings["DW_WORKER_PROTOCOL_VERSION"] = self.advertised
         if self.has_short_leases:

@@ -60,6 +60,12 @@ class SdkPrograms:
         arguments = [queue, str(RESULT_SECONDS)]
         return self._start("run_client", arguments, orjson.dumps(jobs))
 
+    def start_schedules(self, queue: str, schedule_id: str) -> RunningProgram:
+        """Answer: what the client saw of the schedule (``run_schedules.py``)."""
+        arguments = [queue, str(RESULT_SECONDS)]
+        stdin = orjson.dumps({"schedule_id": schedule_id})
+        return self._start("run_schedules", arguments, stdin)
+
     def replay(self, runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """``commands`` and ``problems`` of each run (``replay_histories.py``)."""
         answers = self._start("replay_histories", [], orjson.dumps(runs)).answer()

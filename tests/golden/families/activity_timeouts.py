@@ -54,7 +54,7 @@ FAMILY = Family(
     ),
     otherwise={
         "history": Otherwise(
-            "engine §5.3: an outcome waits for the steps before it",
+            "engine §10 b: an outcome waits for the steps before it",
             events=(
                 "StartAccepted",
                 "WorkflowStarted",

@@ -24,17 +24,18 @@ CLUSTER_INFO = (
     ),
     Deviation(
         r"coordination_health|control_plane\..*\.rejection_\w+",
-        "topology §4, control-plane §1.3: later members",
+        "topology §1.11, control-plane §4.4: later members",
         "extra",
     ),
     Deviation(
-        r"capabilities\.\w+|task_repair\.candidates",
-        "advertised as soon as it works",
+        r"capabilities\.(history_export|payload_codecs_engine_specific)"
+        r"|control_plane\..*\.engine_specific_values",
+        "advertised as soon as it works; decision 9: one codec",
         "missing",
     ),
     Deviation(
-        r"(control_plane\..*\.)?(payload_codecs?_)?engine_specific(_values)?",
-        "decision 9: one codec",
+        r"task_repair\.candidates",
+        "topology §1.2: later servers tell them where they are asked for",
         "missing",
     ),
     Deviation(
@@ -44,7 +45,7 @@ CLUSTER_INFO = (
     ),
     Deviation(
         r"worker_protocol\..*\.required_outcome",
-        "control-plane §1.3: told for both envelopes",
+        "topology §1.9: told for both envelopes",
         "extra",
     ),
     Deviation(

@@ -23,7 +23,7 @@ async def the_lease_expires(replay: Replay) -> None:
     replay.node.clock.advance(seconds=WORKFLOW_LEASE_SECONDS)
 
 
-TIMED_OUT = "golden: a run past its deadline went on; here it times out (engine §12)"
+TIMED_OUT = "golden: a run past its deadline went on; here it times out (engine §11)"
 ENDED = {
     "status": "failed",
     "status_bucket": "failed",

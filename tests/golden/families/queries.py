@@ -60,7 +60,7 @@ FAMILY = Family(
             )
         },
         "query_external_no_worker_on_queue": Otherwise(
-            "control-plane §8 [mid]: says that no worker can answer",
+            "control-plane §5.7 [mid]: says that no worker can answer",
             409,
             {"reason": "query_worker_unavailable", "result": None},
         ),

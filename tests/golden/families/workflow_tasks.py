@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.golden.deviations import Deviation
 from tests.golden.families.family import Act, Family, Otherwise, later
-from tests.golden.replaying import Replay
+from tests.golden.replaying import TASK_PATH, Replay
 
 QUEUE = "wq"
 FLOW = "g.flow"
@@ -51,6 +51,31 @@ def leased(workflow_id: str) -> Act:
     return act
 
 
+def on_a_spare_task(workflow_id: str) -> Act:
+    """What is refused there and accepted here must not use up the recorded task: it
+    goes to the first task of another workflow."""
+
+    async def act(replay: Replay) -> None:
+        found = TASK_PATH.search(replay.exchange.path)
+        assert found is not None
+        replay.held = {"recorded": found[1], "ours": replay.ids[found[1]]}
+        await replay.start(workflow_id, FLOW, task_queue=QUEUE)
+        spare = await replay.poll("workflow", "wk1", QUEUE)
+        replay.ids[found[1]] = spare["task_id"]
+
+    return act
+
+
+def on_the_recorded_task(workflow_id: str) -> Act:
+    """The spare workflow is not needed any more."""
+
+    async def act(replay: Replay) -> None:
+        replay.ids[replay.held["recorded"]] = replay.held["ours"]
+        await replay.operator("POST", f"/api/workflows/{workflow_id}/terminate", {})
+
+    return act
+
+
 async def the_second_is_terminated(replay: Replay) -> None:
     await replay.operator("POST", "/api/workflows/f2-34341/terminate", {})
     await leased("f3-34341")(replay)
@@ -87,6 +112,7 @@ async def a_long_history(replay: Replay) -> None:
     await completed_activity(replay, await replay.poll("activity", "wk2", QUEUE))
 
 
+ACCEPTED = {"outcome": "completed", "recorded": True, "run_status": "waiting"}
 REDELIVERED = "golden: a task that failed never came back; here it does"
 ANY_WORKER = "golden: unmarked work goes to any worker"
 FAMILY = Family(
@@ -96,9 +122,13 @@ FAMILY = Family(
         "poll_task": started(
             "t1-34341", input={"codec": "avro", "blob": "AAxbImluIl0C"}
         ),
+        "complete_empty_commands": on_a_spare_task("spare-1"),
+        "complete_wrong_owner": on_the_recorded_task("spare-1"),
         "complete_terminal_not_last": leased("f1-34341"),
         "complete_bad_schedule_activity_no_type": leased("f2-34341"),
         "complete_bad_start_timer_no_delay": the_second_is_terminated,
+        "complete_bad_record_side_effect_envelope": on_a_spare_task("spare-2"),
+        "complete_bad_record_version_marker_empty": on_the_recorded_task("spare-2"),
         "complete_after_terminate": leased_and_terminated,
         "complete_60_side_effects_and_activity": leased("t3-34341"),
         "poll_history_page_size_10": the_activity_completes,
@@ -120,6 +150,12 @@ FAMILY = Family(
         ),
     ),
     otherwise={
+        "complete_empty_commands": Otherwise(
+            "worker-protocol §6.8: nothing new is an answer", 200, ACCEPTED
+        ),
+        "complete_bad_record_side_effect_envelope": Otherwise(
+            "client-compatibility §8: workers of 0.2.0 send an envelope", 200, ACCEPTED
+        ),
         "complete_terminal_not_last": Otherwise(
             "golden: later commands were applied as well",
             409,
@@ -129,7 +165,7 @@ FAMILY = Family(
             ANY_WORKER, members={"task": {"workflow_id": "t3-34341"}}
         ),
         "poll_same_request_id_gzip_history": Otherwise(
-            "worker-protocol §5: the task is the same, its history as asked for now",
+            "worker-protocol §5.1: the task is the same, its history as asked for now",
             members={"task": {"workflow_id": "t3-34341", "total_history_events": 65}},
         ),
         "debug_after_task_failure": Otherwise(
@@ -142,12 +178,6 @@ FAMILY = Family(
         "poll_after_task_failure": Otherwise(
             REDELIVERED,
             members={"task": {"workflow_id": "t2-34341", "workflow_task_attempt": 1}},
-        ),
-    },
-    left_out={
-        "complete_empty_commands": "worker-protocol §6.8: accepted here",
-        "complete_bad_record_side_effect_envelope": (
-            "client-compatibility §8: accepted here, workers of 0.2.0 send an envelope"
         ),
     },
 )

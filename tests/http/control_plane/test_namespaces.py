@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from dwserver.http.control_plane.namespaces import (
     update,
     update_external_storage,
 )
-from tests.http.control_plane.test_recordings import a_namespace
-from tests.http.handler_stage import Stage
+from dwserver.services.records import Namespace
+from tests.http.handler_stage import NOW, Stage
 
 SETTINGS_WRONG = [
     ("description", 5),
@@ -25,6 +26,19 @@ SETTINGS_WRONG = [
     ("retention_days", "abc"),
     ("retention_days", True),
 ]
+
+
+def a_namespace(**fields: Any) -> Namespace:
+    namespace = Namespace(
+        name="default",
+        description="Default namespace",
+        retention_days=30,
+        status="active",
+        external_storage=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(namespace, **fields)
 
 
 @pytest.mark.parametrize(
