@@ -24,6 +24,7 @@ from typing import Final
 
 from aiohttp import hdrs
 
+from dwserver.engine.records import quick_init
 from dwserver.http import errors
 from dwserver.http.answer import Answer
 from dwserver.http.auth.principal import Principal
@@ -78,19 +79,17 @@ class Sender:
     now: Callable[[], int]
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A request on its way to another node. ``request``: its bytes."""
+    """A request on its way to another node. ``request``: its bytes; ``key``: what it
+    shares with those that should meet it on one node."""
 
     exchange: Exchange
-    endpoint: Endpoint
     family: RouteFamily
     key: str | None
     request: bytes
-
-    @property
-    def is_poll(self) -> bool:
-        return self.endpoint.route.idle is not None
+    is_poll: bool
 
     @property
     def is_repeatable(self) -> bool:
@@ -133,7 +132,6 @@ class Forwarder:
             raise ValueError(f"{endpoint.label} is answered by every node")
         passage = Passage(
             exchange=exchange,
-            endpoint=endpoint,
             family=family,
             key=key_of(
                 family, namespace, exchange.params, body=body, queues=self._queues
@@ -141,6 +139,7 @@ class Forwarder:
             request=self._request(
                 exchange, principal=principal, namespace=namespace, raw=raw
             ),
+            is_poll=endpoint.route.idle is not None,
         )
         outcome: Outcome
         result: Answer | Reply | Refusal | None
@@ -221,7 +220,9 @@ class Forwarder:
         request, is_poll = passage.exchange.request, passage.is_poll
         if self._is_released and is_poll:
             raise Released
-        connection = await pool.acquire(is_held=is_poll)
+        connection = pool.take(is_held=is_poll)
+        if connection is None:
+            connection = await pool.acquire(is_held=is_poll)
         transport = request.transport
         if transport is None or transport.is_closing():
             pool.release(connection)
