@@ -52,6 +52,9 @@ from dwserver.protocol.json_types import JsonValue
 from dwserver.topology.gate import RouteFamily
 
 _REPEATABLE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+# A poll that was held for longer is answered without a task: another node would hold it
+# beyond the time for which its client listens.
+_REPEAT_SECONDS: Final = 5.0
 # What is not answered when this node ends gets so long.
 _LAST_SECONDS: Final = 10.0
 
@@ -68,7 +71,7 @@ class Outcome(StrEnum):
 
 
 class Released(ConnectionError):
-    """This node ends; the poll is answered without a task."""
+    """The poll is answered without a task: this node ends, or the other one did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +203,8 @@ class Forwarder:
         plane, request_id = passage.exchange.plane, passage.exchange.request_id
         failure: tuple[Outcome, Refusal] | None = None
         may_repeat = passage.is_repeatable
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
         for pool in self.connections.in_order(passage.family, passage.key):
             try:
                 return Outcome.ANSWERED, await self._ask(pool, passage)
@@ -211,6 +216,8 @@ class Forwarder:
                 failure = Outcome.BUSY, errors.peers_busy(plane, request_id)
             except AnswerLost as error:
                 failure = Outcome.LOST, errors.peer_lost(plane, request_id)
+                if passage.is_poll and loop.time() - began_at > _REPEAT_SECONDS:
+                    raise Released from error
                 if isinstance(error, AnswerTimedOut) or not may_repeat:
                     break
                 may_repeat = False
