@@ -32,6 +32,7 @@ RECORDED = {
     "namespaces": 35,
     "protocol_errors": 99,
     "queries": 54,
+    "schedules": 106,
     "sdk_python_0_2_0": 30,
     "sdk_python_0_3_1": 32,
     "sdk_python_0_4_0": 37,

@@ -25,10 +25,11 @@ def activity_row(
     shown = [_closed_attempt(attempt) for attempt in attempts]
     if task is not None and task.attempt_id is not None and task.is_open:
         shown.append(_running_attempt(activity, task))
+    told = [event["payload"] for event in events]
     payloads: Mapping[str, Any] = {
         name: value
-        for event in events
-        for name, value in event["payload"].items()
+        for fields in (*(each.get("activity") or {} for each in told), *told)
+        for name, value in fields.items()
         if name in ("arguments", "result")
     }
     policy = activity.retry_policy

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from dwserver.engine.liveness import liveness, next_task
-from dwserver.engine.model import ClosedAttempt, Command, RunState
+from dwserver.engine.model import ClosedAttempt, Command, RunState, Task
 from dwserver.engine.run_waits import waiting_for
 from dwserver.engine.wire_time import micro, micro_or_none
 from dwserver.engine.words import CommandOutcome, Liveness
@@ -49,6 +49,7 @@ def build_bundle(found: Collected, facts: BundleFacts, *, now: int) -> JsonObjec
     events = [_event(event, framing) for event in found.events]
     archive = _archive(found.whole.commands)
     steps = found.whole.rows
+    tasks = {task.activity_id: task for task in found.tasks}
     bundle: JsonObject = {
         "schema": HISTORY_EXPORT.name,
         "schema_version": HISTORY_EXPORT.version,
@@ -66,7 +67,7 @@ def build_bundle(found: Collected, facts: BundleFacts, *, now: int) -> JsonObjec
             "lineage_projection_source": "workflow_run_lineage_entries_rebuilt",
         },
         "history_events": events,
-        "waits": wait_rows(steps),
+        "waits": wait_rows(steps, tasks),
         "timeline": [timeline_entry(event, run.id) for event in events],
         "linked_intakes_scope": "selected_run",
         "linked_intakes": _intakes(found.whole.commands),
@@ -80,13 +81,13 @@ def build_bundle(found: Collected, facts: BundleFacts, *, now: int) -> JsonObjec
             for each in steps.updates.values()
         ],
         "tasks": [rows.task_row(task) for task in found.tasks],
-        "activities": _activities(found, events),
+        "activities": _activities(found, events, tasks),
         "timers": [
             rows.timer_row(timer, steps.waits.get(timer.step))
             for timer in steps.timers.values()
         ],
         "failures": [rows.failure_row(failure) for failure in found.failures],
-        "links": rows.link_rows(run, steps.children.values()),
+        "links": rows.link_rows(run, steps.children.values(), events),
         "redaction": {"applied": False, "policy": None, "paths": []},
         "codec_schemas": codec_schemas(),
     }
@@ -194,14 +195,12 @@ def _summary(found: Collected, archive: JsonObject, *, now: int) -> JsonObject:
         "is_current_run": run.id == view.current_run_id,
         "started_at": started_at,
         "closed_at": micro_or_none(run.closed_at),
-        "duration_ms": (ends_at - run.started_at) // 1000,
+        "duration_ms": None if is_open else (ends_at - run.started_at) // 1000,
         "wait_kind": wait_kind,
         "wait_reason": wait_reason,
         "wait_started_at": micro(run.last_progress_at) if wait_kind else None,
         "wait_deadline_at": micro_or_none(min(deadlines, default=None)),
-        "open_wait_id": task.resume.get("open_wait_id") if task else None,
-        "resume_source_kind": task.resume.get("resume_source_kind") if task else None,
-        "resume_source_id": task.resume.get("resume_source_id") if task else None,
+        **rows.wait_of_task(task),
         "next_task_at": micro(task.available_at) if task else None,
         "next_task_id": task.id if task else None,
         "next_task_type": task.kind if task else None,
@@ -225,7 +224,9 @@ def _summary(found: Collected, archive: JsonObject, *, now: int) -> JsonObject:
     }
 
 
-def _activities(found: Collected, events: list[JsonObject]) -> list[JsonObject]:
+def _activities(
+    found: Collected, events: list[JsonObject], tasks: Mapping[str | None, Task]
+) -> list[JsonObject]:
     of_activity: dict[str, list[JsonObject]] = defaultdict(list)
     for event in events:
         activity_id = (event["payload"] or {}).get("activity_execution_id")
@@ -234,7 +235,6 @@ def _activities(found: Collected, events: list[JsonObject]) -> list[JsonObject]:
     attempts: dict[str, list[ClosedAttempt]] = defaultdict(list)
     for attempt in found.attempts:
         attempts[attempt.activity_id].append(attempt)
-    tasks = {task.activity_id: task for task in found.tasks}
     return [
         activity_row(
             activity,

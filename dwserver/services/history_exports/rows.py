@@ -20,7 +20,7 @@ from dwserver.engine.model import (
 )
 from dwserver.engine.payloads import PLAIN_CODEC, WIRE_CODEC
 from dwserver.engine.wire_time import micro, micro_or_none
-from dwserver.engine.words import TimerStatus, WaitFor
+from dwserver.engine.words import EventType, TaskStatus, TimerStatus, WaitFor
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.payloads.framing import Framing, encode_for
 
@@ -174,7 +174,9 @@ def task_row(task: Task) -> JsonObject:
         "available_at": micro(task.available_at),
         "leased_at": micro_or_none(task.leased_at),
         "lease_owner": task.lease_owner,
-        "lease_expires_at": micro_or_none(task.lease_expires_at),
+        "lease_expires_at": micro_or_none(
+            task.lease_expires_at if task.status is TaskStatus.LEASED else None
+        ),
         "last_dispatch_attempt_at": None,
         "last_dispatched_at": None,
         "last_dispatch_error": None,
@@ -247,8 +249,24 @@ def failure_row(failure: Failure) -> JsonObject:
     }
 
 
-def link_rows(run: Run, children: Iterable[Child]) -> JsonObject:
-    """The workflow ids of a parent and of the run before are not in the row."""
+def wait_of_task(task: Task | None) -> JsonObject:
+    """What the workflow waits for while ``task`` is the next one."""
+    if task is not None and task.activity_id is not None:
+        return {
+            "open_wait_id": f"activity:{task.activity_id}",
+            "resume_source_kind": "activity_execution",
+            "resume_source_id": task.activity_id,
+        }
+    resume = task.resume if task is not None else {}
+    names = ("open_wait_id", "resume_source_kind", "resume_source_id")
+    return {name: resume.get(name) for name in names}
+
+
+def link_rows(
+    run: Run, children: Iterable[Child], events: Iterable[JsonObject]
+) -> JsonObject:
+    """The workflow ids of a parent and of the run before are not in the row; what runs
+    on is told by the last event."""
     parents = []
     if run.continued_from_run_id is not None:
         parents.append(
@@ -274,7 +292,14 @@ def link_rows(run: Run, children: Iterable[Child]) -> JsonObject:
     return {
         "projection_source": "workflow_run_lineage_entries_rebuilt",
         "parents": parents,
-        "children": [_child_link(run, child) for child in children],
+        "children": [
+            *(_child_link(run, child) for child in children),
+            *(
+                _successor_link(run, event["payload"])
+                for event in events
+                if event["type"] == EventType.WORKFLOW_CONTINUED_AS_NEW
+            ),
+        ],
     }
 
 
@@ -306,6 +331,20 @@ def _link(
         "created_at": micro(run.started_at),
         "history_authority": "typed_history",
         "diagnostic_only": False,
+    }
+
+
+def _successor_link(run: Run, told: Mapping[str, Any]) -> JsonObject:
+    return {
+        **_link(
+            run,
+            link_type="continue_as_new",
+            link_id=told["workflow_link_id"],
+            parent=(run.workflow_id, run.id),
+            child=(run.workflow_id, told["continued_to_run_id"]),
+            sequence=told["sequence"],
+        ),
+        "run_number": told["continued_to_run_number"],
     }
 
 

@@ -7,7 +7,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from dwserver.engine.model import Activity, Child, RunState, Timer, Update, Wait
+from dwserver.engine.model import (
+    Activity,
+    Child,
+    RunState,
+    Task,
+    Timer,
+    Update,
+    Wait,
+)
 from dwserver.engine.wire_time import micro, micro_or_none
 from dwserver.engine.words import ActivityStatus, TimerKind, WaitFor
 from dwserver.protocol.json_types import JsonObject
@@ -56,8 +64,6 @@ _RENAMED: Final = {
 }
 _EMPTY: Final = (
     "requested_run_id",
-    "resolved_run_id",
-    "activity_status",
     "exception_resolved_class",
     "exception_resolution_source",
     "exception_resolution_error",
@@ -78,6 +84,17 @@ _KINDS: Final = (
     ("VersionMarker", "version_marker", "workflow_run", ""),
     ("SearchAttributes", "search_attributes", "workflow_run", ""),
 )
+# Events of commands that operators gave.
+_COMMANDS: Final = frozenset(
+    {
+        "StartAccepted",
+        "StartRejected",
+        "CancelRequested",
+        "TerminateRequested",
+        "RepairRequested",
+        "ArchiveRequested",
+    }
+)
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -86,6 +103,7 @@ def timeline_entry(event: JsonObject, run_id: str) -> JsonObject:
     payload: Mapping[str, Any] = event["payload"] or {}
     kind, source_kind, id_field = _kind_of(event["type"])
     command: Mapping[str, Any] = payload.get("command") or {}
+    activity: Mapping[str, Any] = payload.get("activity") or {}
     return {
         "id": event["id"],
         "sequence": event["sequence"],
@@ -103,6 +121,8 @@ def timeline_entry(event: JsonObject, run_id: str) -> JsonObject:
         "command_status": command.get("status"),
         "command_outcome": command.get("outcome"),
         "command_rejection_reason": payload.get("rejection_reason"),
+        "resolved_run_id": run_id if command else None,
+        "activity_status": activity.get("status"),
         **dict.fromkeys(_EMPTY),
         **{name: payload.get(name) for name in _COPIED},
         **{name: payload.get(other) for name, other in _RENAMED.items()},
@@ -114,14 +134,17 @@ def timeline_entry(event: JsonObject, run_id: str) -> JsonObject:
 
 
 def _kind_of(event_type: str) -> tuple[str, str, str]:
+    if event_type in _COMMANDS:
+        return "command", "workflow_command", "workflow_command_id"
     for beginning, kind, source_kind, id_field in _KINDS:
         if event_type.startswith(beginning):
             return kind, source_kind, id_field
     return "workflow", "workflow_run", ""
 
 
-def wait_rows(rows: RunState) -> list[JsonObject]:
-    """In the order of steps; updates, which have none, in that of their commands."""
+def wait_rows(rows: RunState, tasks: Mapping[str | None, Task]) -> list[JsonObject]:
+    """In the order of steps; updates, which have none, in that of their commands.
+    ``tasks`` by activity id."""
     steps: Iterable[Activity | Timer | Child | Wait] = sorted(
         (
             *rows.activities.values(),
@@ -132,9 +155,24 @@ def wait_rows(rows: RunState) -> list[JsonObject]:
         key=lambda step: step.step,
     )
     return [
-        *(_wait_of_step(step, rows) for step in steps),
+        *({**_wait_of_step(step, rows), **_task_of(step, tasks)} for step in steps),
         *map(_wait_of_update, rows.updates.values()),
     ]
+
+
+def _task_of(
+    step: Activity | Timer | Child | Wait, tasks: Mapping[str | None, Task]
+) -> JsonObject:
+    """The task that an activity is waited for with."""
+    task = tasks.get(step.id) if isinstance(step, Activity) else None
+    if task is None:
+        return {}
+    return {
+        "task_backed": step.is_open,
+        "task_id": task.id,
+        "task_type": task.kind,
+        "task_status": task.status,
+    }
 
 
 def _wait_of_step(step: Activity | Timer | Child | Wait, rows: RunState) -> JsonObject:
