@@ -71,7 +71,7 @@ class TopologySettings(SettingsGroup):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ExecutionSettings(SettingsGroup):
-    """The workers of an execution node; `server_url` None is this node itself."""
+    """The workers of an execution node."""
 
     group_name = "execution"
     modules: tuple[str, ...]

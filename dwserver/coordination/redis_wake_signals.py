@@ -65,7 +65,9 @@ class RedisWakeSignals:
         self._backoff = backoff or Backoff(initial_seconds=0.1, maximum_seconds=2.0)
         self._sender = secrets.token_hex(8)
         self._kept: dict[tuple[Topic, Key], None] = {}
-        self._flush: asyncio.TimerHandle | None = None
+        self._flush: asyncio.Handle | None = None
+        # When it is to run: the handles of uvloop do not always tell.
+        self._flush_at = 0.0
         self._is_sending = False
         self._next_message_at = 0.0
         self._listeners: dict[str, list[Hear]] = {}
@@ -93,10 +95,11 @@ class RedisWakeSignals:
         loop = asyncio.get_running_loop()
         at = max(loop.time() + patience, self._next_message_at)
         if self._flush is not None:
-            if self._flush.when() <= at:
+            if self._flush_at <= at:
                 return
             self._flush.cancel()
         self._flush = loop.call_at(at, self._begin_sending)
+        self._flush_at = at
 
     def _begin_sending(self) -> None:
         self._flush = None

@@ -72,7 +72,6 @@ NOT_INSTALLED = ExecutionState(
 class ExecutionPlane:
     """A worker for each task queue, kept running until the process drains.
 
-    ``plan`` is asked at the start, when the node's own address is known.
     ``problem``: why no worker can ever run here, as found in the settings. A node with
     a problem stays up, tells it and is never ready (
     ``spec/topology-and-operations.md §7.7``).
@@ -82,7 +81,7 @@ class ExecutionPlane:
 
     def __init__(
         self,
-        plan: Callable[[], WorkerPlan],
+        plan: WorkerPlan,
         *,
         modules: Sequence[str],
         task_queues: Sequence[str],
@@ -131,7 +130,7 @@ class ExecutionPlane:
             return
         self._thread = threading.Thread(
             target=self._run_thread,
-            args=(self._plan(), asyncio.get_running_loop()),
+            args=(asyncio.get_running_loop(),),
             name=self.name,
             daemon=True,
         )
@@ -162,25 +161,24 @@ class ExecutionPlane:
             self._main.cancel()
 
     # in the thread ------------------------------------------------------------------
-    def _run_thread(self, plan: WorkerPlan, node: asyncio.AbstractEventLoop) -> None:
+    def _run_thread(self, node: asyncio.AbstractEventLoop) -> None:
         try:
             with contextlib.suppress(asyncio.CancelledError):
-                asyncio.run(self._run(plan))
+                asyncio.run(self._run())
         finally:
             # The node may have given up waiting, and be gone.
             with contextlib.suppress(RuntimeError):
                 node.call_soon_threadsafe(self._has_ended.set)
 
-    async def _run(self, plan: WorkerPlan) -> None:
+    async def _run(self) -> None:
         self._main = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         if self._is_draining:
             return
         definitions = self._load()
         if definitions is not None:
-            queues = self._task_queues
             await asyncio.gather(
-                *(self._keep_running(plan, definitions, queue) for queue in queues)
+                *(self._keep_running(definitions, queue) for queue in self._task_queues)
             )
 
     def _load(self) -> Definitions | None:
@@ -200,20 +198,16 @@ class ExecutionPlane:
         self._loaded = _OK
         return definitions
 
-    async def _keep_running(
-        self, plan: WorkerPlan, definitions: Definitions, queue: str
-    ) -> None:
+    async def _keep_running(self, definitions: Definitions, queue: str) -> None:
         """One worker after the other: each may end only because it was told to."""
         failures = 0
         while not self._stop.is_set():
-            was_registered = await self._run_one(plan, definitions, queue)
+            was_registered = await self._run_one(definitions, queue)
             failures = 1 if was_registered else failures + 1
             if not self._stop.is_set():
                 await wait_event(self._stop, self._backoff.delay_seconds(failures))
 
-    async def _run_one(
-        self, plan: WorkerPlan, definitions: Definitions, queue: str
-    ) -> bool:
+    async def _run_one(self, definitions: Definitions, queue: str) -> bool:
         """A worker until its end; whether it ever was registered."""
         worker_id = f"{self._worker_name}-{queue}-{secrets.token_hex(4)}"
 
@@ -223,7 +217,7 @@ class ExecutionPlane:
 
         try:
             await run_worker(
-                plan,
+                self._plan,
                 definitions,
                 worker_id=worker_id,
                 task_queue=queue,

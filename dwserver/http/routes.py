@@ -14,6 +14,7 @@ from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane import (
     bridge_adapters,
     history,
+    history_export,
     namespaces,
     schedule_fires,
     schedules,
@@ -63,6 +64,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *history.ROUTES,
     *schedules.ROUTES,
     *schedule_fires.ROUTES,
+    *history_export.ROUTES,
     *workers.ROUTES,
     *bridge_adapters.ROUTES,
     *activity_timeouts.ROUTES,

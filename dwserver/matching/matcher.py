@@ -44,8 +44,17 @@ NOWHERE = QueueKey("", "", TaskKind.WORKFLOW)
 Claim = Callable[[ReadyTask, Poller], Awaitable[Delivery | None]]
 
 
+class QueueRefused(Exception):
+    """A claim was not made: the caps of the queue leave no room now."""
+
+
 def _to_nobody(key: QueueKey) -> None:
     """There is no other process."""
+
+
+def _never(key: QueueKey) -> bool:
+    """There are no caps."""
+    return False
 
 
 def key_of(task: Task) -> QueueKey:
@@ -56,10 +65,11 @@ class Matcher:
     """Brings ready tasks and waiting pollers together.
 
     ``claim`` leases one candidate to a poller and commits; None when somebody else
-    was faster. ``spawn`` owns the background task it is given. ``announce`` tells other
-    processes of a queue with a ready task that nobody here waits for. Polls shorter
-    than ``sweep_seconds`` look for themselves, since no sweep may come to their help; 0
-    when no other process makes tasks.
+    was faster; raises :class:`QueueRefused`. ``spawn`` owns the background task it is
+    given. ``announce`` tells other processes of a queue with a ready task that nobody
+    here waits for. Polls shorter than ``sweep_seconds`` look for themselves, since no
+    sweep may come to their help; 0 when no other process makes tasks. Tasks of a queue
+    that ``is_capped`` are claimed, never handed over.
     """
 
     def __init__(
@@ -71,6 +81,7 @@ class Matcher:
         observer: MatchingObserver,
         announce: Callable[[QueueKey], None] = _to_nobody,
         sweep_seconds: float = 0.0,
+        is_capped: Callable[[QueueKey], bool] = _never,
     ) -> None:
         self._source = source
         self._now = now
@@ -78,6 +89,7 @@ class Matcher:
         self._observer = observer
         self._announce = announce
         self._sweep_seconds = sweep_seconds
+        self._is_capped = is_capped
         self._claim: Claim | None = None
         self.pollers = WaitingPollers()
         self._backlog = Backlog(max_tasks=MAX_BACKLOG)
@@ -121,7 +133,11 @@ class Matcher:
 
     async def _from_backlog(self, poller: Poller) -> Delivery | None:
         while (candidate := self._backlog.take(poller)) is not None:
-            delivery = await self._claimed(candidate, poller)
+            try:
+                delivery = await self._claimed(candidate, poller)
+            except QueueRefused:
+                self._backlog.put_in_front((candidate,))
+                return None
             if delivery is not None:
                 return delivery
         return None
@@ -156,9 +172,10 @@ class Matcher:
     # hand-off -------------------------------------------------------------------
     def reserve(self, task: Task) -> Poller | None:
         """The poller to which ``task`` is to be leased in its own transition."""
-        if self.is_draining:
+        key = key_of(task)
+        if self.is_draining or self._is_capped(key):
             return None
-        return self.pollers.reserve(key_of(task), task.type_name, task.compatibility)
+        return self.pollers.reserve(key, task.type_name, task.compatibility)
 
     def deliver(self, poller: Poller, delivery: Delivery) -> None:
         """The lease is durable: answer the poll."""
@@ -295,21 +312,26 @@ class Matcher:
         self._unfinished.update(key for key in keys if counts[key] >= limit)
         # Polls to come take these first: they are older than what becomes ready now.
         self._backlog.put_in_front(unclaimed)
-        await asyncio.gather(*claims)
+        refused = set(await asyncio.gather(*claims))
         if claims:
-            # What the limit left, and what arrived meanwhile.
-            waiting = (c.key for c in found if self.pollers.count(c.key))
-            self._rumoured.update(waiting)
+            # What the limit left, and what arrived meanwhile. A queue without room is
+            # looked at when something is heard of it, or by the sweep.
+            waiting = {c.key for c in found if self.pollers.count(c.key)}
+            self._rumoured.update(waiting - refused)
 
-    async def _claim_for(self, candidate: ReadyTask, poller: Poller) -> None:
-        delivery = None
+    async def _claim_for(self, candidate: ReadyTask, poller: Poller) -> QueueKey | None:
+        """The queue if it was refused."""
+        delivery = refused = None
         try:
             delivery = await self._claimed(candidate, poller)
+        except QueueRefused:
+            refused = candidate.key
         finally:
             if delivery is None:
                 self.put_back(poller)
         if delivery is not None:
             self._answer(poller, delivery)
+        return refused
 
     async def _claimed(self, candidate: ReadyTask, poller: Poller) -> Delivery | None:
         if self._claim is None:

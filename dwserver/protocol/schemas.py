@@ -47,6 +47,7 @@ EXTERNAL_TASK_RESULT_CONTRACT: Final = Schema(
     "durable-workflow.v2.external-task-result.contract"
 )
 EXTERNAL_TASK_RESULT: Final = Schema("durable-workflow.v2.external-task-result")
+HISTORY_EXPORT: Final = Schema("durable-workflow.v2.history-export")
 BRIDGE_ADAPTER_OUTCOME: Final = Schema(
     "durable-workflow.v2.bridge-adapter-outcome.contract"
 )

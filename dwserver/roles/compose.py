@@ -62,7 +62,6 @@ def compose(
         metrics=metrics,
         clock=clock,
         ids=ids,
-        port=lambda: http.port,
         forwarder=forwarder,
     )
     roles = list(stage.identity.roles)

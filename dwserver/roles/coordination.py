@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
+from dwserver.coordination.admission_ledger import MemoryLedger, MissingLedger
 from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
 from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.coordination.redis_address import BadRedisAddress, parse_redis_url
+from dwserver.coordination.redis_admission_ledger import RedisLedger
 from dwserver.coordination.redis_connection import RedisConnection
+from dwserver.coordination.redis_query_table import QueryTable
 from dwserver.coordination.redis_query_tasks import RedisQueryExchange
 from dwserver.coordination.redis_wake_signals import RedisWakeSignals
 from dwserver.coordination.wake_signals import SilentSignals, WakeSignals
@@ -17,12 +20,15 @@ from dwserver.http.discovery.workflow_health import (
     HealthCheck,
     HealthStatus,
 )
+from dwserver.roles.admission import build_queue_admission
 from dwserver.roles.errors import BootError
 from dwserver.roles.observers import CoordinationMetrics, QueryTaskMetrics
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.service import Service
 from dwserver.runtime.supervisor import Supervisor
+from dwserver.services.queue_admission import QueueAdmission
+from dwserver.store.api import Store
 from dwserver.topology.selection import select_topology
 
 MICROS = 1_000_000
@@ -41,6 +47,7 @@ class Coordination:
 
     signals: WakeSignals
     query_exchange: QueryExchange
+    admission: QueueAdmission
     redis: RedisConnection | None
     is_alone: bool
     services: tuple[Service, ...] = ()
@@ -79,7 +86,12 @@ def _check(name: str, category: HealthCategory, why: str | None) -> HealthCheck:
 
 
 def build_coordination(
-    settings: Settings, *, clock: Clock, metrics: Metrics, supervisor: Supervisor
+    settings: Settings,
+    store: Store,
+    *,
+    clock: Clock,
+    metrics: Metrics,
+    supervisor: Supervisor,
 ) -> Coordination:
     """Raises :class:`BootError` for a URL that names no Redis."""
     query_tasks = settings.query_tasks
@@ -89,14 +101,21 @@ def build_coordination(
         pending_per_queue=query_tasks.max_pending_per_queue,
     )
     seen_queries = QueryTaskMetrics(metrics)
+    is_alone = not expects_others(settings)
     if settings.redis.url is None:
         return Coordination(
             signals=SilentSignals(),
             query_exchange=MemoryQueryExchange(
                 now=clock.now, limits=limits, observer=seen_queries
             ),
+            admission=build_queue_admission(
+                settings,
+                store,
+                MemoryLedger() if is_alone else MissingLedger(),
+                clock=clock,
+            ),
             redis=None,
-            is_alone=not expects_others(settings),
+            is_alone=is_alone,
         )
     try:
         address = parse_redis_url(settings.redis.url)
@@ -108,15 +127,18 @@ def build_coordination(
     return Coordination(
         signals=signals,
         query_exchange=RedisQueryExchange(
-            redis,
+            QueryTable(redis, now=clock.now, limits=limits),
             signals=signals,
             spawn=supervisor.spawn,
             now=clock.now,
             limits=limits,
             observer=seen_queries,
         ),
+        admission=build_queue_admission(
+            settings, store, RedisLedger(redis), clock=clock
+        ),
         redis=redis,
-        is_alone=not expects_others(settings),
+        is_alone=is_alone,
         services=(signals,),
     )
 

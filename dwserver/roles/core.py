@@ -15,6 +15,7 @@ from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
 from dwserver.roles.coordination import Coordination, build_coordination
+from dwserver.roles.history_exports import build_history_exports
 from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
 from dwserver.roles.queries import build_queries, build_query_tasks
@@ -32,6 +33,7 @@ from dwserver.services.commits import CommitObserver
 from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
+from dwserver.services.history_exports.exporting import HistoryExports
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.membership import Membership
@@ -40,6 +42,7 @@ from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.poll_news import PollNews
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
+from dwserver.services.queue_admission import FreedRoom
 from dwserver.services.renewals import Renewals
 from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
@@ -142,19 +145,18 @@ def build_core(
         max_bytes=settings.engine.history_cache_bytes,
     )
     coordination = build_coordination(
-        settings, clock=clock, metrics=metrics, supervisor=supervisor
+        settings, store, clock=clock, metrics=metrics, supervisor=supervisor
     )
-    signals = coordination.signals
     matcher = _matcher(
         settings,
         store,
-        signals,
+        coordination,
         clock=clock,
         metrics=metrics,
         supervisor=supervisor,
     )
-    waiters = _waiters(settings, store, hot, signals=signals, clock=clock)
-    hear_of_others(signals, matcher, waiters)
+    waiters = _waiters(settings, store, hot, signals=coordination.signals, clock=clock)
+    hear_of_others(coordination.signals, matcher, waiters)
     observers: list[CommitObserver] = [*waiters.observers, CommitMetrics(metrics)]
     runs = Runs(
         store,
@@ -173,7 +175,8 @@ def build_core(
         observe_lag=lambda seconds: metrics.timer_lag_seconds.observe(value=seconds),
     )
     close_policies = ClosePolicies(store, runs, now=clock.now, spawn=supervisor.spawn)
-    observers += (timers, close_policies)
+    freed_room = FreedRoom(coordination.admission, heard_of=matcher.heard_of)
+    observers += (timers, close_policies, freed_room)
     leases = ExpiredLeases(
         store, runs, now=clock.now, observe=metrics.leases_expired.inc
     )
@@ -211,12 +214,13 @@ def build_core(
 def _matcher(
     settings: Settings,
     store: Store,
-    signals: WakeSignals,
+    coordination: Coordination,
     *,
     clock: Clock,
     metrics: Metrics,
     supervisor: Supervisor,
 ) -> Matcher:
+    signals = coordination.signals
     is_alone_on_database = settings.database.sqlite_path is not None
     interval_seconds = settings.worker_plane.poll_interval_ms / 1000
     return Matcher(
@@ -226,6 +230,7 @@ def _matcher(
         observer=MatchingMetrics(metrics),
         announce=lambda key: signals.publish(Topic.READY_TASK, tuple(key)),
         sweep_seconds=0.0 if is_alone_on_database else interval_seconds,
+        is_capped=coordination.admission.is_capped,
     )
 
 
@@ -300,6 +305,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             runs=runs,
             matcher=parts.matcher,
             workers=workers,
+            admission=parts.coordination.admission,
             news=poll_news,
             now=clock.now,
             spawn=parts.supervisor.spawn,
@@ -326,6 +332,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
         commands=commands,
         schedules=_schedules(settings, parts, commands, external_payloads),
+        history_exports=_history_exports(settings, parts, workflows),
         signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
         queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
@@ -348,6 +355,18 @@ def _workflows(settings: Settings, parts: _Parts) -> Workflows:
         runs=parts.runs,
         waiters=parts.waiters.history,
         recheck_seconds=settings.worker_plane.poll_interval_ms / 1000,
+    )
+
+
+def _history_exports(
+    settings: Settings, parts: _Parts, workflows: Workflows
+) -> HistoryExports:
+    return build_history_exports(
+        settings,
+        parts.store,
+        workflows=workflows,
+        framing=framing_for(_advertised_version(settings)),
+        now=parts.clock.now,
     )
 
 

@@ -5,18 +5,18 @@ hosted by       ``execution_node``, ``worker_node``; ``application_process`` whe
                 is given modules
 mounts          no route: the workers are clients of an ingress node
 runs            :class:`~dwserver.execution.plane.ExecutionPlane`
-requires        the extra ``execution``, ``DW_EXECUTION_MODULES``, and
-                ``DW_EXECUTION_SERVER_URL`` where no listener of its own serves workers
+requires        the extra ``execution``, ``DW_EXECUTION_MODULES`` and
+                ``DW_EXECUTION_SERVER_URL``
 readiness       check ``execution``
 =============== ==================================================================
 
-It is started last and drained first, so that an embedded node still takes the results
-of its own workers.
+The server that the workers poll is always another node: an ``application_process`` is
+no ingress, it refuses what comes over HTTP. They are drained before the rest of the
+node, which says meanwhile that they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from dwserver.config.settings import Settings
@@ -33,39 +33,29 @@ CHECK: Final = "execution"
 # cancelling what did not finish, and for the parts that drain after them.
 DRAIN_SHARE: Final = 0.8
 
-_ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
-
-def build_execution_plane(
-    settings: Settings, *, port: Callable[[], int]
-) -> ExecutionPlane | None:
-    """The workers of this node, None on a node that runs none. ``port``: where this
-    node itself listens, once it does."""
+def build_execution_plane(settings: Settings) -> ExecutionPlane | None:
+    """The workers of this node, None on a node that runs none."""
     execution = settings.execution
     selected = select_topology(settings.topology.shape, settings.topology.process_class)
-    is_embedded = selected.shape is Shape.EMBEDDED
     if Role.EXECUTION_PLANE not in selected.roles:
         return None
-    if is_embedded and not execution.modules:
+    if selected.shape is Shape.EMBEDDED and not execution.modules:
         return None
-
-    def plan() -> WorkerPlan:
-        return WorkerPlan(
-            server_url=execution.server_url or _own_address(settings, port()),
+    return ExecutionPlane(
+        WorkerPlan(
+            server_url=execution.server_url or "",
             token=execution.token,
             namespace=execution.namespace.lower(),
             build_id=execution.build_id,
             max_workflow_tasks=execution.max_workflow_tasks,
             max_activity_tasks=execution.max_activity_tasks,
             drain_seconds=settings.shutdown.timeout_seconds * DRAIN_SHARE,
-        )
-
-    return ExecutionPlane(
-        plan,
+        ),
         modules=execution.modules,
         task_queues=execution.task_queues,
         worker_name=settings.server.server_id,
-        problem=_problem(settings, is_embedded=is_embedded),
+        problem=_problem(settings),
     )
 
 
@@ -79,11 +69,11 @@ def execution_check(state: ExecutionState) -> JsonObject:
     return check
 
 
-def _problem(settings: Settings, *, is_embedded: bool) -> ExecutionState | None:
+def _problem(settings: Settings) -> ExecutionState | None:
     missing = []
     if not settings.execution.modules:
         missing.append("DW_EXECUTION_MODULES")
-    if settings.execution.server_url is None and not is_embedded:
+    if settings.execution.server_url is None:
         missing.append("DW_EXECUTION_SERVER_URL")
     if not missing:
         return None
@@ -95,13 +85,8 @@ def _problem(settings: Settings, *, is_embedded: bool) -> ExecutionState | None:
     )
 
 
-def _own_address(settings: Settings, port: int) -> str:
-    host = _ANY_ADDRESS.get(settings.http.host, settings.http.host)
-    return f"http://{host}:{port}"
-
-
 def _build(stage: Stage) -> Parts:
-    plane = build_execution_plane(stage.settings, port=stage.port)
+    plane = build_execution_plane(stage.settings)
     if plane is None:
         return Parts()
     return Parts(

@@ -48,6 +48,7 @@ SERVER_FEATURES = frozenset(
         ServerFeature.SCHEDULES,
         ServerFeature.SCHEDULE_JITTER,
         ServerFeature.SCHEDULE_MAX_RUNS,
+        ServerFeature.HISTORY_EXPORT,
         ServerFeature.CONTINUE_AS_NEW,
         ServerFeature.CHILD_WORKFLOWS,
         ServerFeature.ACTIVITY_TIMEOUTS,

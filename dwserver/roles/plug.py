@@ -39,8 +39,8 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """The process that a role is built into. ``port``: of its listener, once it
-    listens. ``forwarder``: of a process that passes requests on."""
+    """The process that a role is built into. ``forwarder``: of a process that
+    passes requests on."""
 
     settings: Settings
     identity: NodeIdentity
@@ -49,7 +49,6 @@ class Stage:
     metrics: Metrics
     clock: Clock
     ids: IdSource
-    port: Callable[[], int]
     forwarder: Forwarder | None = None
 
 

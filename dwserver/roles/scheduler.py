@@ -4,6 +4,7 @@
 mounts    nothing
 runs      the lease of the leadership, and what its holder does
 requires  the shared database
+readiness check ``scheduler``: whether it leads, and in which term
 ========= ======================================================================
 
 Any number of processes may host it; one holds the lease and fires (decision 24).
@@ -20,13 +21,9 @@ from dwserver.engine.wire_time import iso, iso_or_none
 from dwserver.loops.leadership import LeadershipLoop
 from dwserver.loops.schedules import ScheduleTick, schedule_loop
 from dwserver.protocol.json_types import JsonObject
-from dwserver.roles.core import Core
 from dwserver.roles.observers import FireMetrics, LeadershipMetrics
 from dwserver.roles.plug import Need, Parts, RolePlug, Stage
 from dwserver.runtime.clock import SystemClock
-from dwserver.runtime.ids import IdSource
-from dwserver.runtime.metrics import Metrics
-from dwserver.runtime.service import Service, TaskHost
 from dwserver.services.leadership import Leadership
 from dwserver.store.leadership import LeaderLease
 from dwserver.store.opening import open_store
@@ -43,44 +40,6 @@ def hosts_scheduler(settings: Settings, roles: Bundle) -> bool:
         or settings.scheduler.in_process
         or settings.database.sqlite_path is not None
     )
-
-
-def scheduler_services(
-    settings: Settings,
-    core: Core,
-    *,
-    host: TaskHost,
-    ids: IdSource,
-    metrics: Metrics,
-) -> list[Service]:
-    """In the order in which they start; drained in reverse, so that the lease goes
-    last."""
-    wake = asyncio.Event()
-    leadership = Leadership(
-        core.store,
-        name=LEADERSHIP,
-        # Unique for each start: a term is then of one incarnation.
-        holder=f"{settings.server.server_id}/{ids.next()}",
-        lease_seconds=settings.scheduler.lease_seconds,
-        monotonic=time.monotonic,
-        observer=LeadershipMetrics(metrics),
-        on_change=wake.set,
-    )
-    tick = ScheduleTick(
-        core.services.schedules,
-        leadership,
-        observer=FireMetrics(metrics),
-        batch_size=settings.scheduler.batch_size,
-    )
-    return [
-        LeadershipLoop(leadership, host),
-        schedule_loop(
-            tick,
-            host,
-            interval_seconds=settings.scheduler.tick_ms / 1000,
-            wake=wake,
-        ),
-    ]
 
 
 async def read_scheduler_status(settings: Settings) -> JsonObject:
@@ -119,14 +78,43 @@ def _leader(lease: LeaderLease) -> JsonObject:
 
 
 def _build(stage: Stage) -> Parts:
-    services = scheduler_services(
-        stage.settings,
-        stage.core,
-        host=stage.host,
-        metrics=stage.metrics,
-        ids=stage.ids,
+    settings, host = stage.settings.scheduler, stage.host
+    wake = asyncio.Event()
+    leadership = Leadership(
+        stage.core.store,
+        name=LEADERSHIP,
+        # Unique for each start: a term is then of one incarnation.
+        holder=f"{stage.settings.server.server_id}/{stage.ids.next()}",
+        lease_seconds=settings.lease_seconds,
+        monotonic=time.monotonic,
+        observer=LeadershipMetrics(stage.metrics),
+        on_change=wake.set,
     )
-    return Parts(leaders=services)
+    tick = ScheduleTick(
+        stage.core.services.schedules,
+        leadership,
+        observer=FireMetrics(stage.metrics),
+        batch_size=settings.batch_size,
+    )
+
+    def check() -> JsonObject:
+        term = leadership.term()
+        return {
+            "status": "ok",
+            "is_leading": term is not None,
+            "term": term.term if term else None,
+        }
+
+    # Drained in reverse, so that the lease goes last.
+    return Parts(
+        leaders=(
+            LeadershipLoop(leadership, host),
+            schedule_loop(
+                tick, host, interval_seconds=settings.tick_ms / 1000, wake=wake
+            ),
+        ),
+        checks={LEADERSHIP: check},
+    )
 
 
 SCHEDULER: Final = RolePlug(

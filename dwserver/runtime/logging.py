@@ -46,7 +46,7 @@ _LEVELS = {
 }
 
 # Their info lines repeat what the server logs itself, or every request.
-_QUIET_LOGGERS = ("aiohttp.access", "asyncio", "httpx")
+_QUIET_LOGGERS = ("aiohttp.access", "asyncio", "durable_workflow", "httpx")
 
 
 class _ServerHandler(logging.StreamHandler[TextIO]):

@@ -11,6 +11,7 @@ from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.activity_timeouts import ActivityTimeouts
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
+from dwserver.services.history_exports.exporting import HistoryExports
 from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
@@ -73,6 +74,7 @@ class Services:
     activity_timeouts: ActivityTimeouts
     workflows: Workflows
     diagnosis: Diagnosis
+    history_exports: HistoryExports
     commands: OperatorCommands
     signal_with_start: SignalWithStart
     schedules: Schedules

@@ -59,7 +59,8 @@ class Membership:
         self._seen_at = monotonic()
         self._keeps_until = 0.0
         self._unreachable: dict[str, int] = {}
-        self._others: tuple[Peer, ...] = ()
+        self._live: tuple[Peer, ...] = (own,)
+        self._beat_at: int | None = None
         self._is_displaced = False
         self._has_left = False
 
@@ -69,11 +70,12 @@ class Membership:
 
     def live(self) -> tuple[Peer, ...]:
         """The live nodes as last seen, this one first; costs nothing."""
-        return (self._own, *self._others)
+        return self._live
 
     def listen_at(self, address: str) -> None:
         """Where the others reach this node, once that is known."""
         self._own = replace(self._own, address=address)
+        self._choose()
 
     def report_unreachable(self, node_id: str) -> None:
         """A connection to it failed: leave it out until its next heartbeat is seen."""
@@ -145,8 +147,8 @@ class Membership:
 
     def _see(self, rows: Sequence[LiveNode]) -> None:
         now = self._monotonic()
-        if now - self._seen_at > self._stale_seconds:
-            # The database was away, for the others too: they get the time to come back.
+        if self._was_blind(now, rows):
+            # So were the others: they get the time to come back.
             self._keeps_until = now + self._stale_seconds
         self._seen_at = now
         seen = dict(self._seen) if now < self._keeps_until else {}
@@ -157,18 +159,32 @@ class Membership:
         self._seen = seen
         self._choose()
 
+    def _was_blind(self, now: float, rows: Sequence[LiveNode]) -> bool:
+        """The database was away for long, or is another one whose clock is ahead: rows
+        are old although their nodes live."""
+        silence = now - self._seen_at
+        own = (row for row in rows if row.node.node_id == self._own.node_id)
+        before, self._beat_at = self._beat_at, next((r.heartbeat_at for r in own), None)
+        if silence > self._stale_seconds:
+            return True
+        if before is None or self._beat_at is None:
+            return False
+        passed_there = (self._beat_at - before) / MICROS
+        return passed_there - silence > self.heartbeat_seconds
+
     def _choose(self) -> None:
-        """Only a heartbeat later than the reported one rehabilitates a node."""
+        """Only a heartbeat after the reported one rehabilitates a node."""
         self._unreachable = {
             node_id: at
             for node_id, at in self._unreachable.items()
-            if node_id in self._seen and self._seen[node_id].heartbeat_at <= at
+            if node_id in self._seen and self._seen[node_id].heartbeat_at == at
         }
-        self._others = tuple(
+        others = (
             seen.peer
             for node_id, seen in self._seen.items()
             if node_id not in self._unreachable
         )
+        self._live = (self._own, *others)
 
 
 def _to_peer(node: ClusterNode) -> Peer | None:

@@ -17,6 +17,7 @@ from dwserver.matching.pollers import Delivery, Poller
 from dwserver.services.poll_admission import admitted_worker
 from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
 from dwserver.services.poll_requests import PollRequests, seconds_to_keep
+from dwserver.services.queue_admission import Budget, QueueAdmission
 from dwserver.services.runs import RunContended, RunNotFound, Runs
 from dwserver.services.workers import Workers
 from dwserver.store.api import QueueKey, ReadyTask, Store, WorkerRegistration
@@ -49,6 +50,7 @@ class Polls:
         runs: Runs,
         matcher: Matcher,
         workers: Workers,
+        admission: QueueAdmission,
         news: PollNews,
         now: Callable[[], int],
         spawn: Callable[[str, Coroutine[Any, Any, None]], object],
@@ -57,6 +59,7 @@ class Polls:
         self._runs = runs
         self._matcher = matcher
         self._workers = workers
+        self._admission = admission
         self._news = news
         self._now = now
         self._spawn = spawn
@@ -65,8 +68,9 @@ class Polls:
         )
         matcher.bind(self._claim)
 
-    async def poll(self, request: PollRequest) -> Delivery | Rejection | None:
-        """A leased task, None for an empty poll, or the refusal of the worker."""
+    async def poll(self, request: PollRequest) -> Delivery | Rejection | Budget | None:
+        """A leased task, None for an empty poll, why the queue's caps kept it empty,
+        or the refusal of the worker."""
         worker = await admitted_worker(
             self._workers,
             namespace=request.namespace,
@@ -76,6 +80,16 @@ class Polls:
         )
         if isinstance(worker, Rejection):
             return worker
+        found = await self._lease(worker, request)
+        key = QueueKey(request.namespace, request.task_queue, request.kind)
+        if found is not None or not self._admission.is_capped(key):
+            return found
+        budget = (await self._admission.state(key)).budget
+        return None if budget is Budget.ACCEPTING else budget
+
+    async def _lease(
+        self, worker: WorkerRegistration, request: PollRequest
+    ) -> Delivery | None:
         if request.poll_request_id is None:
             return await self._wait(worker, request)
         key = PollRequestKey(
@@ -154,6 +168,11 @@ class Polls:
         return Delivery(Leased(state.run, task, activity))
 
     async def _claim(self, candidate: ReadyTask, poller: Poller) -> Delivery | None:
+        return await self._admission.claim(
+            candidate.key, lambda: self._take(candidate, poller)
+        )
+
+    async def _take(self, candidate: ReadyTask, poller: Poller) -> Delivery | None:
         def claim(draft: Draft) -> Delivery | Rejection | None:
             if time_out_run(draft):
                 return None

@@ -148,6 +148,15 @@ class LeaseRenewal:
     last_heartbeat_at: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WholeRun:
+    """Everything that is recorded of a run but its history. ``rows``: its steps and
+    messages, those that have ended too, and no tasks. ``commands`` in their order."""
+
+    rows: RunState
+    commands: tuple[Command, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLoad:
     """Tasks of one kind in a queue. ``ready``: due ones, counted up to a bound;
@@ -437,12 +446,31 @@ class Store(LeaderLeases, Schedules, Retention, Protocol):
         """Newest first."""
         ...
 
+    async def whole_run(self, run: Run) -> WholeRun:
+        """All rows of a run. What the run row says goes by ``run``."""
+        ...
+
+    async def tasks_by_id(self, task_ids: Sequence[str]) -> list[Task]:
+        """Tasks in whatever status, oldest first; unknown ones are absent."""
+        ...
+
+    async def closed_attempts_by_id(
+        self, attempt_ids: Sequence[str]
+    ) -> list[ClosedAttempt]:
+        """Attempts that have ended, oldest first; unknown ones are absent."""
+        ...
+
     async def queue_backlog(
         self, namespace: str, queue: str, *, now: int, overdue_before: int
     ) -> QueueBacklog:
         """What lies in a queue, whoever knows it. ``overdue_before``: tasks that have
         been due since then are overdue. At most :data:`MAX_COUNTED` ready tasks of a
         kind are counted and :data:`MAX_LEASES_LISTED` leases listed."""
+        ...
+
+    async def count_active_leases(self, key: QueueKey, *, now: int) -> tuple[int, int]:
+        """Leases of the queue's kind that are good: in the queue, and in all queues of
+        its namespace."""
         ...
 
     # namespaces -----------------------------------------------------------------

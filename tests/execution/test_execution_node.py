@@ -119,6 +119,19 @@ async def test_a_node_runs_the_workflows_of_its_modules(
     assert ready.body["topology"]["current_roles"] == ["execution_plane"]
 
 
+async def test_an_embedded_process_runs_modules_that_it_is_given(
+    server: ServerProcess, start_node: StartNode
+) -> None:
+    embedded = {
+        "DW_SERVER_TOPOLOGY_SHAPE": "embedded",
+        "DW_SERVER_PROCESS_CLASS": "application_process",
+    }
+    node = start_node(env_for(server) | embedded)
+    workflow_id = await asyncio.to_thread(start_run, server, "greet", "eve")
+    assert (await ended(server, workflow_id))["output"] == {"greeting": "hello, eve"}
+    assert (await readiness_of(node, "ok")).status == 200
+
+
 async def test_a_stopping_node_finishes_its_activity_and_deregisters(
     server: ServerProcess, start_node: StartNode, tmp_path: Path
 ) -> None:

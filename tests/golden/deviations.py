@@ -123,6 +123,86 @@ SIZES = (
         r"\d+ there, \d+ here",
     ),
 )
+DERIVED = "history-bundles §2.12: derived from the events, which hold less"
+EXPORTS = (
+    Deviation(
+        r"activities\[\]\.(execution_mode|local_activity|payload_codec)"
+        r"|commands\[\]\.(message_sequence|reason)|tasks\[\]\.created_at"
+        r"|summary\.history_(budget_pressure|fan_out)"
+        r"|workflow\.source_(process_class|runtime)|codec_schemas\.avro\.single_object",
+        "history-bundles §2: later members",
+        "extra",
+    ),
+    Deviation(
+        r"(activities\[\]\.attempts|activities)\[\]\.last_heartbeat_\w+",
+        "engine §7.5: progress stands in the events",
+        r".* there, None here",
+    ),
+    Deviation(
+        r"activities\[\]\.retry_policy\.snapshot_version",
+        "one version of it is known",
+        "missing",
+    ),
+    Deviation(
+        r"(activities|waits)\[\]\.row_status",
+        "rows and events agree here",
+        r"None there, '\w+' here",
+    ),
+    Deviation(
+        r"(activities|waits|links\.children)\[\]\.sequence"
+        r"|tasks\[\]\.payload\.workflow_sequence"
+        r"|timeline\[\]\.(activity\.sequence|workflow_sequence)",
+        "decision 20a: steps are numbered densely from 1",
+        r"\d+ there, \d+ here",
+    ),
+    Deviation(
+        r"commands\[\]\.principal_(id|type)",
+        "control-plane §9: who gave the command",
+        "None there, .*",
+    ),
+    Deviation(
+        r"commands\[\]\.request_route_name",
+        "a name that the framework of the original made up",
+        r"'generated::\w+' there, None here",
+    ),
+    Deviation(
+        r"failures\[\]\.(exception_resol\w+|file|line|trace_preview)"
+        r"|timeline\[\]\.exception_resol\w+",
+        "no PHP exception is made",
+        r".* there, None here",
+    ),
+    Deviation(
+        r"failures\[\]\.non_retryable",
+        "the flag that the worker sent is kept",
+        "False there, True here",
+    ),
+    Deviation(
+        r"(links\.|selected_run\.\w+_)projection_source",
+        "nothing is projected ahead",
+        r"'(\w+)' there, '\1_rebuilt' here",
+    ),
+    Deviation(
+        r"payload_manifest\.entries\[\]\.writer_schema_fingerprint",
+        "releases of the verifiers disagree about it",
+        "'<digest>' there, None here",
+    ),
+    Deviation(
+        r"summary\.(history_size_bytes|liveness_reason)",
+        "engine §3 rule 5: events are smaller; control-plane §5.5: a sentence",
+    ),
+    Deviation(
+        r"tasks\[\]\.last_dispatch\w+",
+        "nothing is pushed to workers",
+        "'<instant>' there, None here",
+    ),
+    Deviation(r"timeline\[\]\.(activity|command|task)\.\w+", DERIVED, "missing|extra"),
+    Deviation(
+        r"timeline\[\]\.task\.status",
+        DERIVED,
+        r"'(completed|failed)' there, 'leased' here",
+    ),
+    Deviation(r"timeline\[\]\.failure", DERIVED, r".* there, None here"),
+)
 FAILURES = (
     Deviation(
         r"event\.payload\.exception(\.\w+)?",
@@ -142,6 +222,7 @@ EVERYWHERE = (
     *EMPTY_MAPS,
     *FAILURES,
     *SIZES,
+    *EXPORTS,
 )
 
 # Of some families only ---------------------------------------------------------------

@@ -324,6 +324,15 @@ def pairs(theirs: Any, ours: Any) -> Iterator[tuple[str, str]]:
             yield from zip(found, own, strict=True)
 
 
+def type_of_event(value: Any) -> str | None:
+    """Of an event as routes show it, or of an event or a line in a bundle."""
+    if not isinstance(value, dict):
+        return None
+    is_of_bundle = "recorded_at" in value and "sequence" in value
+    found = value.get("event_type") or (value.get("type") if is_of_bundle else None)
+    return None if found is None else str(found)
+
+
 @dataclass(frozen=True, slots=True)
 class EventRules:
     """How the events of two histories are brought together. ``coalesced``: types of
@@ -342,7 +351,7 @@ class EventRules:
             return value
         kept: list[Any] = []
         for item in value:
-            kind = item.get("event_type") if isinstance(item, dict) else None
+            kind = type_of_event(item)
             if kind is None or not self._is_left_out(kind, item, kept):
                 kept.append(self.applied(item))
         if len(kept) == len(value):
@@ -351,7 +360,7 @@ class EventRules:
         return [{**event, "sequence": first + at} for at, event in enumerate(kept)]
 
     def _is_left_out(self, kind: str, event: dict[str, Any], kept: list[Any]) -> bool:
-        is_repeated = kept and kept[-1]["event_type"] == kind
+        is_repeated = kept and type_of_event(kept[-1]) == kind
         is_arrival = kind.endswith(("Received", "Accepted"))
         command_id = event.get("payload", {}).get("workflow_command_id")
         return (

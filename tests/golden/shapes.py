@@ -65,7 +65,7 @@ def kind_of(value: Any) -> Any:
         return "<digest>"
     if " " in value:
         return "<sentence>"
-    return ULID.sub("<id>", value)
+    return INSTANT.sub("<instant>", ULID.sub("<id>", value))
 
 
 def _shown(value: Any) -> str:

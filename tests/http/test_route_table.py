@@ -77,6 +77,7 @@ CONTRACT = (
     workflow("GET /api/workflows/{workflow_id}/debug", Operation.DEBUG_WORKFLOW),
     workflow(f"GET {RUN}/{{run_id}}/debug", Operation.DEBUG_WORKFLOW),
     workflow(f"GET {RUN}/{{run_id}}/history", Operation.HISTORY),
+    Row(f"GET {RUN}/{{run_id}}/history/export", "export", OPERATORS),
     *(
         workflow(f"POST {parent}/{path}", operation, is_gated=True)
         for parent in ("/api/workflows/{workflow_id}", f"{RUN}/{{run_id}}")

@@ -21,7 +21,14 @@ from dwserver.topology.shapes import BUNDLES, ProcessClass, Role, Shape
 CLASSES = [(shape, name) for shape, classes in BUNDLES.items() for name in classes]
 
 POLLING = {"matching-sweep", "matching-upkeep", "worker-liveness"}
-CONTROL = {"timers", "expired-leases", "deadlines", "outbox", *POLLING}
+CONTROL = {
+    "timers",
+    "expired-leases",
+    "deadlines",
+    "outbox",
+    "retention",
+    *POLLING,
+}
 MATCHING = {"timers", "expired-leases", *POLLING}
 
 EXECUTING = {ProcessClass.WORKER_NODE, ProcessClass.EXECUTION_NODE}

@@ -38,28 +38,10 @@ class Declined:
 
 Unserved = Refused | Declined
 
-_SCHEDULES = (
-    *("create", "describe", "update", "pause", "resume", "trigger", "delete"),
-    "backfill",
-)
 _BUILD_IDS = ("drain", "promote", "resume")
-_MAINTENANCE = ("repair", "retention")
 
 # Part of the server → its methods, and what calling one comes to until it is served.
 UNSERVED: dict[str, dict[str, Unserved]] = {
-    "schedules": {
-        **{f"Client.{verb}_schedule": Refused() for verb in _SCHEDULES},
-        **{
-            f"ScheduleHandle.{verb}": Refused()
-            for verb in _SCHEDULES
-            if verb != "create"
-        },
-        "Client.list_schedules": Refused(),
-        "Client.get_schedule_history": Refused(),
-        "Client.iter_schedule_history": Refused(),
-        "ScheduleHandle.history": Refused(),
-        "ScheduleHandle.iter_history": Refused(),
-    },
     "task queues": {
         "Client.list_task_queues": Refused(),
         "Client.describe_task_queue": Refused(),
@@ -75,11 +57,6 @@ UNSERVED: dict[str, dict[str, Unserved]] = {
         "StandaloneActivityHandle.result": Refused(),
         # The route of the workflow that the activity would be.
         "StandaloneActivityHandle.cancel": Refused(404, "instance_not_found"),
-    },
-    "bridge adapters": {"Client.send_webhook_bridge_event": Refused()},
-    "history export": {
-        "Client.export_history": Refused(),
-        "WorkflowHandle.export_history": Refused(),
     },
     "deletion of namespaces": {
         "Client.delete_namespace": Refused(405, "method_not_allowed")
@@ -131,8 +108,8 @@ UNSERVED: dict[str, dict[str, Unserved]] = {
         "Client.renew_activity_task_lease": Declined("RuntimeDiscoveryUnavailable"),
     },
     "maintenance": {
-        **{f"Client.{name}_status": Refused() for name in _MAINTENANCE},
-        **{f"Client.{name}_pass": Refused() for name in _MAINTENANCE},
+        "Client.repair_status": Refused(),
+        "Client.repair_pass": Refused(),
     },
 }
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from dwserver.services.membership import Membership
-from dwserver.store.api import Store, StoreUnavailable
+from dwserver.store.api import ClusterNode, LiveNode, Store, StoreUnavailable
 from dwserver.topology.peers import Peer
 from dwserver.topology.shapes import ProcessClass, Role, Shape
 from tests.support.faulty_store import FaultyStore
@@ -114,6 +115,33 @@ async def test_the_view_outlives_the_database(any_store: Store) -> None:
     await ann.beat(LOAD)
     assert others(ann) == {"ben"}
     clock.seconds += STALE_SECONDS
+    await ann.beat(LOAD)
+    assert others(ann) == set()
+
+
+class OtherClock:
+    """A database whose clock is not ours: answers heartbeats with given rows."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, int]] = []
+
+    async def heartbeat_node(self, node: ClusterNode, **_: int) -> list[LiveNode]:
+        return [LiveNode(replace(node, node_id=name), at, 0) for name, at in self.rows]
+
+
+async def test_the_view_outlives_a_database_whose_clock_is_ahead() -> None:
+    """The rows of the others are old to it until they have renewed them there."""
+    clock, database = Clock(), OtherClock()
+    ann = a_member(cast(Store, database), "ann", clock)
+    database.rows = [("ann", 1_000_000), ("ben", 900_000)]
+    await ann.beat(LOAD)
+    clock.seconds += BEAT_SECONDS
+    jump = round((STALE_SECONDS + BEAT_SECONDS) * 1_000_000)
+    database.rows = [("ann", 1_000_000 + jump)]
+    await ann.beat(LOAD)
+    assert others(ann) == {"ben"}
+    clock.seconds += STALE_SECONDS
+    database.rows = [("ann", 1_000_000 + jump + round(STALE_SECONDS * 1_000_000))]
     await ann.beat(LOAD)
     assert others(ann) == set()
 

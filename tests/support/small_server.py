@@ -29,6 +29,7 @@ from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import AttemptRef
 from dwserver.services.catalog import Services
 from dwserver.services.polls import PollRequest
+from dwserver.services.queue_admission import Budget
 from dwserver.services.workflow_tasks import TaskRef
 from dwserver.store.api import Store
 from tests.support.builders import NOON, SECOND, a_worker
@@ -122,7 +123,7 @@ class SmallServer:
 
     async def poll(self, request: PollRequest | None = None) -> Delivery | None:
         answer = await self.services.polls.poll(request or a_poll())
-        assert not isinstance(answer, Rejection), answer
+        assert not isinstance(answer, Rejection | Budget), answer
         return answer
 
     async def leased(self, kind: TaskKind = TaskKind.WORKFLOW) -> Delivery:

@@ -28,7 +28,6 @@ EXECUTION_VARIABLES = (
         "DW_EXECUTION_SERVER_URL",
         T.URL,
         "execution.server_url",
-        default=Derived("this node's listener, in the embedded shape", lambda _: None),
         pattern=r"https?://[^/\s?#]+(/[^\s?#]*)?",
         expected="an http:// or https:// address without a query",
         origin=Origin.OWN,

@@ -229,8 +229,9 @@ class Forwarder:
         if self._is_released and is_poll:
             pool.release(connection)
             raise Released
-        now = asyncio.get_running_loop().time()
-        connection.sent_at, connection.deadline = now, now + ANSWER_SECONDS
+        clock = asyncio.get_running_loop().time
+        connection.sent_at = clock()
+        connection.deadline = connection.sent_at + ANSWER_SECONDS
         client = request.protocol
 
         def finish() -> None:
@@ -249,7 +250,7 @@ class Forwarder:
             if isinstance(error, AnswerLost):
                 pool.failed(error)
             raise
-        pool.heard(now)
+        pool.heard(clock())
         if len(head.body) < head.length:
             return StreamedAnswer(head, connection, finish=finish)
         finish()

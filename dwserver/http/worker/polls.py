@@ -25,6 +25,7 @@ from dwserver.protocol.versions import OLDEST_WORKER_VERSION
 from dwserver.services.catalog import RequestLimits, Services
 from dwserver.services.deliveries import HistoryRequest
 from dwserver.services.polls import PollRequest
+from dwserver.services.queue_admission import Budget
 
 MAX_WAIT_SECONDS: Final = 60
 
@@ -45,6 +46,10 @@ WORKFLOW_POLL_FIELDS: Final = (*POLL_FIELDS, *HISTORY_FIELDS)
 
 IDLE: Final = b'{"task":null,"poll_status":"empty"}'
 EMPTY: Final = Reply(200, IDLE)
+NOT_ADMITTED: Final = {
+    budget: Reply(200, b'{"task":null,"poll_status":"%b"}' % budget.encode())
+    for budget in (Budget.THROTTLED, Budget.UNAVAILABLE)
+}
 
 
 async def poll_workflow_task(services: Services, call: Call) -> Reply:
@@ -88,7 +93,7 @@ async def _poll(
 
 async def answer_poll(
     call: Call,
-    found: Lease | Rejection | None,
+    found: Lease | Rejection | Budget | None,
     *,
     build: Callable[[Lease], Awaitable[bytes]],
     give_back: Callable[[Lease], Awaitable[None]],
@@ -99,6 +104,8 @@ async def answer_poll(
         raise refusal(found)
     if found is None:
         return EMPTY
+    if isinstance(found, Budget):
+        return NOT_ADMITTED[found]
     undeliverable = partial(give_back, found)
     if not call.is_connected():
         await undeliverable()

@@ -14,7 +14,7 @@ from dwserver.http.route_shape import (
     PayloadEnvelope,
 )
 
-PollStatus = Literal["empty", "leased"]
+PollStatus = Literal["empty", "leased", "throttled", "unavailable"]
 
 
 class WorkerHistoryEvent(TypedDict):

@@ -5,7 +5,7 @@ The element of an array begins with the number that commits give its row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import orjson
@@ -14,6 +14,7 @@ from dwserver.engine.model import (
     Activity,
     Child,
     RetryPolicy,
+    Run,
     RunState,
     Signal,
     Step,
@@ -55,6 +56,19 @@ _WAIT_FOR = words_of(WaitFor)
 _WAIT_STATUS = words_of(WaitStatus)
 _SIGNAL_STATUS = words_of(SignalStatus)
 _UPDATE_STATUS = words_of(UpdateStatus)
+
+
+def decode_rows(run: Run, parts: Mapping[str, Iterable[Columns]]) -> RunState:
+    """A run with rows of its parts; tasks are none of them."""
+    return RunState(
+        run,
+        activities=_by_step(map(_decode_activity, parts["activities"])),
+        timers=_by_step(map(_decode_timer, parts["timers"])),
+        children=_by_step(decode_child(child, 1) for child in parts["children"]),
+        waits=_by_step(map(_decode_wait, parts["waits"])),
+        signals=_by_sequence(map(_decode_signal, parts["signals"])),
+        updates=_by_sequence(decode_update(row, 1) for row in parts["updates"]),
+    )
 
 
 def decode_run_state(row: Columns) -> RunState:

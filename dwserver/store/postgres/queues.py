@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dwserver.engine.words import TaskKind
-from dwserver.store.api import MAX_COUNTED, MAX_LEASES_LISTED, QueueBacklog
+from dwserver.store.api import (
+    MAX_COUNTED,
+    MAX_LEASES_LISTED,
+    QueueBacklog,
+    QueueKey,
+)
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import ConnectionPool
 from dwserver.store.queues import to_backlog
@@ -12,6 +17,7 @@ _COUNT_READY = block("count_ready_of_queue")
 _FIND_OLDEST = block("find_oldest_ready_of_queue")
 _COUNT_LEASES = block("count_leases_of_queue")
 _LIST_LEASES = block("list_leases_of_queue")
+_COUNT_ACTIVE_LEASES = block("count_active_leases")
 
 
 class Queues:
@@ -37,3 +43,9 @@ class Queues:
             leased=map(dict, await fetch(_COUNT_LEASES, *key)),
             leases=map(dict, await fetch(_LIST_LEASES, *key, MAX_LEASES_LISTED)),
         )
+
+    async def count_active_leases(self, key: QueueKey, *, now: int) -> tuple[int, int]:
+        rows = await self._pool.fetch(
+            _COUNT_ACTIVE_LEASES, key.namespace, key.queue, key.kind, now
+        )
+        return rows[0]["in_queue"], rows[0]["in_namespace"]

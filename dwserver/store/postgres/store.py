@@ -13,6 +13,7 @@ from dwserver.store.postgres.connections import (
     ConnectionPool,
     Writers,
 )
+from dwserver.store.postgres.exports import Exports
 from dwserver.store.postgres.leadership import LeaderLeases
 from dwserver.store.postgres.nodes import Nodes
 from dwserver.store.postgres.operator_reads import OperatorReads
@@ -34,6 +35,7 @@ class PostgresStore(
     Retention,
     Registry,
     Queues,
+    Exports,
     Nodes,
     LeaderLeases,
     Schedules,

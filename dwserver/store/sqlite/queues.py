@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 
-from dwserver.store.api import MAX_COUNTED, MAX_LEASES_LISTED, QueueBacklog
+from dwserver.store.api import (
+    MAX_COUNTED,
+    MAX_LEASES_LISTED,
+    QueueBacklog,
+    QueueKey,
+)
 from dwserver.store.queues import to_backlog
 from dwserver.store.sqlite.reads import fetch, snapshot
 
@@ -32,3 +37,12 @@ def read_backlog(
             leased=fetch(connection, "count_leases_of_queue", *key),
             leases=fetch(connection, "list_leases_of_queue", *key, MAX_LEASES_LISTED),
         )
+
+
+def count_active_leases(
+    connection: sqlite3.Connection, key: QueueKey, *, now: int
+) -> tuple[int, int]:
+    (counts,) = fetch(
+        connection, "count_active_leases", key.namespace, key.queue, key.kind, now
+    )
+    return counts["in_queue"], counts["in_namespace"]

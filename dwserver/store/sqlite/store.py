@@ -14,6 +14,7 @@ from dwserver.engine.model import (
     Instance,
     OutboxEntry,
     Payload,
+    Run,
     RunInput,
     RunState,
     Task,
@@ -40,10 +41,11 @@ from dwserver.store.api import (
     RunView,
     StoredEvent,
     StoreError,
+    WholeRun,
     WorkerRegistration,
 )
 from dwserver.store.combiner import Combiner, LoadCombiner, Observe
-from dwserver.store.sqlite import lists, nodes, queues, reads, registry
+from dwserver.store.sqlite import exports, lists, nodes, queues, reads, registry
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
 from dwserver.store.sqlite.leadership import LeaderLeases
@@ -212,6 +214,17 @@ class SqliteStore(LeaderLeases, Schedules, Retention):
     async def failures_of_run(self, run_id: str, *, limit: int) -> list[Failure]:
         return await self._list(lists.list_failures_of_run, run_id, limit=limit)
 
+    async def whole_run(self, run: Run) -> WholeRun:
+        return await self._list(exports.read_whole_run, run)
+
+    async def tasks_by_id(self, task_ids: Sequence[str]) -> list[Task]:
+        return await self._list(exports.list_tasks, task_ids)
+
+    async def closed_attempts_by_id(
+        self, attempt_ids: Sequence[str]
+    ) -> list[ClosedAttempt]:
+        return await self._list(exports.list_closed_attempts, attempt_ids)
+
     async def queue_backlog(
         self, namespace: str, queue: str, *, now: int, overdue_before: int
     ) -> QueueBacklog:
@@ -222,6 +235,9 @@ class SqliteStore(LeaderLeases, Schedules, Retention):
             now=now,
             overdue_before=overdue_before,
         )
+
+    async def count_active_leases(self, key: QueueKey, *, now: int) -> tuple[int, int]:
+        return await self._read(queues.count_active_leases, key, now=now)
 
     # namespaces -----------------------------------------------------------------
     async def list_namespaces(self) -> list[Namespace]:

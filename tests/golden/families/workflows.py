@@ -74,7 +74,6 @@ async def the_run_completes(replay: Replay) -> None:
     await replay.complete(await replay.poll("workflow", "A", "aq"), end)
 
 
-EXPORT = "the export of a history is not served yet"
 REPAIR = "golden: a failed task was lost; here it comes again by itself"
 LIMITED = "golden: the limits were not kept"
 STARTS = Family(
@@ -144,8 +143,4 @@ HISTORY = Family(
             "the words of a boolean are understood", 200, {"events": []}
         )
     },
-    left_out=dict.fromkeys(
-        ("export_unknown_run", "export_open_run", "export_closed", "export_gzip"),
-        EXPORT,
-    ),
 )

@@ -1,0 +1,2 @@
+"""Exported histories as documents (``spec/history-bundles.md``): canonical text,
+integrity, and what is told of each payload."""

@@ -1,0 +1,79 @@
+"""Fixtures: clusters, each on a database and a Redis of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from dwserver.topology.shapes import ProcessClass
+from tests.cluster.cluster import Cluster, ClusterSettings
+from tests.support.postgres_databases import PostgresDatabases
+from tests.support.substrate import running_redis
+from tests.support.substrate_choice import Substrate
+
+GREETINGS = "tests.execution.programs.greetings"
+QUEUE = "greetings"
+
+WITH_WORKER = {each: 1 for each in ProcessClass}
+"""One process of every class that the shape has."""
+
+
+class NewCluster(Protocol):
+    def __call__(self, **settings: object) -> Cluster:
+        """Start a cluster and wait until it is ready; the keywords are those of
+        :class:`~tests.cluster.cluster.ClusterSettings` without its URLs."""
+        ...
+
+
+MakeClusters = Callable[[ExitStack, Path], NewCluster]
+
+
+@pytest.fixture(scope="session")
+def make_clusters(
+    postgres_databases: PostgresDatabases, postgres_template: str, substrate: Substrate
+) -> MakeClusters:
+    def make(stack: ExitStack, folder: Path) -> NewCluster:
+        def new(**settings: object) -> Cluster:
+            url = postgres_databases.create(template=postgres_template)
+            stack.callback(postgres_databases.drop, url)
+            redis_url = stack.enter_context(running_redis(substrate))
+            wanted = ClusterSettings(
+                database_url=url,
+                redis_url=redis_url,
+                **settings,  # type: ignore[arg-type]
+            )
+            return stack.enter_context(Cluster(wanted, folder=folder))
+
+        return new
+
+    return make
+
+
+@pytest.fixture
+def new_cluster(make_clusters: MakeClusters, tmp_path: Path) -> Iterator[NewCluster]:
+    """Starts clusters of the test's own, which it may break."""
+    with ExitStack() as stack:
+        yield make_clusters(stack, tmp_path)
+
+
+@pytest.fixture(scope="package")
+def cluster(
+    make_clusters: MakeClusters, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """A split cluster with a process of every class, shared by these tests: leave
+    it as it was. Its workers run ``GREETINGS`` on ``QUEUE``."""
+    with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("cluster")
+        yield make_clusters(stack, folder)(
+            counts=WITH_WORKER,
+            of_class={
+                ProcessClass.EXECUTION_NODE: {
+                    "DW_EXECUTION_MODULES": GREETINGS,
+                    "DW_EXECUTION_TASK_QUEUES": QUEUE,
+                }
+            },
+        )
