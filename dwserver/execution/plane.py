@@ -13,21 +13,24 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib import import_module
+from typing import Any
 
 import structlog
 
-from dwserver.execution import worker
 from dwserver.execution.definitions import (
     Definitions,
     ModuleUnusable,
     load_definitions,
 )
-from dwserver.execution.worker import WorkerPlan, check_definitions, run_worker
+from dwserver.execution.plan import WorkerPlan
 from dwserver.runtime.backoff import Backoff
 from dwserver.runtime.service import wait_event
 
 _log = structlog.stdlib.get_logger(__name__)
 
+# Imported when it is needed: see there.
+SDK_MODULE = "dwserver.execution.worker"
 # How long a thread that was told to end at once may take for it.
 STOP_SECONDS = 2.0
 
@@ -64,7 +67,7 @@ _UNUSABLE = ExecutionState(
 )
 NOT_INSTALLED = ExecutionState(
     ExecutionStatus.INVALID,
-    "The Durable Workflow SDK is not installed.",
+    "The Durable Workflow SDK cannot be imported.",
     "Install dwserver with the extra `execution` and start the node again.",
 )
 
@@ -98,6 +101,7 @@ class ExecutionPlane:
         self._has_ended = asyncio.Event()
         # What follows belongs to the thread. What is read outside is replaced whole.
         self._loaded: ExecutionState = _STARTING
+        self._sdk: Any = None
         self._registered: frozenset[str] = frozenset()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
@@ -123,8 +127,6 @@ class ExecutionPlane:
 
     async def start(self) -> None:
         """Begin. The node is up while its modules load and its workers register."""
-        if self._problem is None and not worker.IS_INSTALLED:
-            self._problem = NOT_INSTALLED
         if self._problem is not None:
             _log.error("execution_impossible", problem=self._problem.message)
             return
@@ -183,8 +185,16 @@ class ExecutionPlane:
 
     def _load(self) -> Definitions | None:
         try:
+            self._sdk = import_module(SDK_MODULE)
+        except ImportError as error:
+            _log.error(
+                "execution_impossible", problem=NOT_INSTALLED.message, exc_info=error
+            )
+            self._loaded = NOT_INSTALLED
+            return None
+        try:
             definitions = load_definitions(self._modules)
-            check_definitions(definitions)
+            self._sdk.check_definitions(definitions)
         except Exception as error:
             cause = error.__cause__ if isinstance(error, ModuleUnusable) else error
             _log.error("execution_modules_unusable", problem=str(error), exc_info=cause)
@@ -216,7 +226,7 @@ class ExecutionPlane:
             _log.info("worker_registered", worker_id=worker_id, task_queue=queue)
 
         try:
-            await run_worker(
+            await self._sdk.run_worker(
                 self._plan,
                 definitions,
                 worker_id=worker_id,

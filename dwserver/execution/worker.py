@@ -1,37 +1,22 @@
-"""One worker of the official Python SDK (extra ``execution``)."""
+"""One worker of the official Python SDK (extra ``execution``).
+
+Only an execution node imports this module, when it starts its workers: the SDK is not
+always there, and takes as long to import as all of the server.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dwserver.execution.definitions import Definitions
+from durable_workflow import Client, Worker
+from durable_workflow.metrics import CLIENT_REQUESTS
 
-try:
-    from durable_workflow import Client, Worker
-    from durable_workflow.metrics import CLIENT_REQUESTS
-except ImportError:
-    IS_INSTALLED = False
-else:
-    IS_INSTALLED = True
+from dwserver.execution.definitions import Definitions
+from dwserver.execution.plan import WorkerPlan
 
 _REGISTER_ROUTE: Final = "/worker/register"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerPlan:
-    """Whom the workers of a process serve and how much they take on at once."""
-
-    server_url: str
-    token: str | None = field(repr=False)
-    namespace: str
-    build_id: str | None
-    max_workflow_tasks: int
-    max_activity_tasks: int
-    # In which tasks that run may end once the worker is told to stop.
-    drain_seconds: float
 
 
 class _RegistrationWatch:

@@ -20,8 +20,8 @@ from __future__ import annotations
 from typing import Final
 
 from dwserver.config.settings import Settings
+from dwserver.execution.plan import WorkerPlan
 from dwserver.execution.plane import ExecutionPlane, ExecutionState, ExecutionStatus
-from dwserver.execution.worker import WorkerPlan
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.plug import Need, Parts, RolePlug, Stage
 from dwserver.topology.selection import select_topology

@@ -207,7 +207,7 @@ async def test_a_node_without_the_sdk_says_how_to_get_it(
     node = start_node(env_for(server) | {"PYTHONPATH": str(hidden.parent)})
     answer = await readiness_of(node, "invalid")
     check = answer.body["checks"]["execution"]
-    assert "not installed" in check["message"]
+    assert "SDK cannot be imported" in check["message"]
     assert "`execution`" in check["remediation"]
 
 
