@@ -27,7 +27,12 @@ from redis.asyncio.connection import (
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import (
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 
 from dwserver.coordination.redis_address import RedisAddress, RedisKind
 from dwserver.runtime.backoff import Backoff
@@ -38,9 +43,12 @@ COMMAND_SECONDS = 2.0
 # Silence on a subscription after which it is asked whether it still lives.
 QUIET_SECONDS = 5.0
 QUIET_SECONDS_WHEN_LOST = 0.5
+# Between two lines about commands that are refused.
+REFUSAL_LOG_SECONDS = 60.0
 PROBE_KEY = "server:readiness:"
 PROBE_TTL_SECONDS = 10
 
+_LOST = (RedisError, RedisClusterException, OSError, TimeoutError)
 _BREAKER = Backoff(initial_seconds=0.1, maximum_seconds=2.0)
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -92,7 +100,12 @@ class RedisConnection:
         breaker: Backoff = _BREAKER,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = _client(address, max_connections)
+        # The client of a primary does not close those of its sentinels.
+        self._sentinels: Sequence[Redis] = ()
+        if address.kind is RedisKind.SENTINEL:
+            self._client, self._sentinels = _by_sentinel(address, max_connections + 1)
+        else:
+            self._client = _client(address, max_connections)
         self._is_cluster = address.kind is RedisKind.CLUSTER
         self._address = address
         self._observer = observer
@@ -103,6 +116,7 @@ class RedisConnection:
         self._lost_at = 0.0
         self._failures = 0
         self._try_again_at = 0.0
+        self._tell_of_refusals_at = 0.0
         self._on_restored: list[Callable[[], None]] = []
 
     # state ----------------------------------------------------------------------
@@ -147,6 +161,14 @@ class RedisConnection:
             _log.warning("redis_lost", error=why, effect="latency only")
         return RedisUnavailable(why)
 
+    def _refused(self, error: ResponseError) -> RedisUnavailable:
+        """It answers, but does not do it (out of memory, read-only, a wrong type)."""
+        now = self._monotonic()
+        if now >= self._tell_of_refusals_at:
+            self._tell_of_refusals_at = now + REFUSAL_LOG_SECONDS
+            _log.warning("redis_refused", error=str(error), effect="latency only")
+        return RedisUnavailable(str(error))
+
     # commands -------------------------------------------------------------------
     async def execute(self, *words: str | bytes | int) -> Any:
         """One command. Raises :class:`RedisUnavailable`."""
@@ -177,7 +199,10 @@ class RedisConnection:
         try:
             async with asyncio.timeout(COMMAND_SECONDS), self._slots:
                 yield
-        except (RedisError, OSError, TimeoutError) as error:
+        except ResponseError as error:
+            self._answered()
+            raise self._refused(error) from error
+        except _LOST as error:
             raise self._failed(error) from error
         self._answered()
 
@@ -193,7 +218,7 @@ class RedisConnection:
         :class:`RedisUnavailable`. ``subscribed`` is called when it stands."""
         try:
             client = await self._subscriber()
-        except (RedisError, OSError, TimeoutError) as error:
+        except _LOST as error:
             raise self._failed(error) from error
         pubsub: PubSub = client.pubsub()
         try:
@@ -206,10 +231,10 @@ class RedisConnection:
                     subscribed()
                 elif message["type"] == "message":
                     hear(message["data"])
-        except (RedisError, OSError, TimeoutError) as error:
+        except _LOST as error:
             raise self._failed(error) from error
         finally:
-            with suppress(RedisError, OSError):
+            with suppress(*_LOST):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
             if client is not self._client:
                 await client.aclose()
@@ -243,12 +268,15 @@ class RedisConnection:
         return _single(self._address, node.host, int(node.port), 1)
 
     async def close(self) -> None:
-        with suppress(RedisError, OSError):
+        with suppress(*_LOST):
             await self._client.aclose()
+        for sentinel in self._sentinels:
+            with suppress(*_LOST):
+                await sentinel.aclose()
 
 
 def _client(address: RedisAddress, max_connections: int) -> Any:
-    """The subscription of a single server or Sentinel takes one connection more."""
+    """Of a server or a cluster. The subscription takes a connection of its own."""
     match address.kind:
         case RedisKind.SINGLE if address.path is not None:
             pool = ConnectionPool(
@@ -261,16 +289,14 @@ def _client(address: RedisAddress, max_connections: int) -> Any:
         case RedisKind.SINGLE:
             host, port = address.nodes[0]
             return _single(address, host, port, max_connections + 1)
-        case RedisKind.SENTINEL:
-            return _by_sentinel(address, max_connections + 1)
         case RedisKind.CLUSTER:
-            options = _options(address)
+            # Once more after a look at who is in the cluster now.
+            options = _options(address) | {"retry": Retry(NoBackoff(), 1)}
             options.pop("db")
             return RedisCluster(
                 startup_nodes=[ClusterNode(host, port) for host, port in address.nodes],
                 max_connections=max_connections,
                 ssl=address.is_secure,
-                cluster_error_retry_attempts=1,
                 **options,
             )
 
@@ -286,7 +312,10 @@ def _single(address: RedisAddress, host: str, port: int, max_connections: int) -
     return Redis.from_pool(pool)
 
 
-def _by_sentinel(address: RedisAddress, max_connections: int) -> Any:
+def _by_sentinel(
+    address: RedisAddress, max_connections: int
+) -> tuple[Any, Sequence[Redis]]:
+    """The client of the primary, and those of the sentinels."""
     timeouts = {
         "socket_timeout": SOCKET_SECONDS,
         "socket_connect_timeout": SOCKET_SECONDS,
@@ -298,7 +327,7 @@ def _by_sentinel(address: RedisAddress, max_connections: int) -> Any:
         max_connections=max_connections,
         **_options(address),
     )
-    return sentinel.master_for(address.service or "")
+    return sentinel.master_for(address.service or ""), sentinel.sentinels
 
 
 def _options(address: RedisAddress) -> dict[str, Any]:

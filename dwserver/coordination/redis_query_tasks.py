@@ -10,26 +10,20 @@ ends. While Redis is away callers are refused and polls wait on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import Any, TypeAlias
 
-from dwserver.coordination import query_records as records
-from dwserver.coordination import query_scripts as scripts
 from dwserver.coordination.memory_query_tasks import (
     MICROS,
     QueryLimits,
     QueryTaskObserver,
 )
-from dwserver.coordination.query_guards import (
-    QueryTaskStatus,
-    why_not_settled,
-)
+from dwserver.coordination.query_guards import QueryTaskStatus
 from dwserver.coordination.query_tasks import (
     Answer,
-    Answered,
     QueryExchangeUnavailable,
     QueryLease,
     QueryOutcome,
@@ -38,11 +32,7 @@ from dwserver.coordination.query_tasks import (
     QueryTaskRef,
     Unanswered,
 )
-from dwserver.coordination.redis_connection import (
-    RedisConnection,
-    RedisUnavailable,
-    Script,
-)
+from dwserver.coordination.redis_query_table import NEVER, QueryTable
 from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
 from dwserver.engine.outcome import Rejection
 from dwserver.runtime.timers import CallLater, TimerHandle, on_event_loop
@@ -52,7 +42,6 @@ Spawn: TypeAlias = Callable[[str, Coroutine[Any, Any, None]], object]
 
 # Queues that are known to have nothing for anybody.
 MAX_QUIET_QUEUES = 10_000
-NEVER = 2**63
 
 
 class _End(Enum):
@@ -97,7 +86,7 @@ class RedisQueryExchange:
 
     def __init__(
         self,
-        connection: RedisConnection,
+        table: QueryTable,
         *,
         signals: WakeSignals,
         spawn: Spawn,
@@ -106,7 +95,7 @@ class RedisQueryExchange:
         observer: QueryTaskObserver,
         call_later: CallLater = on_event_loop,
     ) -> None:
-        self._connection = connection
+        self._table = table
         self._signals = signals
         self._spawn = spawn
         self._now = now
@@ -169,34 +158,15 @@ class RedisQueryExchange:
 
     async def _enqueue(self, asked: _Asked) -> bool:
         """False when the queue is full even without those whose callers have gone."""
-        if await self._put(asked.task) == b"full":
+        if await self._table.put(asked.task) is None:
             gone = [each for each in self._asked.values() if not each.is_waited_for()]
             for each in gone:
                 self._end(each, _End.CALLER_GONE)
-                await self._finish(each, is_last=True)
-            if not gone or await self._put(asked.task) == b"full":
+                await self._table.finish(each.task, is_last=True)
+            if not gone or await self._table.put(asked.task) is None:
                 return False
         self._tell_of(asked.task)
         return True
-
-    async def _put(self, task: QueryTask) -> bytes:
-        now = self._now()
-        life = (task.deadline_at - now + self._limits.lease + self._limits.keep) // 1000
-        status: bytes = await self._run(
-            scripts.ASK,
-            task.namespace,
-            task.id,
-            records.queue_word(task.queue),
-            now,
-            self._limits.keep,
-            task.deadline_at,
-            self._limits.pending_per_queue,
-            life,
-            task.workflow_type,
-            records.encode_task(task),
-            *([] if task.compatibility is None else [task.compatibility]),
-        )
-        return status
 
     def _tell_of(self, task: QueryTask) -> None:
         queue = (task.namespace, task.queue)
@@ -216,7 +186,7 @@ class RedisQueryExchange:
         if not isinstance(end, _End):
             return end
         try:
-            last = await self._finish(asked, is_last=True)
+            last = await self._table.finish(asked.task, is_last=True)
         except QueryExchangeUnavailable:
             last = Unanswered.TIMED_OUT
         if not isinstance(last, Unanswered) or end is _End.TIME_IS_UP:
@@ -231,29 +201,10 @@ class RedisQueryExchange:
 
     async def _withdraw(self, asked: _Asked) -> None:
         try:
-            await self._finish(asked, is_last=True)
+            await self._table.finish(asked.task, is_last=True)
         except QueryExchangeUnavailable:
             # Its deadline ends it.
             return
-
-    async def _finish(
-        self, asked: _Asked, *, is_last: bool
-    ) -> Answered | Any | Unanswered:
-        """The answer if there is one, else how far the task has come; with ``is_last``
-        it is withdrawn."""
-        status, attempt, _, *answer = await self._run(
-            scripts.FINISH,
-            asked.task.namespace,
-            asked.task.id,
-            self._now(),
-            self._limits.keep,
-            *([1] if is_last else []),
-        )
-        found = records.decode_answer((status or b"").decode(), answer)
-        if found is not None:
-            return found
-        was_leased = int(attempt or 0) > 0
-        return Unanswered.TIMED_OUT if was_leased else Unanswered.NOT_CLAIMED
 
     # what is heard --------------------------------------------------------------
     def _heard_of_queue(self, key: Key) -> None:
@@ -270,7 +221,7 @@ class RedisQueryExchange:
 
     async def _fetch(self, asked: _Asked) -> None:
         try:
-            found = await self._finish(asked, is_last=False)
+            found = await self._table.finish(asked.task, is_last=False)
         except QueryExchangeUnavailable:
             # The last look is at the deadline.
             return
@@ -288,7 +239,7 @@ class RedisQueryExchange:
 
     async def _ask_again(self, asked: _Asked) -> None:
         try:
-            if await self._put(asked.task) == b"pending":
+            if await self._table.put(asked.task) is QueryTaskStatus.PENDING:
                 self._tell_of(asked.task)
         except QueryExchangeUnavailable:
             return
@@ -408,40 +359,22 @@ class RedisQueryExchange:
                     self._is_held(asked)
                 return lease
             self._end(asked, _End.CALLER_GONE)
-            await self._finish(asked, is_last=True)
+            await self._table.finish(asked.task, is_last=True)
 
     async def _lease(self, poll: QueryPoll) -> QueryLease | None:
-        news, now = self._news, self._now()
-        expires_at = now + self._limits.lease
-        reply = await self._run(
-            scripts.LEASE,
-            poll.namespace,
-            records.queue_word(poll.queue),
-            now,
-            self._limits.keep,
-            poll.worker_id,
-            expires_at,
-            poll.build_id or "",
-            *sorted(poll.types or ()),
-        )
-        expired, pending, next_end, *found = reply
-        for _ in range(expired):
+        news = self._news
+        look = await self._table.lease(poll)
+        for _ in range(look.expired):
             self._observer.lease_expired()
-        if found:
-            _, attempt, body = found
-            task = records.decode_task(body)
-            return QueryLease(task, poll.worker_id, attempt, expires_at)
-        if pending == 0 and news == self._news:
+        if look.lease is None and look.pending == 0 and news == self._news:
             if len(self._quiet) >= MAX_QUIET_QUEUES:
                 self._quiet.clear()
-            until = int(float(next_end)) if next_end else NEVER
-            self._quiet[poll.namespace, poll.queue] = until
-        return None
+            self._quiet[poll.namespace, poll.queue] = look.next_end
+        return look.lease
 
     async def give_back(self, lease: QueryLease) -> None:
-        task = lease.task
-        if await self._run(scripts.GIVE_BACK, task.namespace, task.id, lease.attempt):
-            self._tell_of(task)
+        if await self._table.give_back(lease):
+            self._tell_of(lease.task)
 
     async def _hand_back(self, lease: QueryLease) -> None:
         try:
@@ -456,54 +389,19 @@ class RedisQueryExchange:
         return await self.find(ref) is not None
 
     async def find(self, ref: QueryTaskRef) -> QueryLease | None:
-        key = f"{records.prefix_of(ref.namespace)}task:{ref.task_id}"
-        fields = ("status", "attempt", "owner", "lease_expires_at", "forget_at", "body")
-        try:
-            *cells, body = await self._connection.execute("HMGET", key, *fields)
-        except RedisUnavailable as error:
-            raise QueryExchangeUnavailable(str(error)) from error
-        now = self._now()
-        standing = records.decode_standing(ref.namespace, cells, now=now)
-        if body is None or why_not_settled(ref, standing, now=now) is not None:
-            return None
-        assert standing is not None
-        task = records.decode_task(body)
-        return QueryLease(task, ref.owner, ref.attempt, standing.lease_expires_at)
+        return await self._table.find(ref)
 
     # answers --------------------------------------------------------------------
     async def settle(self, ref: QueryTaskRef, answer: Answer) -> Rejection | None:
-        now = self._now()
-        is_answered = isinstance(answer, Answered)
-        status = QueryTaskStatus.COMPLETED if is_answered else QueryTaskStatus.FAILED
-        cells: Sequence[bytes | None] = await self._run(
-            scripts.SETTLE,
-            ref.namespace,
-            ref.task_id,
-            ref.owner,
-            ref.attempt,
-            now,
-            self._limits.keep,
-            status.value,
-            *records.encode_answer(answer),
-        )
-        if cells:
-            standing = records.decode_standing(ref.namespace, cells, now=now)
-            return why_not_settled(ref, standing, now=now)
+        refused = await self._table.settle(ref, answer)
+        if refused is not None:
+            return refused
         asked = self._asked.get(ref.task_id)
         if asked is not None:
             self._end(asked, answer)
         else:
             self._signals.publish(Topic.QUERY_ENDED, ref.task_id)
         return None
-
-    async def _run(
-        self, script: Script, namespace: str, *arguments: str | bytes | int
-    ) -> Any:
-        keys = (records.prefix_of(namespace),)
-        try:
-            return await self._connection.run(script, keys, *arguments)
-        except RedisUnavailable as error:
-            raise QueryExchangeUnavailable(str(error)) from error
 
     # shutdown -------------------------------------------------------------------
     def drain(self) -> None:

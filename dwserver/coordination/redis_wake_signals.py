@@ -65,7 +65,9 @@ class RedisWakeSignals:
         self._backoff = backoff or Backoff(initial_seconds=0.1, maximum_seconds=2.0)
         self._sender = secrets.token_hex(8)
         self._kept: dict[tuple[Topic, Key], None] = {}
-        self._flush: asyncio.TimerHandle | None = None
+        self._flush: asyncio.Handle | None = None
+        # When it is to run: the handles of uvloop do not always tell.
+        self._flush_at = 0.0
         self._is_sending = False
         self._next_message_at = 0.0
         self._listeners: dict[str, list[Hear]] = {}
@@ -84,19 +86,20 @@ class RedisWakeSignals:
         if not self._is_sending:
             self._plan(self._patience(topic))
 
-    def _patience(self, topic: Topic | None = None) -> float:
+    def _patience(self, topic: Topic) -> float:
         if not self._connection.state().is_up:
             return RETRY_SECONDS
-        return UNHURRIED_SECONDS.get(topic, 0.0) if topic else 0.0
+        return UNHURRIED_SECONDS.get(topic, 0.0)
 
     def _plan(self, patience: float) -> None:
         loop = asyncio.get_running_loop()
         at = max(loop.time() + patience, self._next_message_at)
         if self._flush is not None:
-            if self._flush.when() <= at:
+            if self._flush_at <= at:
                 return
             self._flush.cancel()
         self._flush = loop.call_at(at, self._begin_sending)
+        self._flush_at = at
 
     def _begin_sending(self) -> None:
         self._flush = None
@@ -113,12 +116,14 @@ class RedisWakeSignals:
             await self._connection.execute("PUBLISH", CHANNEL, self._message(taken))
         except RedisUnavailable:
             self._keep(taken)
+            patience = RETRY_SECONDS
         else:
             self._observer.sent(len(taken))
+            patience = 0.0
         finally:
             self._is_sending = False
         if self._kept and not self._stopping.is_set():
-            self._plan(self._patience())
+            self._plan(patience)
 
     def _keep(self, taken: list[tuple[Topic, Key]]) -> None:
         room = max(MAX_KEPT_KEYS - len(self._kept), 0)

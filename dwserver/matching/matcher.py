@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -94,6 +95,7 @@ class Matcher:
         self._backlog = Backlog(max_tasks=MAX_BACKLOG)
         # Queues that may hold ready tasks: heard of, or never looked at.
         self._rumoured: set[QueueKey] = set()
+        self._unfinished: set[QueueKey] = set()
         self._looked_at: set[QueueKey] = set()
         self._being_looked_at: Sequence[QueueKey] = ()
         self._planned: set[asyncio.TimerHandle] = set()
@@ -115,6 +117,9 @@ class Matcher:
         self.pollers.add(poller)
         if poller.key not in self._looked_at or seconds < self._sweep_seconds:
             self._looked_at.add(poller.key)
+            self._rumoured.add(poller.key)
+        if poller.key in self._unfinished:
+            self._unfinished.discard(poller.key)
             self._rumoured.add(poller.key)
         if poller.key in self._rumoured:
             self._start_round()
@@ -261,6 +266,7 @@ class Matcher:
         waiting = set(self.pollers.queues())
         self._looked_at &= waiting
         self._rumoured &= waiting
+        self._unfinished &= waiting
         for key in self._backlog.queues():
             if key not in waiting:
                 self._backlog.forget(key)
@@ -300,6 +306,10 @@ class Matcher:
                 unclaimed.append(candidate)
             else:
                 claims.append(self._claim_for(candidate, poller))
+        counts = Counter(candidate.key for candidate in found)
+        # The limit left some: the next poll need not wait for the sweep.
+        self._unfinished.difference_update(keys)
+        self._unfinished.update(key for key in keys if counts[key] >= limit)
         # Polls to come take these first: they are older than what becomes ready now.
         self._backlog.put_in_front(unclaimed)
         refused = set(await asyncio.gather(*claims))

@@ -11,6 +11,7 @@ from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.coordination.redis_address import BadRedisAddress, parse_redis_url
 from dwserver.coordination.redis_admission_ledger import RedisLedger
 from dwserver.coordination.redis_connection import RedisConnection
+from dwserver.coordination.redis_query_table import QueryTable
 from dwserver.coordination.redis_query_tasks import RedisQueryExchange
 from dwserver.coordination.redis_wake_signals import RedisWakeSignals
 from dwserver.coordination.wake_signals import SilentSignals, WakeSignals
@@ -126,7 +127,7 @@ def build_coordination(
     return Coordination(
         signals=signals,
         query_exchange=RedisQueryExchange(
-            redis,
+            QueryTable(redis, now=clock.now, limits=limits),
             signals=signals,
             spawn=supervisor.spawn,
             now=clock.now,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -19,6 +20,12 @@ from dwserver.store.api import Store, StoreError
 from dwserver.topology.peers import Peer
 
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})
+
+# Intervals that a heartbeat may take; and its least time, for a busy process.
+PATIENCE = 2
+MIN_PATIENCE_SECONDS = 1.0
+# The others find out by themselves; a drain must not wait for a database that is gone.
+FAREWELL_SECONDS = 2.0
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -79,10 +86,13 @@ class MembershipService:
         self._membership = membership
         self._address = address
 
-        async def beat() -> None:
-            await membership.beat(load())
-
         seconds = membership.heartbeat_seconds
+
+        async def beat() -> None:
+            # A connection that has died silently must not cost the next heartbeats.
+            async with asyncio.timeout(max(PATIENCE * seconds, MIN_PATIENCE_SECONDS)):
+                await membership.beat(load())
+
         self._loop = Loop(
             self.name,
             beat,
@@ -100,9 +110,10 @@ class MembershipService:
     async def drain(self) -> None:
         """The loop goes on: a node that finishes its requests needs the others."""
         try:
-            await self._membership.leave()
-        except StoreError as error:
-            _log.warning("farewell_failed", error=str(error))
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._membership.leave()
+        except (StoreError, TimeoutError) as error:
+            _log.warning("farewell_failed", error=str(error) or "no answer in time")
 
     async def stop(self) -> None:
         await self._loop.stop()

@@ -1,4 +1,4 @@
-"""The small cluster of the deployment guide: equal API nodes, no sticky sessions."""
+"""The small cluster of the deployment guide: equal nodes without sticky sessions."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from dwserver.coordination.query_tasks import (
 )
 from dwserver.coordination.redis_address import parse_redis_url
 from dwserver.coordination.redis_connection import RedisConnection
+from dwserver.coordination.redis_query_table import QueryTable
 from dwserver.coordination.redis_query_tasks import RedisQueryExchange
 from dwserver.coordination.wake_signals import SilentSignals
 from tests.support.builders import SECOND, an_id
@@ -146,7 +147,7 @@ class Stage:
                 call_later=self.timers.call_later,
             )
         return RedisQueryExchange(
-            self.redis,
+            QueryTable(self.redis, now=self.timers.now, limits=limits),
             signals=SilentSignals(),
             spawn=self._spawn,
             now=self.timers.now,

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+import uvloop
 from structlog.testing import capture_logs
 
 from dwserver.coordination import redis_wake_signals
@@ -184,3 +185,17 @@ async def test_a_process_starts_without_redis(
     link.mend()
     await eventually(lambda: a.gaps == 1)
     await eventually(lambda: b.heard == ["run-1"])
+
+
+def test_keys_of_one_turn_are_sent_on_the_event_loop_of_a_node(redis_url: str) -> None:
+    """Nodes run on uvloop, whose handles of what is due at once know no time."""
+
+    async def told() -> list[Key]:
+        async with an_ear(redis_url) as speaker, an_ear(redis_url) as listener:
+            await eventually(lambda: speaker.connection.state().is_up)
+            for run in ("one", "two"):
+                speaker.signals.publish(Topic.RUN_CHANGED, run)
+            await eventually(lambda: len(listener.heard) == 2)
+            return listener.heard
+
+    assert uvloop.run(told()) == ["one", "two"]

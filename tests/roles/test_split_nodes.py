@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dwserver.topology.shapes import BUNDLES, ProcessClass, Shape
+from tests.cli.command import run
 from tests.support.json_http import Answer, JsonHttp, operator
 from tests.support.processes import TEST_TOKEN
 from tests.support.server_process import ServerProcess
@@ -36,26 +37,32 @@ COMMON_CHECKS = {
 Start = Callable[[ProcessClass], ServerProcess]
 
 
+def a_node(
+    process_class: ProcessClass, database_url: str, redis_url: str, *, folder: Path
+) -> ServerProcess:
+    env = {
+        "DW_DATABASE_URL": database_url,
+        "DW_REDIS_URL": redis_url,
+        "DW_AUTH_TOKEN": TEST_TOKEN,
+        "DW_SERVER_KEY": "the key of all nodes",
+        "DW_SERVER_ID": process_class.value,
+        "DW_NODE_HEARTBEAT_SECONDS": "0.5",
+    }
+    command = ("serve", "--shape", Shape.SPLIT_CONTROL_EXECUTION.value)
+    return ServerProcess(
+        env,
+        log_path=folder / f"{process_class}.log",
+        command=(*command, "--process-class", process_class.value),
+    )
+
+
 @pytest.fixture
 def start(postgres_url: str, redis_url: str, tmp_path: Path) -> Iterator[Start]:
     """Starts nodes of one cluster and waits until each answers."""
     with ExitStack() as nodes:
 
         def start(process_class: ProcessClass) -> ServerProcess:
-            env = {
-                "DW_DATABASE_URL": postgres_url,
-                "DW_REDIS_URL": redis_url,
-                "DW_AUTH_TOKEN": TEST_TOKEN,
-                "DW_SERVER_KEY": "the key of all nodes",
-                "DW_SERVER_ID": process_class.value,
-                "DW_NODE_HEARTBEAT_SECONDS": "0.5",
-            }
-            command = ("serve", "--shape", Shape.SPLIT_CONTROL_EXECUTION.value)
-            node = ServerProcess(
-                env,
-                log_path=tmp_path / f"{process_class}.log",
-                command=(*command, "--process-class", process_class.value),
-            )
+            node = a_node(process_class, postgres_url, redis_url, folder=tmp_path)
             return nodes.enter_context(node)
 
         yield start
@@ -159,3 +166,35 @@ def test_members_come_and_go_and_what_needs_them_with_them(start: Start) -> None
     assert body_of(last, "/api/cluster/info")["topology"]["current_roles"] == [
         "matching"
     ]
+
+
+def test_nodes_that_started_before_the_bootstrap_recover(
+    empty_postgres_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """R2, on an ingress node and the node behind it."""
+    with ExitStack() as stack:
+        nodes = {}
+        for name in (INGRESS, CONTROL):
+            node = a_node(name, empty_postgres_url, redis_url, folder=tmp_path)
+            stack.callback(node.kill)
+            node.start()
+            nodes[name] = node
+        for node in nodes.values():
+            wait_until(node.ready_status, deadline_seconds=30, what="an answer")
+            ready = client_of(node).request("GET", "/api/ready").expect(503)
+            assert ready["topology"]["current_shape"] == Shape.SPLIT_CONTROL_EXECUTION
+            assert ready["checks"]["workflow_v2"]["blocked_by"] == ["migrations"]
+            body_of(node, "/api/health")
+        blocked = client_of(nodes[CONTROL]).request("GET", HOSTED[0]).expect(503)
+        assert blocked["reason"] == "workflow_v2_blocked"
+        # Nobody can register yet.
+        assert is_refused(client_of(nodes[INGRESS]).request("GET", HOSTED[0]))
+        prepared = run("bootstrap", env={"DW_DATABASE_URL": empty_postgres_url})
+        assert prepared.status == 0, prepared
+        for node in nodes.values():
+            node.wait_ready()
+        wait_for_members(nodes[CONTROL], {name.value for name in nodes})
+        wait_until(
+            lambda: not is_refused(client_of(nodes[INGRESS]).request("GET", HOSTED[0])),
+            what="an answer through the ingress node",
+        )

@@ -330,3 +330,17 @@ async def test_workflow_and_activity_polls_do_not_share_ids(
     activity = await server.poll(a_poll(TaskKind.ACTIVITY, poll_request_id="r1"))
     assert activity is not None
     assert activity.leased.task.kind is TaskKind.ACTIVITY
+
+
+async def test_a_long_queue_of_another_process_is_worked_off_without_the_sweep(
+    node: SmallServer, second_node: SmallServer
+) -> None:
+    """Longer than what one round takes; every poll would wait for the sweep."""
+    for number in range(150):
+        await second_node.start(f"order-{number}")
+    taken = set()
+    for _ in range(150):
+        delivery = await node.poll(a_poll(wait_seconds=LONG))
+        assert delivery is not None
+        taken.add(delivery.leased.run.workflow_id)
+    assert len(taken) == 150

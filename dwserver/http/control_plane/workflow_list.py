@@ -23,6 +23,7 @@ from dwserver.protocol.visibility.grammar import is_visibility_query
 from dwserver.protocol.visibility.problems import InvalidQuery
 from dwserver.services.catalog import Services
 from dwserver.services.records import RunCursor, RunFilter, RunView
+from dwserver.topology.gate import RouteFamily
 
 LIST_FIELDS: Final = (
     Field("workflow_type"),
@@ -89,6 +90,7 @@ ROUTES = (
         Operation.LIST,
         handler=list_workflows,
         is_bootstrap_gated=True,
+        family=RouteFamily.HISTORY,
         shape=RouteShape(query=LIST_FIELDS, answers={200: WorkflowList}),
     ),
 )

@@ -22,6 +22,7 @@ from dwserver.http.openapi.envelopes import (
 from dwserver.http.openapi.field_schemas import body_schema, query_parameters
 from dwserver.http.openapi.refusals import reasons_by_status, refusal_schema
 from dwserver.http.openapi.typed_schemas import Schemas
+from dwserver.http.repetition import REPETITIONS
 from dwserver.http.route import API_ROOT, NamespaceRule, Route
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.reasons import Plane
@@ -91,6 +92,9 @@ def _operation(route: Route, schemas: Schemas) -> JsonObject:
     summary = _summary(route)
     if summary:
         operation["summary"] = summary
+    repetition = REPETITIONS.get(route.label)
+    if repetition is not None:
+        operation["description"] = repetition.text
     body = _request_body(route)
     if body is not None:
         operation["requestBody"] = body

@@ -30,6 +30,13 @@ from tests.sdk.programs.made_up_calls import reaching
 from tests.sdk.programs.method_stage import Scenario, Stage
 
 HANDLES = ("WorkflowHandle", "ScheduleHandle", "StandaloneActivityHandle")
+# Of the names of scenarios.
+PREFIXES = {
+    "Client": "",
+    "WorkflowHandle": "handle_",
+    "ScheduleHandle": "schedule_",
+    "StandaloneActivityHandle": "standalone_",
+}
 AT_ONCE = 8
 FIRST_REFUSAL = 400
 
@@ -70,10 +77,9 @@ def scenario_of(label: str, reached: frozenset[str]) -> Scenario | None:
     owner, _, name = label.partition(".")
     if label in reached:
         return reaching(owner, name)
-    prefix = "" if owner == "Client" else "handle_"
-    if owner not in {"Client", "WorkflowHandle"}:
+    if owner not in PREFIXES:
         return None
-    found = getattr(method_calls, f"{prefix}{name}", None)
+    found = getattr(method_calls, f"{PREFIXES[owner]}{name}", None)
     scenario: Scenario | None = found
     return scenario
 

@@ -1,5 +1,6 @@
 """A scenario for each method of the client that works: ``<method>``, and
-``handle_<method>`` for those of a workflow's handle."""
+``handle_<method>``, ``schedule_<method>`` and ``standalone_<method>`` for those of the
+handles of a workflow, a schedule and a standalone activity."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import durable_workflow
 from durable_workflow import Client
 
 from tests.sdk.programs.connection import connect
-from tests.sdk.programs.method_stage import TYPE, Stage, same
+from tests.sdk.programs.method_stage import LEAP_DAY, TYPE, Stage, same
 
 # discovery and administration --------------------------------------------------------
 
@@ -78,6 +79,27 @@ async def activity_timeout_status(stage: Stage) -> None:
 async def activity_timeout_pass(stage: Stage) -> None:
     done = await stage.client.activity_timeout_pass(execution_ids=["nobody"])
     same((done["processed"], done["enforced"]), (1, 0))
+
+
+async def retention_status(stage: Stage) -> None:
+    same((await stage.client.retention_status())["namespace"], "default")
+
+
+async def retention_pass(stage: Stage) -> None:
+    done = await stage.client.retention_pass(run_ids=["nobody"])
+    same(done["pruned"], 0)
+
+
+async def send_webhook_bridge_event(stage: Stage) -> None:
+    event = {
+        "action": "start_workflow",
+        "idempotency_key": stage.name,
+        "target": {"workflow_type": TYPE, "task_queue": stage.name},
+    }
+    first = await stage.client.send_webhook_bridge_event("shop", **event)
+    again = await stage.client.send_webhook_bridge_event("shop", **event)
+    same((first.outcome, again.outcome), ("accepted", "duplicate"))
+    same(again.workflow_id, first.workflow_id)
 
 
 async def list_search_attributes(stage: Stage) -> None:
@@ -175,6 +197,13 @@ async def get_history(stage: Stage) -> None:
     same(types, ["StartAccepted", "WorkflowStarted"])
 
 
+async def export_history(stage: Stage) -> None:
+    await stage.start()
+    bundle = await stage.client.export_history(stage.name, stage.run_id)
+    same(bundle["workflow"]["run_id"], stage.run_id)
+    same(len(bundle["history_events"]), 2)
+
+
 async def get_workflow_handle(stage: Stage) -> None:
     await stage.start()
     handle = stage.client.get_workflow_handle(stage.name)
@@ -245,6 +274,165 @@ async def get_schedule_handle(stage: Stage) -> None:
 
 async def get_activity_handle(stage: Stage) -> None:
     same(stage.client.get_activity_handle("a").activity_id, "a")
+
+
+# standalone activities ---------------------------------------------------------------
+
+
+async def start_activity(stage: Stage) -> None:
+    same((await stage.standalone()).activity_id, stage.name)
+
+
+async def describe_activity(stage: Stage) -> None:
+    await stage.paid()
+    found = await stage.client.describe_activity(stage.name)
+    same((found.status, found.activity_status), ("completed", "completed"))
+    same((found.result, found.attempt_count), ("paid", 1))
+
+
+async def list_activities(stage: Stage) -> None:
+    await stage.standalone()
+    found = await stage.client.list_activities(status="running", page_size=200)
+    assert stage.name in [each.activity_id for each in found.activities], found
+
+
+async def get_activity_result(stage: Stage) -> None:
+    handle = await stage.paid()
+    same(await stage.client.get_activity_result(handle), "paid")
+
+
+async def standalone_describe(stage: Stage) -> None:
+    same((await (await stage.standalone()).describe()).activity_id, stage.name)
+
+
+async def standalone_result(stage: Stage) -> None:
+    same(await (await stage.paid()).result(), "paid")
+
+
+async def standalone_cancel(stage: Stage) -> None:
+    handle = await stage.standalone()
+    await handle.cancel(reason="enough")
+    same((await handle.describe()).status, "cancelled")
+
+
+# schedules ---------------------------------------------------------------------------
+
+
+async def create_schedule(stage: Stage) -> None:
+    same((await stage.schedule()).schedule_id, stage.name)
+
+
+async def list_schedules(stage: Stage) -> None:
+    await stage.schedule()
+    found = await stage.client.list_schedules()
+    assert stage.name in [each.schedule_id for each in found.schedules], found
+
+
+async def describe_schedule(stage: Stage) -> None:
+    await stage.schedule()
+    found = await stage.client.describe_schedule(stage.name)
+    same((found.schedule_id, found.status), (stage.name, "active"))
+
+
+async def update_schedule(stage: Stage) -> None:
+    handle = await stage.schedule()
+    await stage.client.update_schedule(stage.name, note="changed")
+    same((await handle.describe()).note, "changed")
+
+
+async def pause_schedule(stage: Stage) -> None:
+    handle = await stage.schedule()
+    await stage.client.pause_schedule(stage.name, note="now")
+    same((await handle.describe()).status, "paused")
+
+
+async def resume_schedule(stage: Stage) -> None:
+    handle = await stage.schedule(paused=True)
+    await stage.client.resume_schedule(stage.name)
+    same((await handle.describe()).status, "active")
+
+
+async def trigger_schedule(stage: Stage) -> None:
+    await stage.schedule()
+    fired = await stage.client.trigger_schedule(stage.name)
+    same(fired.outcome, "triggered")
+    started = await stage.client.describe_workflow(fired.workflow_id)
+    same((started.run_id, started.workflow_type), (fired.run_id, TYPE))
+
+
+async def delete_schedule(stage: Stage) -> None:
+    handle = await stage.schedule()
+    await stage.client.delete_schedule(stage.name)
+    [gone] = await asyncio.gather(handle.describe(), return_exceptions=True)
+    assert isinstance(gone, durable_workflow.ScheduleNotFound), gone
+
+
+async def backfill_schedule(stage: Stage) -> None:
+    await stage.schedule()
+    done = await stage.client.backfill_schedule(stage.name, **LEAP_DAY)
+    same((done.outcome, done.fires_attempted), ("backfill_started", 1))
+
+
+async def get_schedule_history(stage: Stage) -> None:
+    await stage.schedule()
+    page = await stage.client.get_schedule_history(stage.name)
+    same([event.event_type for event in page.events], ["ScheduleCreated"])
+
+
+async def iter_schedule_history(stage: Stage) -> None:
+    handle = await stage.schedule()
+    await handle.pause()
+    events = stage.client.iter_schedule_history(stage.name, limit=1)
+    types = [event.event_type async for event in events]
+    same(types, ["ScheduleCreated", "SchedulePaused"])
+
+
+async def schedule_describe(stage: Stage) -> None:
+    same((await (await stage.schedule()).describe()).status, "active")
+
+
+async def schedule_update(stage: Stage) -> None:
+    handle = await stage.schedule()
+    await handle.update(note="changed")
+    same((await handle.describe()).note, "changed")
+
+
+async def schedule_pause(stage: Stage) -> None:
+    handle = await stage.schedule()
+    await handle.pause()
+    same((await handle.describe()).status, "paused")
+
+
+async def schedule_resume(stage: Stage) -> None:
+    handle = await stage.schedule(paused=True)
+    await handle.resume()
+    same((await handle.describe()).status, "active")
+
+
+async def schedule_trigger(stage: Stage) -> None:
+    same((await (await stage.schedule()).trigger()).outcome, "triggered")
+
+
+async def schedule_delete(stage: Stage) -> None:
+    handle = await stage.schedule()
+    await handle.delete()
+    [gone] = await asyncio.gather(handle.describe(), return_exceptions=True)
+    assert isinstance(gone, durable_workflow.ScheduleNotFound), gone
+
+
+async def schedule_backfill(stage: Stage) -> None:
+    done = await (await stage.schedule()).backfill(**LEAP_DAY)
+    same(done.fires_attempted, 1)
+
+
+async def schedule_history(stage: Stage) -> None:
+    page = await (await stage.schedule()).history()
+    same([event.event_type for event in page.events], ["ScheduleCreated"])
+
+
+async def schedule_iter_history(stage: Stage) -> None:
+    events = (await stage.schedule()).iter_history()
+    same([event.event_type async for event in events], ["ScheduleCreated"])
 
 
 # worker plane ------------------------------------------------------------------------
@@ -377,6 +565,11 @@ async def handle_list_runs(stage: Stage) -> None:
 
 async def handle_get_history(stage: Stage) -> None:
     same(len((await (await stage.start()).get_history())["events"]), 2)
+
+
+async def handle_export_history(stage: Stage) -> None:
+    bundle = await (await stage.start()).export_history()
+    same(bundle["workflow"]["instance_id"], stage.name)
 
 
 async def handle_signal(stage: Stage) -> None:

@@ -8,10 +8,14 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from durable_workflow import Client
+from durable_workflow import Client, ScheduleAction, ScheduleSpec
 
 TYPE = "methods.Order"
 ACTIVITY = "methods.Charge"
+LEAP_DAY = {
+    "start_time": "2024-02-28T00:00:00Z",
+    "end_time": "2024-03-01T00:00:00Z",
+}
 
 
 def same(found: Any, expected: Any) -> None:
@@ -82,6 +86,30 @@ class Stage:
             "lease_owner": task["lease_owner"],
         }
 
+    async def standalone(self) -> Any:
+        """The handle of an activity without a workflow."""
+        return await self.client.start_activity(
+            activity_type=ACTIVITY,
+            task_queue=self.name,
+            activity_id=self.name,
+            input=["Ada"],
+        )
+
+    async def paid(self) -> Any:
+        """:meth:`standalone`, completed by a worker."""
+        await self.register()
+        handle = await self.standalone()
+        task = await self.client.poll_activity_task(
+            worker_id=self.worker_id, task_queue=self.name
+        )
+        await self.client.complete_activity_task(
+            task_id=task["task_id"],
+            activity_attempt_id=task["activity_attempt_id"],
+            lease_owner=task["lease_owner"],
+            result="paid",
+        )
+        return handle
+
     async def query_task(self) -> tuple[asyncio.Task[Any], dict[str, Any]]:
         """A query under way, and the lease of its task."""
         await self.register()
@@ -104,6 +132,15 @@ class Stage:
         command = {"type": "complete_workflow", "result": None}
         await self.client.complete_workflow_task(**lease, commands=[command])
         return self.client.get_workflow_handle(self.name, run_id=self.run_id)
+
+    async def schedule(self, *, paused: bool = False) -> Any:
+        """The handle of a schedule that is not due for a long time."""
+        return await self.client.create_schedule(
+            schedule_id=self.name,
+            spec=ScheduleSpec(cron_expressions=["0 0 29 2 *"]),
+            action=ScheduleAction(workflow_type=TYPE, task_queue=self.name, input=[1]),
+            paused=paused,
+        )
 
     async def namespace(self) -> str:
         await self.client.create_namespace(self.name)

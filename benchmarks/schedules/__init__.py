@@ -1,0 +1,1 @@
+"""W9b: many schedules of the same minute."""

@@ -1,0 +1,218 @@
+"""The runner: ``python -m benchmarks.schedules.run --help``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks.hardware import describe_hardware
+from benchmarks.load.latency import Latency, summarise
+from benchmarks.private_postgres import running_postgres
+from benchmarks.schedules.load import POLLERS, Fleet
+from benchmarks.servers import bootstrap
+from dwserver import __version__
+from dwserver.store.opening import open_store
+from dwserver.store.schedules import ScheduleSummary
+from tests.support.server_process import ServerProcess
+
+OUT = Path(__file__).parent.parent / "out"
+TOKEN = "bench-token"
+# From the first creation to the minute, at least; the rest is creating them.
+LEAD_SECONDS = 15
+PER_SCHEDULE_SECONDS = 0.006
+GIVE_UP_SECONDS = 90.0
+KILLED_AFTER_SECONDS = 1.0
+SECOND_ONES_SECONDS = 2.0
+LAST_WITHIN_SECONDS = 20.0
+IDLE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Times are seconds after the minute that all schedules are of."""
+
+    schedules: int
+    is_killed: bool
+    creation_seconds: float
+    delivered: int
+    missed: int
+    twice: int
+    lag: Latency | None
+    last_seconds: float
+    errors: dict[str, int]
+    summary: ScheduleSummary
+    terms: int
+
+    @property
+    def is_sound(self) -> bool:
+        return (
+            self.missed == self.twice == 0
+            and self.summary.fires_total == self.schedules
+            and self.last_seconds <= LAST_WITHIN_SECONDS
+        )
+
+
+def parse_arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.schedules.run",
+        description="W9b: schedules of one minute, delivered to workers.",
+    )
+    parser.add_argument("--schedules", type=int, default=10_000)
+    parser.add_argument("--json", type=Path, default=OUT / "schedules.json")
+    return parser.parse_args(words)
+
+
+def node(url: str, folder: Path, name: str, **env: str) -> ServerProcess:
+    return ServerProcess(
+        {
+            "DW_DATABASE_URL": url,
+            "DW_AUTH_TOKEN": TOKEN,
+            "DW_SERVER_ID": name,
+            "DW_SCHEDULER_LEASE_SECONDS": "3",
+            **env,
+        },
+        log_path=folder / f"{name}.log",
+    )
+
+
+async def measure(url: str, folder: Path, *, schedules: int, kill: bool) -> Measured:
+    """One node for clients, two schedulers; ``kill``: the leader dies in the minute."""
+    with ExitStack() as running:
+        api = running.enter_context(node(url, folder, "api"))
+        schedulers = [
+            running.enter_context(
+                node(url, folder, f"s{n}", DW_SERVER_PROCESS_CLASS="scheduler_node")
+            )
+            for n in range(2)
+        ]
+        lead = LEAD_SECONDS + schedules * PER_SCHEDULE_SECONDS
+        due_at = math.ceil((time.time() + lead) / 60) * 60
+        fleet = Fleet(api.base_url, TOKEN, due_at, schedules)
+        creation_seconds = await fleet.create()
+        print(f"created in {creation_seconds:.1f} s", file=sys.stderr)
+        await fleet.register()
+        polls = [asyncio.create_task(fleet.poll(n)) for n in range(POLLERS)]
+        if kill:
+            await asyncio.sleep(due_at - time.time() + KILLED_AFTER_SECONDS)
+            leader = await leading(url)
+            schedulers[int(leader.removeprefix("s"))].kill()
+        left = due_at - time.time() + GIVE_UP_SECONDS
+        with suppress(TimeoutError):
+            await asyncio.wait_for(fleet.everything.wait(), left)
+        # A second one would come now.
+        await asyncio.sleep(SECOND_ONES_SECONDS)
+        for poll in polls:
+            poll.cancel()
+        await asyncio.gather(*polls, return_exceptions=True)
+        return await counted(url, fleet, schedules, creation_seconds, kill=kill)
+
+
+async def leading(url: str) -> str:
+    store = open_store(url)
+    await store.open()
+    try:
+        lease = await store.find_leader("scheduler")
+        assert lease is not None
+        return lease.holder.split("/")[0]
+    finally:
+        await store.close()
+
+
+async def counted(
+    url: str, fleet: Fleet, schedules: int, creation_seconds: float, *, kill: bool
+) -> Measured:
+    store = open_store(url)
+    await store.open()
+    try:
+        summary = await store.summarise_schedules(None, now=fleet.due_at * 10**6)
+        lease = await store.find_leader("scheduler")
+    finally:
+        await store.close()
+    lags = list(fleet.delivered.values())
+    return Measured(
+        schedules=schedules,
+        is_killed=kill,
+        creation_seconds=round(creation_seconds, 1),
+        delivered=len(lags),
+        missed=schedules - len(lags),
+        twice=sum(fleet.twice.values()),
+        lag=summarise(lags),
+        last_seconds=round(max(lags, default=0.0), 2),
+        errors=dict(fleet.errors),
+        summary=summary,
+        terms=lease.term if lease else 0,
+    )
+
+
+def to_markdown(lines: Sequence[str], found: Sequence[Measured]) -> str:
+    text = [f"# Schedules of one minute, {datetime.now(UTC).date().isoformat()}", ""]
+    text += [f"- dwserver {__version__}", *(f"- {line}" for line in lines)]
+    text += [
+        "- PostgreSQL, one node for clients, two schedulers, lease of 3 s, "
+        f"{POLLERS} polls",
+        "",
+        "| | schedules | created/s | p50 s | p99 s | last s | missed | twice | terms |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for each in found:
+        name = "leader killed in the minute" if each.is_killed else "undisturbed"
+        lag = each.lag
+        assert lag is not None
+        text.append(
+            f"| {name} | {each.schedules:,} "
+            f"| {each.schedules / each.creation_seconds:,.0f} "
+            f"| {lag.p50_ms / 1000:.2f} | {lag.p99_ms / 1000:.2f} "
+            f"| {each.last_seconds:.2f} | {each.missed} | {each.twice} "
+            f"| {each.terms} |"
+        )
+    return "\n".join((*text, ""))
+
+
+async def run_command(arguments: argparse.Namespace) -> int:
+    """Exit code: 1 when one was missed, fired twice, or came too late."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="dwserver-schedules-") as name:
+        folder = Path(name)
+        hardware = describe_hardware(folder, idle_seconds=IDLE_SECONDS)
+        with running_postgres() as postgres:
+            for kill in (False, True):
+                url = postgres.databases.create()
+                bootstrap(url)
+                found.append(
+                    await measure(url, folder, schedules=arguments.schedules, kill=kill)
+                )
+                print(found[-1], file=sys.stderr)
+    document: dict[str, Any] = {
+        "measured_at": datetime.now(UTC).date().isoformat(),
+        "version": __version__,
+        "hardware": asdict(hardware),
+        "runs": [asdict(each) for each in found],
+    }
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_bytes(
+        orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
+    )
+    text = to_markdown(list(hardware.lines()), found)
+    arguments.json.with_suffix(".md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0 if all(each.is_sound for each in found) else 1
+
+
+def main() -> None:
+    sys.exit(asyncio.run(run_command(parse_arguments(sys.argv[1:]))))
+
+
+if __name__ == "__main__":
+    main()
