@@ -106,14 +106,22 @@ def test_what_it_installs_has_everything_to_serve(tmp_path: Path) -> None:
     found = run(sys.executable, "-c", where, cwd=tmp_path, env=environment)
     assert found.strip() == str(site / "dwserver" / "__init__.py")
     command = (sys.executable, "-m", "dwserver")
-    # Both engines' migrations and statements are files of the package.
     assert "the schema is up to date" in run(
         *command, "bootstrap", cwd=tmp_path, env=environment
     )
-    shipped = {path.relative_to(site) for path in site.rglob("dwserver/**/*.sql")}
-    sources = {path.relative_to(ROOT) for path in ROOT.rglob("dwserver/**/*.sql")}
-    assert shipped == sources
+    shipped = data_files(site)
+    assert {path.suffix for path in shipped} >= {".sql", ".lua", ".typed"}
+    assert shipped == data_files(ROOT)
     assert "serve" in run(*command, "--help", cwd=tmp_path, env=environment)
+
+
+def data_files(root: Path) -> set[Path]:
+    """What the package needs beside its modules, such as migrations."""
+    return {
+        path.relative_to(root)
+        for path in (root / "dwserver").rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
 
 
 def run(

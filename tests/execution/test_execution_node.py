@@ -119,6 +119,7 @@ async def test_a_node_runs_the_workflows_of_its_modules(
     assert ready.body["topology"]["current_roles"] == ["execution_plane"]
 
 
+@pytest.mark.full
 async def test_an_embedded_process_runs_modules_that_it_is_given(
     server: ServerProcess, start_node: StartNode
 ) -> None:
@@ -150,6 +151,7 @@ async def test_a_stopping_node_finishes_its_activity_and_deregisters(
     assert run["output"] == "done"
 
 
+@pytest.mark.full
 async def test_workers_register_when_the_server_comes(
     start_server: StartServer, start_node: StartNode, postgres_url: str
 ) -> None:
