@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+import structlog
 
 from dwserver.cli.failure import reported
 from dwserver.cli.process_group import supervise
@@ -53,6 +54,8 @@ def serve(*, processes: int, supervisor_fd: int | None, **options: object) -> No
             supervise(settings, environ, count=processes)
         elif supervisor_fd is not None:
             link = SupervisorLink(supervisor_fd)
+            # The nodes of a group write to one stream.
+            structlog.contextvars.bind_contextvars(node=settings.server.server_id)
             run_node(settings, environ, on_ready=link.report_ready)
         else:
             run_node(settings, environ)

@@ -60,7 +60,6 @@ def compose(
         core=core,
         host=supervisor,
         metrics=metrics,
-        clock=clock,
         ids=ids,
         forwarder=forwarder,
     )

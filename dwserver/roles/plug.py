@@ -15,7 +15,6 @@ from dwserver.config.settings import Settings
 from dwserver.http.forwarding.forwarder import Forwarder
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core
-from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.service import Service
@@ -47,7 +46,6 @@ class Stage:
     core: Core
     host: Supervisor
     metrics: Metrics
-    clock: Clock
     ids: IdSource
     forwarder: Forwarder | None = None
 

@@ -6,6 +6,7 @@ has missed three heartbeats is gone. Nodes that share no database server are alo
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -63,6 +64,8 @@ class Membership:
         self._beat_at: int | None = None
         self._is_displaced = False
         self._has_left = False
+        # A heartbeat under way must not arrive after the farewell.
+        self._writing = asyncio.Lock()
 
     @property
     def own(self) -> Peer:
@@ -102,14 +105,15 @@ class Membership:
         self._load = load
         if self._store is None:
             return
-        if self._has_left:
-            rows = await self._store.live_nodes(within=self._live_within)
-        else:
-            own = self._row()
-            rows = await self._store.heartbeat_node(
-                own, live_within=self._live_within, forget_after=FORGET_AFTER
-            )
-            self._notice_displacement(own, rows)
+        async with self._writing:
+            if self._has_left:
+                rows = await self._store.live_nodes(within=self._live_within)
+            else:
+                own = self._row()
+                rows = await self._store.heartbeat_node(
+                    own, live_within=self._live_within, forget_after=FORGET_AFTER
+                )
+                self._notice_displacement(own, rows)
         self._see(rows)
 
     async def leave(self) -> None:
@@ -117,7 +121,10 @@ class Membership:
         if self._store is None or self._has_left:
             return
         self._has_left = True
-        await self._store.delete_node(self._own.node_id, started_at=self._started_at)
+        async with self._writing:
+            await self._store.delete_node(
+                self._own.node_id, started_at=self._started_at
+            )
 
     @property
     def _live_within(self) -> int:

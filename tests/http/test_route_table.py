@@ -121,6 +121,9 @@ CONTRACT = (
     Row("GET /api/workers", "index", OPERATORS),
     Row("GET /api/workers/{worker_id}", "show", OPERATORS),
     Row("DELETE /api/workers/{worker_id}", "destroy", ADMINS),
+    Row("GET /api/activities", "index", OPERATORS, is_gated=True),
+    Row("POST /api/activities", "store", OPERATORS, is_gated=True),
+    Row("GET /api/activities/{activity_id}", "show", OPERATORS, is_gated=True),
     Row(
         "POST /api/bridge-adapters/webhook/{adapter}",
         "webhook",
@@ -134,6 +137,8 @@ CONTRACT = (
         ADMINS,
     ),
     Row("GET /api/cluster/nodes", "cluster_nodes", ADMINS, is_exempt=True),
+    Row("GET /api/system/repair", "repair_status", ADMINS),
+    Row("POST /api/system/repair/pass", "repair_pass", ADMINS),
     Row("GET /api/system/retention", "retention_status", ADMINS),
     Row("POST /api/system/retention/pass", "retention_enforce_pass", ADMINS),
     worker("/register", "register"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import cast
 
@@ -81,6 +82,20 @@ async def test_a_node_that_leaves_is_gone_and_still_sees_the_others(
     await ben.beat(LOAD)
     await ann.beat(LOAD)
     assert (others(ann), others(ben)) == (set(), {"ann"})
+
+
+async def test_a_heartbeat_under_way_does_not_outlive_the_farewell(
+    any_store: Store,
+) -> None:
+    faults = FaultyStore(any_store)
+    ann = a_member(faults.store, "ann")
+    async with faults.holding("heartbeat_node") as hold:
+        beat = asyncio.create_task(ann.beat(LOAD))
+        await hold.reached()
+        farewell = asyncio.create_task(ann.leave())
+        await asyncio.sleep(0)
+    await asyncio.gather(beat, farewell)
+    assert await ann.nodes() == []
 
 
 async def test_an_unreachable_node_is_left_out_until_its_next_heartbeat(
