@@ -19,7 +19,7 @@ from dwserver.engine.lifecycle.activity_timeout import (
     TimeoutSkip,
     time_out_activity,
 )
-from dwserver.engine.lifecycle.run_timeout import overdue_kind, time_out_run
+from dwserver.engine.run_timeout import overdue_kind, time_out_run
 from dwserver.services.runs import RunContended, RunNotFound, Runs
 from dwserver.store.api import DueActivity, DueRun, Store, StoreError
 
