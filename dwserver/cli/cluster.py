@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Final
@@ -126,7 +126,8 @@ def up(
             terminal=terminal,
         )
         token = settings.get("DW_AUTH_TOKEN") or environ.get("DW_AUTH_TOKEN", "")
-        asyncio.run(_run(local, state_dir, terminal, banner=_banner(plan, token)))
+        banner = _banner(plan, token, hints=_hints(state_dir, databases))
+        asyncio.run(_run(local, state_dir, terminal, banner=banner))
 
 
 @cluster.command()
@@ -198,7 +199,8 @@ def _counts(
     return counts
 
 
-def _banner(plan: ClusterPlan, token: str) -> str:
+def _banner(plan: ClusterPlan, token: str, *, hints: Sequence[str]) -> str:
+    """Where the cluster is and what to try. The token is shown on purpose."""
     shown = token or "(as configured)"
     return f"""
 The cluster is ready at {plan.base_url}
@@ -207,9 +209,25 @@ The cluster is ready at {plan.base_url}
 Try:
   curl {plan.base_url}/api/ready
   curl -H 'Authorization: Bearer {token}' {plan.base_url}/api/cluster/info
-  dwserver cluster ps
-  dwserver cluster restart matching_node
+  {f"{chr(10)}  ".join(hints)}
 
 Workers: durable_workflow.Client("{plan.base_url}", token="{token}")
 Stop with Ctrl-C.
 """
+
+
+def _hints(state_dir: Path, databases: Sequence[TemporaryServer]) -> list[str]:
+    """Commands for another terminal. Temporary databases have nothing to hide."""
+    where = "" if state_dir == STATE_FOLDER else f" --state-dir {state_dir}"
+    exports = [
+        f"export DW_DATABASE_URL={each.url}"
+        for each in databases
+        if isinstance(each, TemporaryPostgres)
+    ]
+    return [
+        f"dwserver cluster ps{where}",
+        f"dwserver cluster restart matching_node{where}",
+        *exports,
+        "dwserver cluster status",
+        "dwserver scheduler status",
+    ]

@@ -27,7 +27,12 @@ from redis.asyncio.connection import (
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import (
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 
 from dwserver.coordination.redis_address import RedisAddress, RedisKind
 from dwserver.runtime.backoff import Backoff
@@ -38,6 +43,8 @@ COMMAND_SECONDS = 2.0
 # Silence on a subscription after which it is asked whether it still lives.
 QUIET_SECONDS = 5.0
 QUIET_SECONDS_WHEN_LOST = 0.5
+# Between two lines about commands that are refused.
+REFUSAL_LOG_SECONDS = 60.0
 PROBE_KEY = "server:readiness:"
 PROBE_TTL_SECONDS = 10
 
@@ -109,6 +116,7 @@ class RedisConnection:
         self._lost_at = 0.0
         self._failures = 0
         self._try_again_at = 0.0
+        self._tell_of_refusals_at = 0.0
         self._on_restored: list[Callable[[], None]] = []
 
     # state ----------------------------------------------------------------------
@@ -153,6 +161,14 @@ class RedisConnection:
             _log.warning("redis_lost", error=why, effect="latency only")
         return RedisUnavailable(why)
 
+    def _refused(self, error: ResponseError) -> RedisUnavailable:
+        """It answers, but does not do it (out of memory, read-only, a wrong type)."""
+        now = self._monotonic()
+        if now >= self._tell_of_refusals_at:
+            self._tell_of_refusals_at = now + REFUSAL_LOG_SECONDS
+            _log.warning("redis_refused", error=str(error), effect="latency only")
+        return RedisUnavailable(str(error))
+
     # commands -------------------------------------------------------------------
     async def execute(self, *words: str | bytes | int) -> Any:
         """One command. Raises :class:`RedisUnavailable`."""
@@ -183,6 +199,9 @@ class RedisConnection:
         try:
             async with asyncio.timeout(COMMAND_SECONDS), self._slots:
                 yield
+        except ResponseError as error:
+            self._answered()
+            raise self._refused(error) from error
         except _LOST as error:
             raise self._failed(error) from error
         self._answered()

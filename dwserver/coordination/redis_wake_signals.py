@@ -86,10 +86,10 @@ class RedisWakeSignals:
         if not self._is_sending:
             self._plan(self._patience(topic))
 
-    def _patience(self, topic: Topic | None = None) -> float:
+    def _patience(self, topic: Topic) -> float:
         if not self._connection.state().is_up:
             return RETRY_SECONDS
-        return UNHURRIED_SECONDS.get(topic, 0.0) if topic else 0.0
+        return UNHURRIED_SECONDS.get(topic, 0.0)
 
     def _plan(self, patience: float) -> None:
         loop = asyncio.get_running_loop()
@@ -116,12 +116,14 @@ class RedisWakeSignals:
             await self._connection.execute("PUBLISH", CHANNEL, self._message(taken))
         except RedisUnavailable:
             self._keep(taken)
+            patience = RETRY_SECONDS
         else:
             self._observer.sent(len(taken))
+            patience = 0.0
         finally:
             self._is_sending = False
         if self._kept and not self._stopping.is_set():
-            self._plan(self._patience())
+            self._plan(patience)
 
     def _keep(self, taken: list[tuple[Topic, Key]]) -> None:
         room = max(MAX_KEPT_KEYS - len(self._kept), 0)

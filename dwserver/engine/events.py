@@ -163,17 +163,19 @@ def activity_snapshot(
 
 
 def activity_scheduled(
-    activity: Activity, arguments: Payload | None, task: Task
+    activity: Activity, arguments: Payload | None, task: Task | None
 ) -> dict[str, object]:
-    return {
+    fields: dict[str, object] = {
         "activity_execution_id": activity.id,
         "activity_class": activity.activity_type,
         "activity_type": activity.activity_type,
         "sequence": activity.step,
         "activity": activity_snapshot(activity, arguments=arguments),
         **(activity.parallel or {}),
-        "task": task_snapshot(task),
     }
+    if task is not None:
+        fields["task"] = task_snapshot(task)
+    return fields
 
 
 def of_attempt(activity: Activity, task: Task | None) -> dict[str, object]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from dwserver.engine import held
 from dwserver.engine.draft import Draft
+from dwserver.engine.hosts import is_host
 from dwserver.engine.model import Activity, Child, JsonMap, Step, Timer, Wait
 from dwserver.engine.records import replace
 from dwserver.engine.wakes import wake
@@ -94,7 +95,7 @@ def resolve(
         return None
     if is_newest and not still_open:
         draft.set_run(batch_resolved_sequence=draft.last_sequence)
-    return wake(draft, resume)
+    return None if is_host(run) else wake(draft, resume)
 
 
 def must_wait_for_earlier(step: Step, still_open: Sequence[int]) -> bool:

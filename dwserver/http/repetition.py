@@ -158,6 +158,12 @@ REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
             is_recorded=True,
             note="Signals and updates likewise.",
         ),
+        "POST /api/activities": _refused(
+            "`activity_id`",
+            422,
+            _R.VALIDATION_FAILED,
+            note="Without an `activity_id` each request starts an activity.",
+        ),
         "POST /api/schedules": _refused(
             "`schedule_id`",
             409,

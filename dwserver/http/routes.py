@@ -12,6 +12,7 @@ from typing import Final
 
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane import (
+    activities,
     bridge_adapters,
     history,
     history_export,
@@ -67,6 +68,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *history_export.ROUTES,
     *workers.ROUTES,
     *bridge_adapters.ROUTES,
+    *activities.ROUTES,
     *activity_timeouts.ROUTES,
     *cluster_nodes.ROUTES,
     *retention.ROUTES,

@@ -52,6 +52,7 @@ from dwserver.services.schedule_fires import ScheduleFires
 from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
+from dwserver.services.standalone_activities import StandaloneActivities
 from dwserver.services.tasks import Tasks
 from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.services.workers import Workers
@@ -243,7 +244,10 @@ def _waiters(
     clock: Clock,
 ) -> Waiters:
     news = RunNews(
-        signals, is_known=lambda run_id: hot.get(run_id) is not None, now=clock.now
+        signals,
+        is_known=lambda run_id: hot.get(run_id) is not None,
+        now=clock.now,
+        watch_duration=settings.worker_plane.wake_signal_ttl_seconds * MICROS,
     )
     recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
     return Waiters(
@@ -330,6 +334,9 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         activity_timeouts=ActivityTimeouts(store, parts.deadlines, now=clock.now),
         workflows=workflows,
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
+        standalone_activities=StandaloneActivities(
+            store, runs=runs, workflows=workflows
+        ),
         commands=commands,
         schedules=_schedules(settings, parts, commands, external_payloads),
         history_exports=_history_exports(settings, parts, workflows),

@@ -202,7 +202,7 @@ METRICS: tuple[MetricDefinition, ...] = (
         kind=MetricKind.COUNTER,
         help="Requests that were to be passed on, by route family and outcome: "
         "answered, unavailable (nobody to ask), busy, lost (no answer), client_gone "
-        "or released (at the end of this process).",
+        "or released (a poll that was ended without a task).",
         labels=(Label("family", 3), Label("outcome", 6)),
     ),
     MetricDefinition(

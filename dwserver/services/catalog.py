@@ -23,6 +23,7 @@ from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
+from dwserver.services.standalone_activities import StandaloneActivities
 from dwserver.services.storage_diagnosis import StorageDiagnosis
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
@@ -74,6 +75,7 @@ class Services:
     activity_timeouts: ActivityTimeouts
     workflows: Workflows
     diagnosis: Diagnosis
+    standalone_activities: StandaloneActivities
     history_exports: HistoryExports
     commands: OperatorCommands
     signal_with_start: SignalWithStart

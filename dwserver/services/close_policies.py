@@ -162,6 +162,8 @@ class ClosePolicies:
     async def _give_up(self, child: Child, applied: AppliedPolicy, error: str) -> None:
         """Not if the child has continued as another run or has been heard of: then
         the call does not stand for that run any more."""
+        # The hot state may be older than what another process wrote.
+        self._runs.hot.drop(child.run_id)
         try:
             await self._runs.decide(
                 child.run_id,

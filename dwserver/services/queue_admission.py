@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -137,12 +137,15 @@ class QueueAdmission:
             await self._ledger.count_dispatch(scopes, minute=self._minute())
 
     async def state(self, key: QueueKey) -> AdmissionState:
-        caps, usage = self.caps(key), Usage()
+        """For operators, and for polls that found nothing. Leases are counted for any
+        queue, dispatches where a cap counts them."""
+        caps = self.caps(key)
+        usage = await self._leases(key)
         if not caps.is_any:
             return AdmissionState(caps, usage, Budget.ACCEPTING)
         try:
             await self._ledger.check()
-            usage = await self._usage(key, caps)
+            usage = await self._with_dispatches(key, caps, usage)
         except LedgerUnavailable:
             return AdmissionState(caps, usage, Budget.UNAVAILABLE)
         is_full = usage.has_reached(caps)
@@ -150,20 +153,21 @@ class QueueAdmission:
         return AdmissionState(caps, usage, budget)
 
     async def _usage(self, key: QueueKey, caps: Caps) -> Usage:
-        leases = namespace_leases = 0
-        if caps.counts_leases:
-            leases, namespace_leases = await self._store.count_active_leases(
-                key, now=self._now()
-            )
+        leases = await self._leases(key) if caps.counts_leases else Usage()
+        return await self._with_dispatches(key, caps, leases)
+
+    async def _leases(self, key: QueueKey) -> Usage:
+        in_queue, in_namespace = await self._store.count_active_leases(
+            key, now=self._now()
+        )
+        return Usage(leases=in_queue, namespace_leases=in_namespace)
+
+    async def _with_dispatches(self, key: QueueKey, caps: Caps, leases: Usage) -> Usage:
         counters = _counters(key, caps)
         counts = await self._ledger.dispatches(
             list(counters.values()), minute=self._minute()
         )
-        return Usage(
-            leases=leases,
-            namespace_leases=namespace_leases,
-            **dict(zip(counters, counts, strict=True)),
-        )
+        return replace(leases, **dict(zip(counters, counts, strict=True)))
 
     def _minute(self) -> int:
         return self._now() // MINUTE

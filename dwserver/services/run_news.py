@@ -17,9 +17,6 @@ from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
 from dwserver.engine.transition import RunChange
 
 MICROS: Final = 1_000_000
-# How long a watch counts, and after which time a wait that goes on repeats it.
-WATCH: Final = 60 * MICROS
-REPEAT: Final = 20 * MICROS
 # How long ago a run may have been closed for a wait that has not heard of it.
 JUST_CLOSED: Final = 3 * MICROS
 MAX_RUNS: Final = 20_000
@@ -54,7 +51,10 @@ class _Recent:
 
 
 class RunNews:
-    """An observer of commits. ``is_known``: this process has the run in memory."""
+    """An observer of commits. ``is_known``: this process has the run in memory.
+    ``watch_duration``: how long a watch counts, in microseconds; a wait that goes on
+    repeats it after a third of that.
+    """
 
     def __init__(
         self,
@@ -62,10 +62,12 @@ class RunNews:
         *,
         is_known: Callable[[str], bool],
         now: Callable[[], int],
+        watch_duration: int = 60 * MICROS,
     ) -> None:
         self._signals = signals
         self._is_known = is_known
         self._now = now
+        self._watch_duration = watch_duration
         self._watched = _Recent()
         self._told = _Recent()
         self._closed = _Recent()
@@ -76,7 +78,7 @@ class RunNews:
         """A request of this process waits for events of the run."""
         now = self._now()
         if self._signals.is_shared and not self._told.holds(run_id, now=now):
-            self._told.put(run_id, now + REPEAT, now=now)
+            self._told.put(run_id, now + self._watch_duration // 3, now=now)
             self._signals.publish(Topic.RUN_WATCHED, run_id)
 
     def committed(self, change: RunChange) -> None:
@@ -94,6 +96,6 @@ class RunNews:
     def _watched_elsewhere(self, run_id: Key) -> None:
         if isinstance(run_id, str):
             now = self._now()
-            self._watched.put(run_id, now + WATCH, now=now)
+            self._watched.put(run_id, now + self._watch_duration, now=now)
             if self._is_known(run_id) or self._closed.holds(run_id, now=now):
                 self._signals.publish(Topic.RUN_CHANGED, run_id)

@@ -28,7 +28,7 @@ from tests.support.ports import free_port
 from tests.support.source_tree import ROOT
 from tests.support.waiting import wait_until
 
-START_SECONDS = 50
+START_SECONDS = 90
 NODE = re.compile(r"^(\S+) +(http://\S+) +(?:pid (\d+)|down)$", re.MULTILINE)
 
 
@@ -78,7 +78,7 @@ class Up:
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.process.wait(timeout=45)
+        return self.process.wait(timeout=90)
 
 
 def is_alive(pid: int) -> bool:
@@ -105,6 +105,7 @@ def up(empty_postgres_url: str, redis_url: str, tmp_path: Path) -> Iterator[Up]:
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(240)
 def test_one_command_brings_up_every_class_and_takes_it_down(up: Up) -> None:
     nodes = up.nodes()
     assert set(nodes) == {
@@ -140,6 +141,7 @@ def test_one_command_brings_up_every_class_and_takes_it_down(up: Up) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(240)
 @pytest.mark.full
 def test_nothing_outlives_a_cluster_that_is_killed(up: Up) -> None:
     pids = [pid for _, pid in up.nodes().values() if pid is not None]
@@ -152,6 +154,7 @@ def test_nothing_outlives_a_cluster_that_is_killed(up: Up) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(240)
 @pytest.mark.full
 @pytest.mark.skipif(
     bool(binaries.missing()), reason="no local PostgreSQL and Redis binaries"

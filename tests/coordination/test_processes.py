@@ -29,7 +29,9 @@ from tests.support.small_server import (
     CHARGE,
     LONG,
     NAMESPACE,
+    ONE_MINUTE,
     QUEUE,
+    SECOND,
     SmallServer,
     a_poll,
     small_server,
@@ -103,6 +105,20 @@ async def test_a_start_on_one_answers_a_poll_on_the_other(
     activity_poll = await waiting_poll(b, TaskKind.ACTIVITY)
     await a.complete(delivery, [CHARGE])
     assert (await activity_poll).leased.run.id == started.run.id
+
+
+async def test_a_timer_of_another_process_is_fired(
+    nodes: tuple[SmallServer, SmallServer],
+) -> None:
+    """Even by one that has the run in memory as it was before."""
+    a, b = nodes
+    started = await a.start()
+    delivery = await b.poll()
+    assert delivery is not None
+    await a.complete(delivery, [ONE_MINUTE])
+    b.clock.advance(microseconds=61 * SECOND)
+    await b.core.timers.fire_due()
+    assert "TimerFired" in await b.event_types(started.run.id)
 
 
 async def test_a_hand_off_is_not_published(

@@ -152,3 +152,16 @@ async def test_connections_are_bounded(
     assert info["connected_clients"] <= 4
     assert seen.changes == []
     await connection.close()
+
+
+async def test_a_refused_command_is_no_outage(
+    connection: RedisConnection, seen: UpAndDown
+) -> None:
+    await connection.execute("SET", "key", "text")
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(RedisUnavailable, match="WRONGTYPE"):
+                await connection.execute("LPUSH", "key", "x")
+    assert connection.state().is_up
+    assert seen.changes == []
+    assert [log["event"] for log in logs] == ["redis_refused"]

@@ -19,7 +19,6 @@ from dwserver.runtime.supervisor import Supervisor
 from dwserver.store.opening import open_store
 from tests.http.harness import HOST, Client, client_of
 from tests.support.api_description import whole_api
-from tests.support.builders import NOON
 
 # Tokens of the recorded server; polls look once.
 RECORDED_ENVIRONMENT = {
@@ -56,10 +55,13 @@ class LiveNode:
 
 
 @asynccontextmanager
-async def live_node(url: str, env: Mapping[str, str]) -> AsyncIterator[LiveNode]:
-    """On a bootstrapped database; ``env`` adds to the configuration."""
+async def live_node(
+    url: str, env: Mapping[str, str], *, began_at: int
+) -> AsyncIterator[LiveNode]:
+    """On a bootstrapped database; ``env`` adds to the configuration, ``began_at`` is
+    its time (epoch microseconds)."""
     settings = load_settings({"DW_DATABASE_URL": url, **RECORDED_ENVIRONMENT, **env})
-    clock, metrics, supervisor = ManualClock(NOON), Metrics(), Supervisor()
+    clock, metrics, supervisor = ManualClock(began_at), Metrics(), Supervisor()
     ids = UlidSource(time_ns=lambda: clock.now() * 1000)
     store = open_store(url)
     await store.open()

@@ -235,7 +235,7 @@ def encoded(body: Any) -> bytes | None:
         case {"__raw_length__": length, "__raw_prefix__": text}:
             return padded(text, length)
         case {"__json_length__": length, "__json_prefix__": text}:
-            return padded(text, length)
+            return padded(compact(text), length)
         case _:
             return orjson.dumps(body)
 
@@ -246,6 +246,13 @@ def padded(prefix: str, length: int) -> bytes:
     end = '"' + closing(prefix) if prefix.startswith("{") else ""
     filler = "x" * (length - len(prefix) - len(end))
     return (prefix + filler + end).encode()
+
+
+def compact(prefix: str) -> str:
+    """Without the blanks between members: the length does not count them."""
+    parts = prefix.split('"')
+    parts[::2] = [part.replace(" ", "") for part in parts[::2]]
+    return '"'.join(parts)
 
 
 def closing(prefix: str) -> str:

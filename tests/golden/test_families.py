@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from operator import itemgetter
 from typing import Any
 
@@ -71,6 +72,8 @@ def only(wanted: Any, value: Any) -> Any:
     """Of a document the members that are wanted."""
     if isinstance(wanted, dict) and isinstance(value, dict):
         return {k: only(wanted[k], v) for k, v in value.items() if k in wanted}
+    if isinstance(wanted, list) and isinstance(value, list):
+        return [only(*each) for each in zip_longest(wanted, value)]
     return value
 
 
@@ -136,7 +139,7 @@ async def test_a_family_is_answered_as_recorded(
     own = next((name for name in named if name not in (None, "default")), "default")
     used: set[Deviation] = set()
     url = request.getfixturevalue(f"{engine}_url")
-    async with live_node(url, family.env) as node:
+    async with live_node(url, family.env, began_at=family.began_at) as node:
         replay = Replay(node, exchanges, family.namespace or str(own))
         replay.exchange = exchanges[0]
         await family.prepare(replay)

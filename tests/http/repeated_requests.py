@@ -248,6 +248,12 @@ def _bridge_event(room: Room) -> Request:
     return Request("POST", "/api/bridge-adapters/webhook/shop", body)
 
 
+def _activity_to_start(room: Room) -> Request:
+    name = room.name()
+    body = {"activity_id": name, "activity_type": ACTIVITY, "task_queue": name}
+    return Request("POST", "/api/activities", body)
+
+
 def _schedule_to_create(room: Room) -> Request:
     return Request("POST", "/api/schedules", {"schedule_id": room.name(), **_SCHEDULE})
 
@@ -348,6 +354,7 @@ REQUESTS: Mapping[str, Make] = {
     ),
     "DELETE /api/workers/{worker_id}": _worker_to_delete("/api/workers"),
     "POST /api/bridge-adapters/webhook/{adapter}": _bridge_event,
+    "POST /api/activities": _activity_to_start,
     "POST /api/schedules": _schedule_to_create,
     "PUT /api/schedules/{schedule_id}": _of_schedule("PUT", "", {"note": "x"}),
     "DELETE /api/schedules/{schedule_id}": _of_schedule("DELETE", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from contextlib import suppress
 
 import pytest
 
@@ -171,16 +172,32 @@ def test_other_signatures_are_refused(headers: dict[str, str], message: str) -> 
     assert str(refused.value) == message
 
 
-def test_every_secret_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    compared: list[bytes] = []
+@pytest.mark.parametrize(
+    ("authenticator", "headers", "body"),
+    [
+        (TokenAuthenticator, bearer("w"), b""),
+        (TokenAuthenticator, bearer("w" * 5000), b""),
+        (SignatureAuthenticator, signed("w"), BODY),
+        (SignatureAuthenticator, {"X-Signature": "00"}, BODY),
+    ],
+)
+def test_every_secret_is_compared_and_no_length_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    authenticator: type[TokenAuthenticator | SignatureAuthenticator],
+    headers: dict[str, str],
+    body: bytes,
+) -> None:
+    compared: list[tuple[int, int]] = []
+    compare = hmac.compare_digest
 
-    def compare(secret: bytes, token: bytes) -> bool:
-        compared.append(secret)
-        return secret == token
+    def watched(known: bytes, sent: bytes) -> bool:
+        compared.append((len(known), len(sent)))
+        return compare(known, sent)
 
-    monkeypatch.setattr(hmac, "compare_digest", compare)
-    TokenAuthenticator(ROLE_SECRETS).authenticate(bearer("w"), b"")
-    assert sorted(compared) == [b"a", b"o", b"s", b"w"]
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    with suppress(Unauthenticated):
+        authenticator(ROLE_SECRETS).authenticate(headers, body)
+    assert compared == [(32, 32)] * 4
 
 
 def test_no_authentication_lets_everybody_in() -> None:

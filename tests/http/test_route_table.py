@@ -121,6 +121,9 @@ CONTRACT = (
     Row("GET /api/workers", "index", OPERATORS),
     Row("GET /api/workers/{worker_id}", "show", OPERATORS),
     Row("DELETE /api/workers/{worker_id}", "destroy", ADMINS),
+    Row("GET /api/activities", "index", OPERATORS, is_gated=True),
+    Row("POST /api/activities", "store", OPERATORS, is_gated=True),
+    Row("GET /api/activities/{activity_id}", "show", OPERATORS, is_gated=True),
     Row(
         "POST /api/bridge-adapters/webhook/{adapter}",
         "webhook",

@@ -1,8 +1,8 @@
 """Every public method of the client, and of its handles, against a live server.
 
-A method works, or stands in one of the tables below with the part of the server that
-it belongs to. A method that a release adds and nobody has a scenario for fails the
-test, and so does one of a table that is served by now.
+A method that a release has (``client_methods.py``) works, or stands in one of the
+tables below with the part of the server that it belongs to. One that a release adds
+fails the test until it has a scenario, and so does one of a table that is served now.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from tests.sdk.client_methods import SINCE, methods_of
 from tests.sdk.environments import RELEASES, SdkEnvironment, SdkUnavailable, provide
 from tests.sdk.matrix import Sites
 
 pytestmark = pytest.mark.timeout(300)
 
-CHECKED = ("0.3.1", "0.4.14", "0.4.106", "2.x")
 NEWEST = "2.x"  # has all methods of the others, and runs by default
 
 
@@ -47,16 +47,6 @@ UNSERVED: dict[str, dict[str, Unserved]] = {
         "Client.describe_task_queue": Refused(),
         "Client.list_task_queue_build_ids": Refused(),
         **{f"Client.{verb}_task_queue_build_id": Refused() for verb in _BUILD_IDS},
-    },
-    "standalone activities": {
-        "Client.start_activity": Refused(),
-        "Client.describe_activity": Refused(),
-        "Client.list_activities": Refused(),
-        "Client.get_activity_result": Refused(),
-        "StandaloneActivityHandle.describe": Refused(),
-        "StandaloneActivityHandle.result": Refused(),
-        # The route of the workflow that the activity would be.
-        "StandaloneActivityHandle.cancel": Refused(404, "instance_not_found"),
     },
     "deletion of namespaces": {
         "Client.delete_namespace": Refused(405, "method_not_allowed")
@@ -122,7 +112,7 @@ def _params() -> list[Any]:
             marks=() if release.name == NEWEST else pytest.mark.full,
         )
         for release in RELEASES
-        if release.name in CHECKED
+        if release.name in SINCE
     ]
 
 
@@ -145,10 +135,15 @@ def test_every_method_works_or_belongs_to_a_later_part(
         for name, answer in found.items()
         if _shown(answer) != expected.get(name)
     ]
-    if environment.release.name == NEWEST:
-        assert expected.keys() <= found.keys()
+    # What a release has is known, so what it lacks is known as well.
+    assert found.keys() == methods_of(environment.release.name)
     # One that is served by now leaves its table, and gets a scenario.
     assert not told, "\n".join(told)
+
+
+def test_methods_that_are_not_served_exist() -> None:
+    unserved = {method for part in UNSERVED.values() for method in part}
+    assert unserved <= methods_of(NEWEST)
 
 
 def _shown(answer: dict[str, Any]) -> Any:

@@ -272,14 +272,18 @@ def steps(connection: sqlite3.Connection, wanted: Statement) -> tuple[int, int]:
     return len(rows), taken
 
 
-@pytest.mark.parametrize("is_seeded", [True, False], ids=["seeded", "empty"])
+@pytest.mark.parametrize("state", ["empty", "seeded", "analysed"])
 async def test_sqlite_follows_the_index_of_each_filter(
-    sqlite_url: str, is_seeded: bool
+    sqlite_url: str, state: str
 ) -> None:
-    await asyncio.to_thread(check_sqlite, sqlite_url, is_seeded=is_seeded)
+    is_seeded = state != "empty"
+    is_analysed = state == "analysed"
+    await asyncio.to_thread(
+        check_sqlite, sqlite_url, is_seeded=is_seeded, is_analysed=is_analysed
+    )
 
 
-def check_sqlite(url: str, *, is_seeded: bool) -> None:
+def check_sqlite(url: str, *, is_seeded: bool, is_analysed: bool) -> None:
     path = url.removeprefix("sqlite:///")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         if is_seeded:
@@ -287,6 +291,8 @@ def check_sqlite(url: str, *, is_seeded: bool) -> None:
             for seed in seeds(series=SERIES, false="0"):
                 connection.execute(seed)
             connection.execute("commit")
+        if is_analysed:
+            connection.execute("analyze")
         for name, (_, index) in FILTERS.items():
             wanted = statement(name, None, lists.PAGES)
             plan = connection.execute(

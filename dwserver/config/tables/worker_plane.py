@@ -66,7 +66,8 @@ WORKER_PLANE_VARIABLES = (
         ),
         unit="seconds",
         minimum=1,
-        description="How long coordination remembers that a queue was woken.",
+        description="How long other processes tell of a run after they heard that "
+        "somebody waits for it.",
     ),
     Variable(
         "DW_MAX_TASKS_PER_POLL",

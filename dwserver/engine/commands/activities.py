@@ -31,8 +31,11 @@ class ScheduleActivity:
         )
 
 
-def apply(draft: Draft, command: ScheduleActivity, *, batch: int, cause: Task) -> str:
-    """Schedule it; returns the id of its task."""
+def apply(
+    draft: Draft, command: ScheduleActivity, *, batch: int, cause: Task | None
+) -> str:
+    """Schedule it; returns the id of its task. ``cause``: the workflow task that asked
+    for it, if one did."""
     run, context = draft.run, draft.context
     now = context.now
     policy = command.retry_policy or RetryPolicy()
@@ -57,6 +60,6 @@ def apply(draft: Draft, command: ScheduleActivity, *, batch: int, cause: Task) -
     draft.append(
         EventType.ACTIVITY_SCHEDULED,
         events.activity_scheduled(activity, command.arguments, cause),
-        task_id=cause.id,
+        task_id=cause.id if cause else None,
     )
     return new_activity_task(draft, activity).id

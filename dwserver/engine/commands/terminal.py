@@ -64,7 +64,7 @@ def complete(draft: Draft, command: CompleteWorkflow, cause: Task) -> None:
     close_run(draft, RunStatus.COMPLETED, ClosedReason.COMPLETED)
 
 
-def fail(draft: Draft, command: FailWorkflow, cause: Task) -> None:
+def fail(draft: Draft, command: FailWorkflow, cause: Task | None) -> None:
     context, run = draft.context, draft.run
     failure = Failure(
         id=context.next_id(),
@@ -80,21 +80,21 @@ def fail(draft: Draft, command: FailWorkflow, cause: Task) -> None:
         non_retryable=command.non_retryable,
         event_sequence=draft.last_sequence + 1,
     )
+    payload: dict[str, object] = {
+        "failure_id": failure.id,
+        "source_kind": failure.source_kind,
+        "source_id": failure.source_id,
+        "failure_category": failure.category,
+        "non_retryable": failure.non_retryable,
+        "exception_type": failure.exception_type,
+        "exception_class": failure.exception_class,
+        "message": failure.message,
+        "exception": events.exception_of(failure, command.exception),
+    }
+    if cause is not None:
+        payload["task"] = events.task_snapshot(cause)
     draft.append(
-        EventType.WORKFLOW_FAILED,
-        {
-            "failure_id": failure.id,
-            "source_kind": failure.source_kind,
-            "source_id": failure.source_id,
-            "failure_category": failure.category,
-            "non_retryable": failure.non_retryable,
-            "exception_type": failure.exception_type,
-            "exception_class": failure.exception_class,
-            "message": failure.message,
-            "exception": events.exception_of(failure, command.exception),
-            "task": events.task_snapshot(cause),
-        },
-        task_id=cause.id,
+        EventType.WORKFLOW_FAILED, payload, task_id=cause.id if cause else None
     )
     draft.record_failure(failure)
     draft.exception = command.exception

@@ -13,6 +13,7 @@ from dwserver.engine.leases import (
     run_closed_fields,
 )
 from dwserver.engine.lifecycle.activity_retry import delay_of_retry, schedule_retry
+from dwserver.engine.lifecycle.standalone import end_with_failure, end_with_result
 from dwserver.engine.model import (
     Activity,
     ClosedAttempt,
@@ -172,7 +173,7 @@ def _succeed(
     if draft.run.status.is_terminal:
         return None
     event = EventType.ACTIVITY_COMPLETED
-    return resolve(
+    next_task_id = resolve(
         draft,
         done,
         event_type=event,
@@ -180,6 +181,8 @@ def _succeed(
         resume=resume_of_activity(done, task.attempt_id, event),
         task_id=task.id,
     )
+    end_with_result(draft, result, closed_task)
+    return next_task_id
 
 
 def _fail(
@@ -212,7 +215,7 @@ def _fail(
         "non_retryable": record.non_retryable,
         **exception_fields(failure),
     }
-    return resolve(
+    next_task_id = resolve(
         draft,
         failed,
         event_type=event,
@@ -220,6 +223,8 @@ def _fail(
         resume=resume_of_activity(failed, task.attempt_id, event),
         task_id=task.id,
     )
+    end_with_failure(draft, record, failed_task)
+    return next_task_id
 
 
 def exception_fields(failure: AttemptFailure) -> dict[str, object]:

@@ -10,6 +10,7 @@ from dwserver.engine.closing import cancelled_task
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import close_attempt
 from dwserver.engine.lifecycle.activity_retry import delay_of_retry, schedule_retry
+from dwserver.engine.lifecycle.standalone import end_with_failure
 from dwserver.engine.model import Activity, Failure, Task
 from dwserver.engine.records import replace
 from dwserver.engine.steps import resolve
@@ -143,6 +144,7 @@ def _time_out(
         resume=resume_of_activity(failed, attempt_id, EventType.ACTIVITY_TIMED_OUT),
         task_id=task.id if task else None,
     )
+    end_with_failure(draft, failure, task)
     return ActivityTimedOut(failed, kind, next_task_id, is_retried=False)
 
 

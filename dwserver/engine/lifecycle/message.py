@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dwserver.engine.draft import Draft
+from dwserver.engine.hosts import is_host
 from dwserver.engine.lifecycle.operator import OperatorRequest
 from dwserver.engine.model import JsonMap, Payload
 from dwserver.engine.words import CommandRejection
@@ -43,7 +44,7 @@ def refusal(
     if draft.run.status.is_terminal:
         return CommandRejection.RUN_NOT_ACTIVE
     known = request.known_names
-    if known is not None and request.name not in known:
+    if is_host(draft.run) or (known is not None and request.name not in known):
         return intake.unknown_name
     if request.argument_errors:
         return intake.bad_arguments

@@ -37,11 +37,13 @@ class SignatureAuthenticator:
         header = headers.get(SIGNATURE_HEADER, "")
         if not header:
             raise Unauthenticated("Missing request signature.")
+        # Digests are all of one length, whatever was sent.
         signature = header.encode("utf-8", "surrogateescape")
+        digest = hashlib.sha256(signature).digest()
         found: Principal | None = None
         for key, principal in self._candidates:
             expected = hmac.new(key, body, hashlib.sha256).hexdigest().encode()
-            if hmac.compare_digest(expected, signature):
+            if hmac.compare_digest(hashlib.sha256(expected).digest(), digest):
                 found = principal
         if found is None:
             raise Unauthenticated("Invalid request signature.")

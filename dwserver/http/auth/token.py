@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Final
@@ -22,12 +23,15 @@ _UNAUTHENTICATED: Final = "Invalid or missing authentication token."
 
 
 class TokenAuthenticator:
-    """Every token is compared with every secret, whichever fits."""
+    """Every token is compared with every secret, whichever fits. What is compared are
+    digests: they are all of one length, whatever the secrets are."""
 
     def __init__(self, credentials: Credentials) -> None:
         found = candidates(credentials, AuthMethod.TOKEN)
         # From the last to the first, so that the first one that fits is kept.
-        self._candidates = tuple(reversed(found))
+        self._candidates = tuple(
+            (_digest(secret), principal) for secret, principal in reversed(found)
+        )
 
     def authenticate(self, headers: Mapping[str, str], body: bytes) -> Principal:
         if not self._candidates:
@@ -36,9 +40,10 @@ class TokenAuthenticator:
             )
         scheme, _, credential = headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         token = credential.strip().encode("utf-8", "surrogateescape")
+        digest = _digest(token)
         found: Principal | None = None
-        for secret, principal in self._candidates:
-            if hmac.compare_digest(secret, token):
+        for known, principal in self._candidates:
+            if hmac.compare_digest(known, digest):
                 found = principal
         if found is None or scheme.lower() != "bearer":
             raise Unauthenticated(_UNAUTHENTICATED)
@@ -53,3 +58,7 @@ class TokenAuthenticator:
             "Set DW_WORKER_TOKEN, DW_OPERATOR_TOKEN and DW_ADMIN_TOKEN, or the "
             "shared DW_AUTH_TOKEN.",
         )
+
+
+def _digest(credential: bytes) -> bytes:
+    return hashlib.sha256(credential).digest()

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TypedDict
 
 from dwserver.http.call import Call, Reply
-from dwserver.http.control_plane.lookups import no_run
+from dwserver.http.control_plane.lookups import history_pruned, no_run
 from dwserver.http.route import Method, management_route
 from dwserver.http.route_shape import JsonMap, MicroTime, RouteShape
 from dwserver.protocol.reasons import Reason
 from dwserver.services.catalog import Services
+from dwserver.services.history_exports.exporting import Pruned
 from dwserver.topology.gate import RouteFamily
 
 
@@ -20,6 +21,8 @@ async def export(services: Services, call: Call) -> Reply:
     bundle = await services.history_exports.bundle(call.namespace, workflow_id, run_id)
     if bundle is None:
         raise no_run(workflow_id, run_id)
+    if isinstance(bundle, Pruned):
+        raise history_pruned(workflow_id, run_id, pruned_at=bundle.at)
     return Reply(200, bundle)
 
 
@@ -63,7 +66,8 @@ ROUTES = (
             operation="export",
             handler=export,
             shape=RouteShape(
-                answers={200: HistoryBundle}, reasons=(Reason.RUN_NOT_FOUND,)
+                answers={200: HistoryBundle},
+                reasons=(Reason.RUN_NOT_FOUND, Reason.HISTORY_PRUNED),
             ),
         ),
         family=RouteFamily.HISTORY,

@@ -53,6 +53,15 @@ def not_current(workflow_id: str, run_id: str) -> Refusal:
     )
 
 
+def no_activity(activity_id: str) -> Refusal:
+    return refuse(
+        Reason.ACTIVITY_NOT_FOUND,
+        Plane.CONTROL,
+        "Standalone activity not found.",
+        activity_id=activity_id,
+    )
+
+
 def no_worker(namespace: str, worker_id: str) -> Refusal:
     return refuse(
         Reason.WORKER_NOT_FOUND,

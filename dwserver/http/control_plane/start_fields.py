@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from dwserver.engine.hosts import HOST_TYPE
 from dwserver.engine.lifecycle.start import DuplicatePolicy
 from dwserver.http.control_plane.command_fields import REQUEST_ID
 from dwserver.http.errors import invalid_fields
@@ -60,6 +61,8 @@ def checked_start(
     """Checked values by field name; every broken rule is refused at once (422)."""
     values, errors = check(body, fields)
     _check_duplicate_policy(values, errors)
+    if values["workflow_type"] == HOST_TYPE:
+        errors["workflow_type"] = ["This workflow type is the server's own."]
     if isinstance(body, dict):
         for name in UNSUPPORTED_START_FIELDS:
             if name in body and name not in values:

@@ -85,12 +85,13 @@ async def _run_input(services: Services, call: Call, values: JsonObject) -> RunI
     return RunInput(
         memo=memo,
         search_attributes=search_attributes,
-        arguments=await _arguments(services, call, values["input"]),
+        arguments=await start_arguments(services, call, values["input"]),
         business_key=values["business_key"],
     )
 
 
-async def _arguments(services: Services, call: Call, raw: JsonValue) -> Payload:
+async def start_arguments(services: Services, call: Call, raw: JsonValue) -> Payload:
+    """Arguments as they are to be recorded; raises the refusals 422 and 503."""
     value = await fetched(services, call, raw, field="input", plane=Plane.CONTROL)
     parsed = parse_input(value)
     if isinstance(parsed, list):

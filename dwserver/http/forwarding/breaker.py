@@ -33,6 +33,10 @@ class Breaker:
         """A success would change something."""
         return self._failures > 0
 
+    @property
+    def is_closed(self) -> bool:
+        return self._opened_until is None
+
     def state(self, now: float) -> BreakerState:
         if self._opened_until is None:
             return BreakerState.CLOSED

@@ -93,14 +93,16 @@ class Choice:
             for family, roles in SERVING_ROLES.items()
         }
         self._ranked: dict[tuple[RouteFamily, str], tuple[Peer, ...]] = {}
+        self._turns: dict[RouteFamily, list[tuple[Peer, ...]]] = {}
         self._turn = 0
 
     def order(self, family: RouteFamily, key: str | None) -> tuple[Peer, ...]:
         """The nodes of the preferred role, then those of its substitutes; empty when
         nobody can answer."""
         if key is None:
+            turns = self._turns.get(family) or self._all_turns(family)
             self._turn += 1
-            return self._joined(family, self._turned)
+            return turns[self._turn % len(turns)]
         order = self._ranked.get((family, key))
         if order is None:
             encoded = key.encode("utf-8", "surrogateescape")
@@ -121,9 +123,19 @@ class Choice:
                 found.setdefault(peer.node_id, peer)
         return tuple(found.values())
 
-    def _turned(self, peers: tuple[Peer, ...]) -> Sequence[Peer]:
-        at = self._turn % len(peers)
-        return peers[at:] + peers[:at]
+    def _all_turns(self, family: RouteFamily) -> list[tuple[Peer, ...]]:
+        """The orders in which each of the preferred nodes is the first once."""
+
+        def turned(at: int) -> tuple[Peer, ...]:
+            return self._joined(
+                family,
+                lambda peers: peers[at % len(peers) :] + peers[: at % len(peers)],
+            )
+
+        serving = self._serving[family]
+        count = len(serving[0]) if serving else 1
+        self._turns[family] = [turned(at) for at in range(count)]
+        return self._turns[family]
 
 
 def _text(fields: Mapping[str, JsonValue], name: str) -> str | None:

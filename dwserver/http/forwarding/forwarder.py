@@ -24,6 +24,7 @@ from typing import Final
 
 from aiohttp import hdrs
 
+from dwserver.engine.records import quick_init
 from dwserver.http import errors
 from dwserver.http.answer import Answer
 from dwserver.http.auth.principal import Principal
@@ -51,6 +52,9 @@ from dwserver.protocol.json_types import JsonValue
 from dwserver.topology.gate import RouteFamily
 
 _REPEATABLE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+# A poll that was held for longer is answered without a task: another node would hold it
+# beyond the time for which its client listens.
+_REPEAT_SECONDS: Final = 5.0
 # What is not answered when this node ends gets so long.
 _LAST_SECONDS: Final = 10.0
 
@@ -67,7 +71,7 @@ class Outcome(StrEnum):
 
 
 class Released(ConnectionError):
-    """This node ends; the poll is answered without a task."""
+    """The poll is answered without a task: this node ends, or the other one did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,19 +82,17 @@ class Sender:
     now: Callable[[], int]
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A request on its way to another node. ``request``: its bytes."""
+    """A request on its way to another node. ``request``: its bytes; ``key``: what it
+    shares with those that should meet it on one node."""
 
     exchange: Exchange
-    endpoint: Endpoint
     family: RouteFamily
     key: str | None
     request: bytes
-
-    @property
-    def is_poll(self) -> bool:
-        return self.endpoint.route.idle is not None
+    is_poll: bool
 
     @property
     def is_repeatable(self) -> bool:
@@ -133,7 +135,6 @@ class Forwarder:
             raise ValueError(f"{endpoint.label} is answered by every node")
         passage = Passage(
             exchange=exchange,
-            endpoint=endpoint,
             family=family,
             key=key_of(
                 family, namespace, exchange.params, body=body, queues=self._queues
@@ -141,6 +142,7 @@ class Forwarder:
             request=self._request(
                 exchange, principal=principal, namespace=namespace, raw=raw
             ),
+            is_poll=endpoint.route.idle is not None,
         )
         outcome: Outcome
         result: Answer | Reply | Refusal | None
@@ -201,6 +203,8 @@ class Forwarder:
         plane, request_id = passage.exchange.plane, passage.exchange.request_id
         failure: tuple[Outcome, Refusal] | None = None
         may_repeat = passage.is_repeatable
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
         for pool in self.connections.in_order(passage.family, passage.key):
             try:
                 return Outcome.ANSWERED, await self._ask(pool, passage)
@@ -212,6 +216,8 @@ class Forwarder:
                 failure = Outcome.BUSY, errors.peers_busy(plane, request_id)
             except AnswerLost as error:
                 failure = Outcome.LOST, errors.peer_lost(plane, request_id)
+                if passage.is_poll and loop.time() - began_at > _REPEAT_SECONDS:
+                    raise Released from error
                 if isinstance(error, AnswerTimedOut) or not may_repeat:
                     break
                 may_repeat = False
@@ -221,7 +227,9 @@ class Forwarder:
         request, is_poll = passage.exchange.request, passage.is_poll
         if self._is_released and is_poll:
             raise Released
-        connection = await pool.acquire(is_held=is_poll)
+        connection = pool.take(is_held=is_poll)
+        if connection is None:
+            connection = await pool.acquire(is_held=is_poll)
         transport = request.transport
         if transport is None or transport.is_closing():
             pool.release(connection)

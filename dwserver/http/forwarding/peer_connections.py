@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dwserver.http.forwarding.breaker import BreakerState
@@ -35,6 +35,8 @@ class PeerConnections:
         # A node that comes back under another address is another one.
         self._pools: dict[tuple[str, str], PeerPool] = {}
         self._choice = Choice()
+        # Some node is silent or has an open breaker.
+        self._is_troubled = False
 
     def in_order(self, family: RouteFamily, key: str | None) -> Iterator[PeerPool]:
         """The nodes to try for a request, one after the other. Those that have been
@@ -44,17 +46,18 @@ class PeerConnections:
             # Perhaps one has joined since.
             self.refresh()
             order = self._choice.order(family, key)
-        silent = []
+        pools = map(self._pool_of, order)
+        return self._admitted(pools) if self._is_troubled else pools
+
+    def _admitted(self, pools: Iterable[PeerPool]) -> Iterator[PeerPool]:
         now = asyncio.get_running_loop().time()
-        for peer in order:
-            pool = self._pools[_place(peer)]
-            if pool.is_silent:
-                silent.append(pool)
-            elif pool.breaker.admits(now):
-                yield pool
-        for pool in silent:
+        # Sorting keeps the order of equals.
+        for pool in sorted(pools, key=lambda pool: pool.is_silent):
             if pool.breaker.admits(now):
                 yield pool
+
+    def _pool_of(self, peer: Peer) -> PeerPool:
+        return self._pools[_place(peer)]
 
     def refresh(self) -> None:
         """Look at the cluster again, and tidy up."""
@@ -64,6 +67,10 @@ class PeerConnections:
             pool.tidy(now)
             if pool.departed_at is not None and not pool.busy:
                 del self._pools[place]
+        self._is_troubled = any(
+            pool.is_silent or not pool.breaker.is_closed
+            for pool in self._pools.values()
+        )
 
     def release_polls(self, error: Exception, *, others_end_in: float) -> None:
         """Cut what holds a long poll, and give the rest so many seconds."""
@@ -110,11 +117,11 @@ class PeerConnections:
                 self._pools[place] = self._pool(peer)
 
     def _pool(self, peer: Peer) -> PeerPool:
-        return PeerPool(
-            peer,
-            self._limits,
-            on_breaker_opened=lambda: self._neighbours.report_unreachable(peer.node_id),
-        )
+        def report() -> None:
+            self._is_troubled = True
+            self._neighbours.report_unreachable(peer.node_id)
+
+        return PeerPool(peer, self._limits, on_breaker_opened=report)
 
 
 def _place(peer: Peer) -> tuple[str, str]:

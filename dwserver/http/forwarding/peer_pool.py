@@ -8,6 +8,7 @@ arrival, so that a slow node slows its callers down instead of filling this proc
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -82,13 +83,29 @@ class PeerPool:
         self._limits = limits
         self._on_breaker_opened = on_breaker_opened
         self._held = 0
-        self._waiting = 0
-        self._room = asyncio.Semaphore(limits.connections)
+        # Connections in use or about to be, and who waits for one.
+        self._taken = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
         self._place = _place_of(peer.address)
         if self._place is None:
             _log.error(
                 "peer_address_unusable", node_id=peer.node_id, address=peer.address
             )
+
+    def take(self, *, is_held: bool) -> PeerConnection | None:
+        """As :meth:`acquire`, but None when that had to wait for anything."""
+        if self._waiters or self._taken >= self._limits.connections:
+            return None
+        if is_held and self._held >= self._limits.held:
+            return None
+        connection = self._reusable()
+        if connection is not None:
+            self._taken += 1
+            self._held += is_held
+            self.busy[connection] = is_held
+            if not self.breaker.is_closed:
+                self.breaker.connected()
+        return connection
 
     async def acquire(self, *, is_held: bool) -> PeerConnection:
         """A connection that is this caller's until :meth:`release`. ``is_held``: for a
@@ -102,7 +119,7 @@ class PeerPool:
             try:
                 connection = self._reusable() or await self._connect()
             except BaseException:
-                self._room.release()
+                self._leave()
                 raise
         except OSError as error:
             self._held -= is_held
@@ -124,7 +141,7 @@ class PeerPool:
             self.idle.append(connection)
         else:
             connection.close()
-        self._room.release()
+        self._leave()
 
     def heard(self, now: float) -> None:
         """The node has answered."""
@@ -169,19 +186,34 @@ class PeerPool:
 
     async def _enter(self) -> None:
         """Wait until one connection more is allowed."""
-        if not self._room.locked():
-            await self._room.acquire()
+        if not self._waiters and self._taken < self._limits.connections:
+            self._taken += 1
             return
-        if self._waiting >= self._limits.connections:
+        if len(self._waiters) >= self._limits.connections:
             raise PeerBusy(self.peer.node_id)
-        self._waiting += 1
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
             async with asyncio.timeout(ACQUIRE_SECONDS):
-                await self._room.acquire()
-        except TimeoutError:
-            raise PeerBusy(self.peer.node_id) from None
-        finally:
-            self._waiting -= 1
+                await waiter
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled():
+                # It was its turn already.
+                self._leave()
+            elif waiter in self._waiters:
+                self._waiters.remove(waiter)
+            if isinstance(error, TimeoutError):
+                raise PeerBusy(self.peer.node_id) from None
+            raise
+
+    def _leave(self) -> None:
+        """Whoever has waited longest takes the place over."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._taken -= 1
 
     def _reusable(self) -> PeerConnection | None:
         # The one that was used last: the others may grow old and be closed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -15,6 +16,13 @@ from dwserver.store.api import Store
 
 # Bundles that this process holds in memory at once.
 MAX_BUNDLES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Retention has deleted what there was to export."""
+
+    at: int
 
 
 class HistoryExports:
@@ -34,7 +42,7 @@ class HistoryExports:
 
     async def bundle(
         self, namespace: str, workflow_id: str, run_id: str
-    ) -> bytes | None:
+    ) -> bytes | Pruned | None:
         """The JSON text of the bundle; None when the workflow id does not have this
         run. Raises ``RunContended`` for a run that changes all the time."""
         async with self._slots:
@@ -47,6 +55,8 @@ class HistoryExports:
             )
             if found is None:
                 return None
+            if found.detail.view.pruned_at is not None:
+                return Pruned(found.detail.view.pruned_at)
             facts, now = self._facts, self._now()
             # Long histories take long to write; the event loop need not wait for it.
             return await asyncio.to_thread(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.golden.deviations import Deviation
 from tests.golden.replaying import EventRules, Replay
+from tests.support.builders import NOON
 
 Act = Callable[[Replay], Awaitable[None]]
 
@@ -29,6 +30,7 @@ class Family:
     exchange, ``early``: exchanges that are sent before another one, because they waited
     for their answer.
 
+    ``began_at``: the time of the node (epoch microseconds).
     ``namespace``: of what is not shown, unless it is the first one that is named.
     ``otherwise``: exchanges that are not compared as a whole, ``left_out``: those that
     are not sent, with the reason. ``events``: how histories are compared.
@@ -37,6 +39,7 @@ class Family:
 
     prepare: Act
     namespace: str | None = None
+    began_at: int = NOON
     before: Mapping[str, Act] = field(default_factory=dict)
     early: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)

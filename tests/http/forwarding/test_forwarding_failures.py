@@ -197,6 +197,18 @@ async def test_reads_and_polls_go_to_another_node_once(
         assert front.outcomes == ["answered"]
 
 
+async def test_a_poll_that_was_held_for_long_ends_with_its_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its client does not listen for twice as long as it asked for."""
+    monkeypatch.setattr(forwarder_module, "_REPEAT_SECONDS", -1.0)
+    async with two_nodes(break_off, MATCHING) as (_, front):
+        answer = await front.client.send("POST", POLL, WORKER)
+        assert answer.status == 200
+        assert answer.body["poll_status"] == "empty"
+        assert front.outcomes == ["released"]
+
+
 async def test_reads_are_not_sent_round_a_broken_cluster() -> None:
     async with (
         raw_peer(break_off) as one,

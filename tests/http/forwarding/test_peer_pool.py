@@ -117,6 +117,55 @@ async def test_whoever_waits_too_long_is_sent_elsewhere(
         assert await asked(pool) is connection
 
 
+@pytest.mark.parametrize("is_its_turn", [False, True])
+async def test_whoever_stops_waiting_leaves_its_place_to_others(
+    is_its_turn: bool,
+) -> None:
+    async with raw_peer(answer_always) as peer:
+        pool = pool_of(peer.peer(), connections=2)
+        taken = [await pool.acquire(is_held=False) for _ in range(2)]
+        impatient = asyncio.create_task(pool.acquire(is_held=False))
+        patient = asyncio.create_task(pool.acquire(is_held=False))
+        await asyncio.sleep(0)
+        if is_its_turn:
+            pool.release(taken.pop())
+        impatient.cancel()
+        if not is_its_turn:
+            pool.release(taken.pop())
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+        taken.append(await patient)
+        for connection in taken:
+            pool.release(connection)
+        again = [await pool.acquire(is_held=False) for _ in range(2)]
+        assert len(set(again)) == 2
+        assert pool.take(is_held=False) is None
+
+
+async def test_a_free_connection_is_taken_without_waiting() -> None:
+    async with raw_peer(answer_always) as peer:
+        pool = pool_of(peer.peer(), connections=2)
+        assert pool.take(is_held=False) is None
+        connection = await asked(pool)
+        assert pool.take(is_held=True) is connection
+        # One of the two is left to other requests.
+        other = await pool.acquire(is_held=False)
+        pool.release(other)
+        assert pool.take(is_held=True) is None
+        assert pool.take(is_held=False) is other
+
+
+async def test_an_open_breaker_closes_when_a_connection_is_still_there() -> None:
+    async with raw_peer(answer_always) as peer:
+        pool = pool_of(peer.peer())
+        connection = await asked(pool)
+        for _ in range(FAILURES_TO_OPEN):
+            pool.failed(ConnectionError("elsewhere"))
+        assert not pool.breaker.is_closed
+        assert pool.take(is_held=False) is connection
+        assert pool.breaker.is_closed
+
+
 async def test_no_more_wait_than_there_are_connections() -> None:
     async with raw_peer(answer_always) as peer:
         pool = pool_of(peer.peer(), connections=1)

@@ -11,6 +11,7 @@ from dwserver.http.worker.polls import poll_activity_task, poll_workflow_task
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.protocol.versions import WorkerVersion
 from dwserver.services.deliveries import HistoryRequest
+from dwserver.services.queue_admission import Budget
 from tests.http.handler_stage import NAMESPACE, Stage
 from tests.http.runs import a_delivery
 
@@ -59,6 +60,16 @@ async def test_a_wrong_field_is_refused(handler: Any, field: str, value: Any) ->
 async def test_an_empty_poll_says_so(handler: Any) -> None:
     answer = await Stage({"polls.poll": None}).ask(handler, body=VALID)
     assert (answer.status, answer.body) == (200, {"task": None, "poll_status": "empty"})
+
+
+@pytest.mark.parametrize("budget", [Budget.THROTTLED, Budget.UNAVAILABLE])
+@pytest.mark.parametrize("handler", HANDLERS)
+async def test_a_poll_of_a_queue_without_room_says_so(
+    handler: Any, budget: Budget
+) -> None:
+    answer = await Stage({"polls.poll": budget}).ask(handler, body=VALID)
+    assert answer.status == 200
+    assert answer.body == {"task": None, "poll_status": budget.value}
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,12 @@ from tests.sdk.programs.method_stage import Scenario, Stage
 
 HANDLES = ("WorkflowHandle", "ScheduleHandle", "StandaloneActivityHandle")
 # Of the names of scenarios.
-PREFIXES = {"Client": "", "WorkflowHandle": "handle_", "ScheduleHandle": "schedule_"}
+PREFIXES = {
+    "Client": "",
+    "WorkflowHandle": "handle_",
+    "ScheduleHandle": "schedule_",
+    "StandaloneActivityHandle": "standalone_",
+}
 AT_ONCE = 8
 FIRST_REFUSAL = 400
 

@@ -86,6 +86,30 @@ class Stage:
             "lease_owner": task["lease_owner"],
         }
 
+    async def standalone(self) -> Any:
+        """The handle of an activity without a workflow."""
+        return await self.client.start_activity(
+            activity_type=ACTIVITY,
+            task_queue=self.name,
+            activity_id=self.name,
+            input=["Ada"],
+        )
+
+    async def paid(self) -> Any:
+        """:meth:`standalone`, completed by a worker."""
+        await self.register()
+        handle = await self.standalone()
+        task = await self.client.poll_activity_task(
+            worker_id=self.worker_id, task_queue=self.name
+        )
+        await self.client.complete_activity_task(
+            task_id=task["task_id"],
+            activity_attempt_id=task["activity_attempt_id"],
+            lease_owner=task["lease_owner"],
+            result="paid",
+        )
+        return handle
+
     async def query_task(self) -> tuple[asyncio.Task[Any], dict[str, Any]]:
         """A query under way, and the lease of its task."""
         await self.register()
