@@ -37,7 +37,7 @@ from dwserver.http.discovery.handlers import Discovery, discovery_routes
 from dwserver.http.openapi.description import described
 from dwserver.http.openapi.document import document
 from dwserver.http.route import Handler, Route
-from dwserver.http.system import activity_timeouts, cluster_nodes, retention
+from dwserver.http.system import activity_timeouts, cluster_nodes, repair, retention
 from dwserver.http.worker import (
     activity_tasks,
     polls,
@@ -72,6 +72,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *activity_timeouts.ROUTES,
     *cluster_nodes.ROUTES,
     *retention.ROUTES,
+    *repair.ROUTES,
 )
 WORKER_ROUTES: Final[tuple[Route, ...]] = (
     *registration.ROUTES,

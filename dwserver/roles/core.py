@@ -53,6 +53,7 @@ from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.standalone_activities import StandaloneActivities
+from dwserver.services.task_repair import RepairPolicy, TaskRepair
 from dwserver.services.tasks import Tasks
 from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.services.workers import Workers
@@ -294,6 +295,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         stale_after=plane.stale_after_seconds * MICROS,
     )
     contracts = _contracts(parts, workers)
+    timeouts = ActivityTimeouts(store, parts.deadlines, now=clock.now)
     poll_news = PollNews(parts.coordination.signals, now=clock.now)
     workflows = _workflows(settings, parts)
     commands = _commands(parts, contracts)
@@ -331,7 +333,8 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             tasks=tasks,
             renewals=renewals,
         ),
-        activity_timeouts=ActivityTimeouts(store, parts.deadlines, now=clock.now),
+        activity_timeouts=timeouts,
+        task_repair=_task_repair(settings, parts, timeouts),
         workflows=workflows,
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
         standalone_activities=StandaloneActivities(
@@ -435,6 +438,26 @@ def _contracts(parts: _Parts, workers: Workers) -> CommandContracts:
         hot=parts.runs.hot,
         now=parts.clock.now,
         cache_ttl=CONTRACT_TTL_SECONDS * MICROS,
+    )
+
+
+def _task_repair(
+    settings: Settings, parts: _Parts, timeouts: ActivityTimeouts
+) -> TaskRepair:
+    repair = settings.repair
+    return TaskRepair(
+        parts.store,
+        parts.runs,
+        deadlines=parts.deadlines,
+        timeouts=timeouts,
+        now=parts.clock.now,
+        holder=settings.server.server_id,
+        policy=RepairPolicy(
+            redispatch_after_seconds=repair.redispatch_after_seconds,
+            loop_throttle_seconds=repair.loop_throttle_seconds,
+            scan_limit=repair.scan_limit,
+            failure_backoff_max_seconds=repair.failure_backoff_max_seconds,
+        ),
     )
 
 

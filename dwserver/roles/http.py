@@ -21,6 +21,7 @@ from dwserver.http.peers import TrustedPeers
 from dwserver.http.pipeline import Pipeline
 from dwserver.http.routes import route_table
 from dwserver.http.server import HttpServer, ListenerSettings
+from dwserver.http.system.repair_views import candidates_view, policy_view
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core
 from dwserver.roles.health import engine_checks
@@ -173,20 +174,19 @@ def build_access(auth: AuthSettings) -> Access:
 
 
 def _live_blocks(settings: Settings, core: Core) -> LiveBlocks:
-    repair = settings.repair
-    policy: JsonObject = {
-        "redispatch_after_seconds": repair.redispatch_after_seconds,
-        "loop_throttle_seconds": repair.loop_throttle_seconds,
-        "scan_limit": repair.scan_limit,
-        "scan_strategy": "scope_fair_round_robin",
-        "failure_backoff_max_seconds": repair.failure_backoff_max_seconds,
-        "failure_backoff_strategy": "exponential_by_repair_count",
-    }
-    workers = core.services.workers
+    workers, repair = core.services.workers, core.services.task_repair
     expires_after = settings.compatibility.heartbeat_ttl_seconds * MICROS
 
     async def task_repair() -> JsonObject:
-        return {"policy": policy}
+        policy = policy_view(repair.policy)
+        try:
+            selection = await repair.candidates()
+        except StoreError:
+            return {"policy": policy}
+        return {
+            "policy": policy,
+            "candidates": candidates_view(selection, now=core.services.now()),
+        }
 
     async def fleet(namespace: str) -> JsonObject:
         try:

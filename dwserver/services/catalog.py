@@ -25,6 +25,7 @@ from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.standalone_activities import StandaloneActivities
 from dwserver.services.storage_diagnosis import StorageDiagnosis
+from dwserver.services.task_repair import TaskRepair
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
@@ -73,6 +74,7 @@ class Services:
     workflow_tasks: WorkflowTasks
     activity_tasks: ActivityTasks
     activity_timeouts: ActivityTimeouts
+    task_repair: TaskRepair
     workflows: Workflows
     diagnosis: Diagnosis
     standalone_activities: StandaloneActivities

@@ -19,9 +19,9 @@ from dwserver.engine.lifecycle.activity_timeout import (
     TimeoutSkip,
     time_out_activity,
 )
-from dwserver.engine.lifecycle.run_timeout import overdue_kind, time_out_run
+from dwserver.engine.run_timeout import overdue_kind, time_out_run
 from dwserver.services.runs import RunContended, RunNotFound, Runs
-from dwserver.store.api import DueActivity, DueRun, Store
+from dwserver.store.api import DueActivity, DueRun, Store, StoreError
 
 # Most runs, and most activities, looked at in one pass.
 BATCH = 100
@@ -65,6 +65,28 @@ class Deadlines:
         ended = await self._all(map(self._end_due, due))
         is_full = BATCH in (len(due_runs), len(due))
         return 0.0 if is_full and (ended_runs or ended) else None
+
+    async def end_overdue_runs(
+        self, *, limit: int
+    ) -> tuple[int, list[tuple[str, RunContended | StoreError]]]:
+        """How many runs were overdue, and which of them could not be ended now."""
+        due = await self._store.due_runs(now=self._now(), limit=limit)
+        outcomes = await asyncio.gather(*map(self._end_run_or_say_why, due))
+        self._report([each for each in outcomes if isinstance(each, _Ended)])
+        failures = [
+            (each.run_id, outcome)
+            for each, outcome in zip(due, outcomes, strict=True)
+            if isinstance(outcome, RunContended | StoreError)
+        ]
+        return len(due), failures
+
+    async def _end_run_or_say_why(
+        self, due: DueRun
+    ) -> _Ended | RunContended | StoreError | None:
+        try:
+            return await self._end_run(due)
+        except StoreError as error:
+            return error
 
     async def _all(self, work: Iterable[Awaitable[_Ended | None]]) -> list[_Ended]:
         """What was timed out, counted and logged, even beside failures."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import Leased, current, lease, requeue
-from dwserver.engine.lifecycle.run_timeout import time_out_run
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import quick_init
+from dwserver.engine.run_timeout import time_out_run
 from dwserver.engine.words import TaskKind, TaskStatus
 from dwserver.matching.matcher import Matcher
 from dwserver.matching.pollers import Delivery, Poller

@@ -12,7 +12,6 @@ from dwserver.engine.commands.children import StartChildWorkflow
 from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
-from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.lifecycle.task_failure import (
     TaskFailed,
     TaskFailure,
@@ -21,6 +20,7 @@ from dwserver.engine.lifecycle.task_failure import (
 from dwserver.engine.model import Run, Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import replace
+from dwserver.engine.run_timeout import RunTimedOut
 from dwserver.engine.words import EventType, TaskKind
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.protocol.sdk_releases import unseen_by_replay

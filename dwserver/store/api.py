@@ -32,6 +32,7 @@ from dwserver.engine.run_conditions import Condition
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
 from dwserver.store.leadership import LeaderLeases
+from dwserver.store.repair import Repair
 from dwserver.store.retention import Retention
 from dwserver.store.schedules import Schedules
 
@@ -310,7 +311,7 @@ class MigrationReport:
     missing_tables: tuple[str, ...]
 
 
-class Store(LeaderLeases, Schedules, Retention, Protocol):
+class Store(LeaderLeases, Schedules, Retention, Repair, Protocol):
     """See the module text. Every method may raise :class:`StoreError`."""
 
     # life cycle -----------------------------------------------------------------

@@ -16,9 +16,9 @@ from dwserver.engine.lifecycle.close import CloseRequest, close_on_request
 from dwserver.engine.lifecycle.heartbeat import HeartbeatState, heartbeat
 from dwserver.engine.lifecycle.operator import Decided, OperatorRequest
 from dwserver.engine.lifecycle.repair import repair
-from dwserver.engine.lifecycle.run_timeout import time_out_run
 from dwserver.engine.model import JsonMap, Task
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.run_timeout import time_out_run
 from dwserver.engine.words import CommandType
 from tests.engine.builders import Play
 

@@ -12,9 +12,9 @@ from dwserver.engine.commands.batch import Completed
 from dwserver.engine.commands.kinds import WorkflowCommand
 from dwserver.engine.lifecycle.activity_timeout import TimeoutSkip, expired_kind
 from dwserver.engine.lifecycle.heartbeat import HeartbeatState
-from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.model import Task
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.run_timeout import RunTimedOut
 from dwserver.engine.words import (
     AttemptStatus,
     ClosedReason,

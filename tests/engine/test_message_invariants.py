@@ -12,7 +12,7 @@ from dwserver.engine.commands.batch import Completed
 from dwserver.engine.commands.kinds import BlockingCommand, WorkflowCommand
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.commands.updates import CompleteUpdate, FailUpdate
-from dwserver.engine.lifecycle.run_timeout import RunTimedOut
+from dwserver.engine.run_timeout import RunTimedOut
 from dwserver.engine.wakes import update_of
 from dwserver.engine.words import CommandStatus, UpdateStatus
 from tests.engine.builders import Rows, condition, signal_wait

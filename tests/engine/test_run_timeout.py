@@ -6,8 +6,8 @@ import pytest
 
 from dwserver.engine.commands.batch import Completed
 from dwserver.engine.commands.terminal import CompleteWorkflow, ContinueAsNew
-from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.run_timeout import RunTimedOut
 from dwserver.engine.words import (
     AttemptStatus,
     ClosedReason,

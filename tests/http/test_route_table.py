@@ -137,6 +137,8 @@ CONTRACT = (
         ADMINS,
     ),
     Row("GET /api/cluster/nodes", "cluster_nodes", ADMINS, is_exempt=True),
+    Row("GET /api/system/repair", "repair_status", ADMINS),
+    Row("POST /api/system/repair/pass", "repair_pass", ADMINS),
     Row("GET /api/system/retention", "retention_status", ADMINS),
     Row("POST /api/system/retention/pass", "retention_enforce_pass", ADMINS),
     worker("/register", "register"),

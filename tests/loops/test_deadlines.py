@@ -10,9 +10,9 @@ import structlog
 from dwserver.engine.closing import close_run
 from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.commands.terminal import CompleteWorkflow
-from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.model import RetryPolicy
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.run_timeout import RunTimedOut
 from dwserver.engine.words import (
     ClosedReason,
     RunStatus,

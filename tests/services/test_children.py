@@ -10,10 +10,10 @@ import pytest
 from dwserver.engine.commands.markers import UpsertSearchAttributes
 from dwserver.engine.commands.terminal import ContinueAsNew
 from dwserver.engine.lifecycle.close import CloseRequest, close_on_request
-from dwserver.engine.lifecycle.run_timeout import RunTimedOut, time_out_run
 from dwserver.engine.lifecycle.start import DuplicatePolicy
 from dwserver.engine.model import RetryPolicy, RunInput
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.run_timeout import RunTimedOut, time_out_run
 from dwserver.engine.words import CommandType, RunStatus, TaskKind
 from dwserver.store.api import QueueKey, StoreUnavailable
 from tests.services.family import (

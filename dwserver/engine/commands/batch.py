@@ -45,11 +45,11 @@ from dwserver.engine.commands.timers import StartTimer
 from dwserver.engine.commands.waits import OpenConditionWait, OpenSignalWait
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import check_workflow_task, current
-from dwserver.engine.lifecycle.run_timeout import RunTimedOut, time_out_instead
 from dwserver.engine.model import Activity, Child, Step, Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.parallel import rebase
 from dwserver.engine.records import quick_init, replace
+from dwserver.engine.run_timeout import RunTimedOut, time_out_instead
 from dwserver.engine.steps import members, open_batch
 from dwserver.engine.wait_endings import give_signals, move_past, take_signals
 from dwserver.engine.waits import newest_open_condition

@@ -29,6 +29,7 @@ from dwserver.engine.words import (
     CommandRejection,
     CommandType,
     EventType,
+    TaskStatus,
 )
 
 
@@ -70,17 +71,37 @@ def repair(draft: Draft, request: OperatorRequest) -> Decided:
     return Decided(command, draft.run)
 
 
+def mend_task(draft: Draft, task_id: str) -> bool:
+    """Get one task moving that a sweep found (§8.2): its lease is over, or nobody takes
+    it. No history tells of it (decision 14). False: it moves, or is done with."""
+    task = draft.tasks.get(task_id)
+    if task is None or not task.is_open:
+        return False
+    if task.status is TaskStatus.LEASED:
+        return expire(draft, task)
+    now, after = draft.context.now, draft.context.policy.redispatch_after
+    if not is_overdue(task, now=now, after=after):
+        return False
+    _announce_again(draft, task)
+    return True
+
+
+def _announce_again(draft: Draft, task: Task) -> None:
+    """Whoever writes a ready task also announces it."""
+    repaired = replace(task, repair_count=task.repair_count + 1, last_error=None)
+    draft.tasks.put(repaired)
+
+
 def _dispatched(draft: Draft) -> list[Task]:
-    """The tasks that workers can now get because of the repair, the workflow's first.
-    Whoever writes a ready task also announces it."""
+    """The tasks that workers can now get because of the repair, the workflow's
+    first."""
     now, after = draft.context.now, draft.context.policy.redispatch_after
     taken_back = [task.id for task in draft.open_tasks() if expire(draft, task)]
     again = [
         task for task in draft.open_tasks() if is_overdue(task, now=now, after=after)
     ]
     for task in again:
-        repaired = replace(task, repair_count=task.repair_count + 1, last_error=None)
-        draft.tasks.put(repaired)
+        _announce_again(draft, task)
     made = [_repaired(draft, task) for task in _missing(draft)]
     ids = [*made, *taken_back, *(task.id for task in again)]
     tasks = [draft.tasks[task_id] for task_id in ids]

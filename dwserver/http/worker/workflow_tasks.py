@@ -7,8 +7,8 @@ from typing import Final, Literal, NotRequired, TypedDict
 
 import orjson
 
-from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.run_timeout import RunTimedOut
 from dwserver.engine.wire_time import micro
 from dwserver.engine.words import RunStatus, TaskStatus
 from dwserver.http.call import Call, Refusal, Reply

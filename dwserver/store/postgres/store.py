@@ -19,6 +19,7 @@ from dwserver.store.postgres.nodes import Nodes
 from dwserver.store.postgres.operator_reads import OperatorReads
 from dwserver.store.postgres.queues import Queues
 from dwserver.store.postgres.registry import Registry
+from dwserver.store.postgres.repair import Repair
 from dwserver.store.postgres.retention import Retention
 from dwserver.store.postgres.schedules import Schedules
 from dwserver.store.postgres.state_reads import StateReads
@@ -33,6 +34,7 @@ class PostgresStore(
     TaskSets,
     OperatorReads,
     Retention,
+    Repair,
     Registry,
     Queues,
     Exports,

@@ -51,6 +51,7 @@ from dwserver.store.sqlite.connections import check_file, connect_reader, connec
 from dwserver.store.sqlite.leadership import LeaderLeases
 from dwserver.store.sqlite.outbox import delete_outbox, postpone_outbox
 from dwserver.store.sqlite.renewals import renew_leases
+from dwserver.store.sqlite.repair import Repair
 from dwserver.store.sqlite.retention import Retention
 from dwserver.store.sqlite.schedules import Schedules
 from dwserver.store.sqlite.serving_lock import ServingLock
@@ -59,7 +60,7 @@ from dwserver.store.sqlite.transaction import run_in_transaction
 from dwserver.store.sqlite.write import apply_transitions
 
 
-class SqliteStore(LeaderLeases, Schedules, Retention):
+class SqliteStore(LeaderLeases, Schedules, Retention, Repair):
     """:class:`~dwserver.store.api.Store` on the file at ``path``.
 
     Only one open store, in whatever process, may serve a file: ``open`` raises

@@ -8,10 +8,10 @@ import pytest
 
 from dwserver.engine.commands.batch import Completed
 from dwserver.engine.commands.terminal import CompleteWorkflow
-from dwserver.engine.lifecycle.run_timeout import RunTimedOut
 from dwserver.engine.lifecycle.task_failure import TaskFailed
 from dwserver.engine.model import Payload
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.run_timeout import RunTimedOut
 from dwserver.engine.words import ClosedReason, RunStatus
 from dwserver.http.worker.workflow_tasks import (
     complete_workflow_task,
