@@ -114,6 +114,7 @@ class RedisConnection:
         self._monotonic = monotonic
         self._why_lost: str | None = None
         self._lost_at = 0.0
+        self._answered_at = 0.0
         self._failures = 0
         self._try_again_at = 0.0
         self._tell_of_refusals_at = 0.0
@@ -140,6 +141,7 @@ class RedisConnection:
         await self.execute("DEL", key)
 
     def _answered(self) -> None:
+        self._answered_at = self._monotonic()
         self._failures = 0
         if self._why_lost is None:
             return
@@ -149,8 +151,11 @@ class RedisConnection:
         for action in self._on_restored:
             action()
 
-    def _failed(self, error: BaseException) -> RedisUnavailable:
+    def _failed(self, error: BaseException, *, began_at: float) -> RedisUnavailable:
         why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        if began_at < self._answered_at:
+            # Redis has answered something since: this says nothing about now.
+            return RedisUnavailable(why)
         self._failures += 1
         pause = self._breaker.delay_seconds(self._failures)
         self._try_again_at = self._monotonic() + pause
@@ -190,8 +195,8 @@ class RedisConnection:
 
     @asynccontextmanager
     async def _attempt(self) -> AsyncIterator[None]:
+        now = self._monotonic()
         if self._why_lost is not None:
-            now = self._monotonic()
             if now < self._try_again_at:
                 raise RedisUnavailable(self._why_lost)
             # Others fail at once while this one tries.
@@ -203,7 +208,7 @@ class RedisConnection:
             self._answered()
             raise self._refused(error) from error
         except _LOST as error:
-            raise self._failed(error) from error
+            raise self._failed(error, began_at=now) from error
         self._answered()
 
     # subscription ---------------------------------------------------------------
@@ -215,11 +220,13 @@ class RedisConnection:
         hear: Callable[[bytes], None],
     ) -> None:
         """Pass on what is published until the subscription breaks: then raises
-        :class:`RedisUnavailable`. ``subscribed`` is called when it stands."""
+        :class:`RedisUnavailable`. ``subscribed`` is called when it stands. Whether one
+        that broke means an outage, the next attempt shows."""
+        began_at = self._monotonic()
         try:
             client = await self._subscriber()
         except _LOST as error:
-            raise self._failed(error) from error
+            raise self._failed(error, began_at=began_at) from error
         pubsub: PubSub = client.pubsub()
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
@@ -232,7 +239,7 @@ class RedisConnection:
                 elif message["type"] == "message":
                     hear(message["data"])
         except _LOST as error:
-            raise self._failed(error) from error
+            raise self._failed(error, began_at=began_at) from error
         finally:
             with suppress(*_LOST):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]

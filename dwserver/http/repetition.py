@@ -190,6 +190,12 @@ REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
             "id tells the time.",
         ),
         "POST /api/system/activity-timeouts/pass": _pass(),
+        "POST /api/system/repair/pass": Repetition(
+            key="fields",
+            repeat=Repeat.NO_EFFECT,
+            note="What a pass has repaired is not repaired again; tasks that nobody "
+            "takes are announced each time.",
+        ),
         "POST /api/system/retention/pass": _pass(),
         "POST /api/worker/register": Repetition(
             key="`worker_id`", repeat=Repeat.SAME_STATE, status=201

@@ -91,8 +91,8 @@ async def test_nodes_lose_redis_and_only_latency(
 
     await eventually(is_whole)
     for node in (a, b):
+        await eventually(lambda node=node: node.log_text().count("redis_back") == 1)
         assert node.log_text().count("redis_lost") == 1
-        assert node.log_text().count("redis_back") == 1
 
 
 async def test_a_node_starts_without_its_redis(

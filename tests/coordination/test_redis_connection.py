@@ -115,7 +115,27 @@ async def test_a_subscription_hears_and_breaks(
     await link.cut()
     with pytest.raises(RedisUnavailable):
         await listening
+    assert connection.state().is_up
+    with pytest.raises(RedisUnavailable):
+        await connection.listen("channel", subscribed=subscribed.set, hear=heard.append)
     assert not connection.state().is_up
+
+
+async def test_an_old_failure_is_no_outage(
+    connection: RedisConnection, redis: CountingRedis, seen: UpAndDown
+) -> None:
+    """One command of several fails after Redis has answered a later one."""
+    blocked = asyncio.create_task(connection.execute("BLPOP", "nothing", "5"))
+    await eventually(lambda: is_blocked(redis))
+    await connection.execute("PING")
+    await redis.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    with pytest.raises(RedisUnavailable):
+        await blocked
+    assert seen.changes == []
+
+
+async def is_blocked(redis: CountingRedis) -> bool:
+    return bool((await redis.execute("INFO", "clients"))["blocked_clients"])
 
 
 async def test_a_silent_subscription_is_asked_whether_it_lives(

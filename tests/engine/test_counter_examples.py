@@ -1,12 +1,17 @@
-"""Shrunk stories that a random one once failed on, each with what it broke."""
+"""Shrunk stories that a random one once failed on, each with what it broke, and what
+only random stories would notice."""
 
 from __future__ import annotations
 
+from dwserver.engine.commands.markers import RecordSideEffect
+from dwserver.engine.commands.updates import CompleteUpdate
+from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import SignalStatus, TimerStatus, WaitStatus
 from tests.engine.builders import (
     Play,
     activity,
     after_commands,
+    begun,
     condition,
     signal_wait,
     timer,
@@ -83,3 +88,65 @@ def test_a_wait_beside_an_open_timer_leaves_the_wake_to_it() -> None:
     play.advance(55)
     play.fire(1)
     assert len(play.workflow_tasks) == 1
+
+
+def test_an_old_batch_does_not_count_for_the_newest_one() -> None:
+    """The commands of the newest batch, sent again, were taken for new ones."""
+    play, _ = after_commands(activity("a"))
+    play.signalled("go")
+    play.completed(play.poll(), activity("b"))
+    play.run_activity("a")
+    play.completed(play.poll(), activity("b"))
+    assert play.run.last_step == 2
+
+
+# what else no other test would notice ------------------------------------------------
+
+
+def test_a_signal_that_no_task_has_shown_satisfies_no_wait() -> None:
+    play, _ = after_commands(signal_wait("go"))
+    play.signalled("other")
+    leased = play.poll()
+    play.signalled("go")
+    play.completed(leased, signal_wait("go"))
+    assert play.event_types()[-1] == "SignalReceived"
+    assert play.workflow_task.resume["signal_name"] == "go"
+
+
+def test_a_signal_for_a_wait_is_not_taken_for_the_condition_beside_it() -> None:
+    play, _ = after_commands(condition(), signal_wait("go"))
+    sent = play.signalled("go")
+    waits_for_history(play)
+    assert play.here.signals[sent.sequence].status is SignalStatus.RECEIVED
+
+
+def test_a_seen_signal_does_not_make_an_idle_run_spin() -> None:
+    play = Play()
+    play.start()
+    play.signalled("go")
+    play.completed(play.poll())
+    assert play.workflow_task.available_at - play.now == 3 * MICROS
+
+
+def test_an_update_that_is_still_open_comes_before_the_look_at_the_condition() -> None:
+    play, _ = after_commands(condition())
+    update = play.updated("set")
+    play.completed(play.poll())
+    assert play.workflow_task.resume["workflow_update_id"] == update.id
+
+
+def test_the_context_of_a_closed_update_is_not_shown_again() -> None:
+    play, first = begun()
+    update = play.updated("set")
+    play.completed(first, RecordSideEffect())
+    play.completed(play.poll(), CompleteUpdate(update_id=update.id))
+    assert play.workflow_task.resume == {}
+
+
+def test_an_outcome_makes_the_delayed_task_of_an_update_due() -> None:
+    play, _ = after_commands(activity("a"))
+    play.updated("set")
+    play.completed(play.poll())
+    assert play.workflow_task.available_at > play.now
+    play.run_activity("a")
+    assert play.workflow_task.available_at == play.now

@@ -365,6 +365,7 @@ REQUESTS: Mapping[str, Make] = {
         "POST", "/backfill", _LEAP_DAY
     ),
     "POST /api/system/activity-timeouts/pass": _pass("activity-timeouts"),
+    "POST /api/system/repair/pass": _pass("repair"),
     "POST /api/system/retention/pass": _pass("retention"),
     "POST /api/worker/register": _register,
     "POST /api/worker/heartbeat": _heartbeat,

@@ -13,6 +13,7 @@ from dwserver.http.repetition import REPETITIONS, Repeat
 from dwserver.http.repetition_page import PATH, render, write_file
 from dwserver.http.route import Method
 from dwserver.http.routes import CONTROL_PLANE_ROUTES, WORKER_ROUTES, api_document
+from tests.http.inhabited import PATIENCE
 from tests.http.repeated_requests import REQUESTS, TIMES, Room
 from tests.support.processes import StartServer
 from tests.support.source_tree import ROOT
@@ -23,12 +24,8 @@ CHANGING = [
     for route in (*CONTROL_PLANE_ROUTES, *WORKER_ROUTES)
     if route.method is not Method.GET
 ]
-# Polls that find nothing come back at once; a query has time for its answer.
-PATIENCE = {
-    "DW_WORKER_POLL_TIMEOUT": "0",
-    "DW_QUERY_TASK_POLL_TIMEOUT": "0",
-    "DW_QUERY_TASK_TIMEOUT": "20",
-}
+# Nothing runs out while the test looks; a query has time for its answer.
+SETTINGS = {**PATIENCE, "DW_QUERY_TASK_TIMEOUT": "20"}
 
 
 def test_every_route_that_changes_something_says_what_a_repeat_does() -> None:
@@ -60,7 +57,7 @@ def test_three_requests_leave_what_one_does(
     engine: str, request: pytest.FixtureRequest, start_server: StartServer
 ) -> None:
     database_url = request.getfixturevalue(f"{engine}_url")
-    room = Room(start_server(database_url, PATIENCE).base_url)
+    room = Room(start_server(database_url, SETTINGS).base_url)
     for label, repetition in REPETITIONS.items():
         sent = REQUESTS[label](room)
         answers, states = [], []

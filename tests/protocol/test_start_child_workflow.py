@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dwserver.engine.commands.children import StartChildWorkflow
+from dwserver.engine.hosts import HOST_TYPE
 from dwserver.engine.model import Payload, RetryPolicy
 from dwserver.engine.words import ParentClosePolicy
 from dwserver.protocol.commands import parse_commands
@@ -102,3 +103,10 @@ def test_equal_timeouts_are_in_order() -> None:
 )
 def test_wrong_fields(fields: dict[str, Any], refused: list[str]) -> None:
     assert fields_refused(**fields) == refused
+
+
+@pytest.mark.parametrize("kind", ["start_child_workflow", "continue_as_new"])
+def test_the_type_of_hosts_is_nobody_elses(kind: str) -> None:
+    command = {"type": kind, "workflow_type": f" {HOST_TYPE} "}
+    _, errors = parse_commands([command], run_codec="avro")
+    assert list(errors) == ["commands.0.workflow_type"]

@@ -97,10 +97,6 @@ UNSERVED: dict[str, dict[str, Unserved]] = {
         "Client.query_task_status": Declined("RuntimeDiscoveryUnavailable"),
         "Client.renew_activity_task_lease": Declined("RuntimeDiscoveryUnavailable"),
     },
-    "maintenance": {
-        "Client.repair_status": Refused(),
-        "Client.repair_pass": Refused(),
-    },
 }
 
 

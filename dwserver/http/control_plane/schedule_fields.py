@@ -8,6 +8,7 @@ from typing import Final
 
 import orjson
 
+from dwserver.engine.hosts import HOST_TYPE
 from dwserver.engine.model.schedules import OverlapPolicy
 from dwserver.engine.schedules.spec import END_OF_TIME, spec_problems
 from dwserver.engine.wire_time import MICROS
@@ -37,6 +38,7 @@ from dwserver.protocol.validation import (
     check,
     collect,
     must_be,
+    not_allowed,
     required_with,
     too_long,
 )
@@ -105,6 +107,8 @@ async def checked_definition(
     refusal 422 of the first kind of problem."""
     values, errors = check(call.body, fields)
     intervals = _checked_intervals(values[_INTERVALS], errors)
+    if values["action.workflow_type"] == HOST_TYPE:
+        errors["action.workflow_type"] = [not_allowed("action.workflow_type")]
     if errors:
         raise invalid_fields(errors)
     if values["spec"] is not None:

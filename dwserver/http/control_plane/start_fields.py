@@ -13,7 +13,14 @@ from dwserver.http.errors import invalid_fields
 from dwserver.protocol.control_plane import UNSUPPORTED_START_FIELDS
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
 from dwserver.protocol.json_types import JsonObject, JsonValue
-from dwserver.protocol.validation import ARRAY, INTEGER, Errors, Field, check
+from dwserver.protocol.validation import (
+    ARRAY,
+    INTEGER,
+    Errors,
+    Field,
+    check,
+    not_allowed,
+)
 
 _POLICY: Final = "duplicate_policy"
 
@@ -62,7 +69,7 @@ def checked_start(
     values, errors = check(body, fields)
     _check_duplicate_policy(values, errors)
     if values["workflow_type"] == HOST_TYPE:
-        errors["workflow_type"] = ["This workflow type is the server's own."]
+        errors["workflow_type"] = [not_allowed("workflow_type")]
     if isinstance(body, dict):
         for name in UNSUPPORTED_START_FIELDS:
             if name in body and name not in values:

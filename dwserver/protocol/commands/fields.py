@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from dwserver.engine.hosts import HOST_TYPE
 from dwserver.engine.model import JsonMap, Payload
 from dwserver.engine.payloads import PLAIN_KEY
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
@@ -27,6 +28,7 @@ from dwserver.protocol.validation import (
     attribute_name,
     bad_format,
     must_be,
+    not_allowed,
     not_greater,
     required,
     storable,
@@ -90,6 +92,8 @@ class CommandFields:
             self.report(name, too_long(path, MAX_NAME_LENGTH))
         elif "\0" in text:
             self.report(name, bad_format(path))
+        elif name == "workflow_type" and text == HOST_TYPE:
+            self.report(name, not_allowed(path))
         return text
 
     def optional_text(self, name: str) -> str | None:

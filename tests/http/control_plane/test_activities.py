@@ -141,6 +141,9 @@ def test_what_is_refused(stand: Stand) -> None:
     host = {"workflow_type": HOST_TYPE}
     refused = stand.control.request("POST", "/api/workflows", host).expect(422)
     assert list(refused["errors"]) == ["workflow_type"]
+    schedule = {"spec": {"intervals": [{"every": "PT1H"}]}, "action": host}
+    refused = stand.control.request("POST", "/api/schedules", schedule).expect(422)
+    assert list(refused["errors"]) == ["action.workflow_type"]
     start = {"workflow_id": "w", "workflow_type": "t"}
     stand.control.request("POST", "/api/workflows", start).expect(201)
     for activity_id in ("w", "nope"):

@@ -81,6 +81,16 @@ async def activity_timeout_pass(stage: Stage) -> None:
     same((done["processed"], done["enforced"]), (1, 0))
 
 
+async def repair_status(stage: Stage) -> None:
+    assert "policy" in await stage.client.repair_status()
+
+
+async def repair_pass(stage: Stage) -> None:
+    await stage.start()
+    done = await stage.client.repair_pass(instance_id=stage.name)
+    same(done["repaired_existing_tasks"], 0)
+
+
 async def retention_status(stage: Stage) -> None:
     same((await stage.client.retention_status())["namespace"], "default")
 
