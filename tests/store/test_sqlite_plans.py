@@ -61,8 +61,9 @@ PLANS = {
     "list_schedule_events": ["(schedule_id=? AND sequence>?)"],
     "list_recorded_occurrences": ["(schedule_id=? AND kind=? AND nominal_at=?)"],
 }
-# All namespaces are few, and so are nodes; leases, open tasks (for a repair) and buffers
-# are read as a whole from an index of their own; the figures of all schedules are for an operator.
+# All namespaces are few, and so are nodes; leases, open tasks (for a repair) and
+# buffers are read as a whole from an index of their own; the figures of all schedules are for
+# an operator.
 SCANS = {
     "list_namespaces": "s",
     "list_expired_leases": "tasks",
