@@ -62,8 +62,8 @@ PLANS = {
     "list_recorded_occurrences": ["(schedule_id=? AND kind=? AND nominal_at=?)"],
 }
 # All namespaces are few, and so are nodes; leases, open tasks (for a repair) and
-# buffers are read as a whole from an index of their own; the figures of all schedules are for
-# an operator.
+# buffers are read as a whole from an index of their own; the figures of all schedules
+# are for an operator.
 SCANS = {
     "list_namespaces": "s",
     "list_expired_leases": "tasks",
