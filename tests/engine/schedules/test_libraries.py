@@ -10,6 +10,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import croniter
+import cronsim
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,9 +19,6 @@ from hypothesis import strategies as st
 from dwserver.engine.schedules.cron import CronError, parse_cron
 from dwserver.engine.schedules.wall_clock import next_cron, zone_of
 from dwserver.engine.wire_time import MICROS
-
-cronsim = pytest.importorskip("cronsim")
-croniter = pytest.importorskip("croniter")
 
 ZONES = (
     "Europe/Berlin",
