@@ -89,7 +89,10 @@ def state_of(room: Room, database_url: str, is_recorded: bool) -> Any:
     for namespace in shown[0]["namespaces"]:
         del namespace["updated_at"]
     if not is_recorded:
-        schedules = room.control.request("GET", "/api/schedules").expect(200)
-        return stored, shown, schedules
+        listed = room.control.request("GET", "/api/schedules").expect(200)
+        for schedule in listed["schedules"]:
+            # The latest revision and the latest pause, which a repeat is too.
+            del schedule["updated_at"], schedule["paused_at"]
+        return stored, shown, listed
     runs = [(run.id, run.status) for run in stored.runs]
     return runs, stored.tasks, stored.instances, shown
