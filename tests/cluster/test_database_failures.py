@@ -38,10 +38,14 @@ pytestmark = [pytest.mark.cluster, pytest.mark.full, pytest.mark.timeout(240)]
 OK = 200
 UNAVAILABLE = 503
 WARM_REQUESTS = 200
+# Where the database says nothing, each of them waits until a statement's time is up.
+REFUSED_REQUESTS = 5
 READY_SECONDS = 30.0
 END_SECONDS = 90.0
 # Redispatch and one long poll, once the database is back (§7.3).
 RECOVERY_SECONDS = 3.0 + 30.0
+
+IMPATIENT = {"DW_DATABASE_COMMAND_TIMEOUT_SECONDS": "3"}
 
 Outage = Callable[[], Awaitable[None]]
 
@@ -80,7 +84,7 @@ class Stage:
         refused_id = f"refused-{what.replace(' ', '-')}"
         refused = await self.start(refused_id)
         assert refused.status == UNAVAILABLE, refused
-        await self.load.after_requests(WARM_REQUESTS)
+        await self.load.after_requests(REFUSED_REQUESTS)
         assert len(self.log) == acknowledged, "acknowledged without a database"
         await come_back()
         began = time.monotonic()
@@ -174,7 +178,9 @@ def standby(own_postgres: StoppablePostgres) -> Iterator[StoppablePostgres]:
         yield standby
 
 
+@pytest.mark.parametrize("has_vanished", [False, True], ids=["crashed", "vanished"])
 async def test_ha_database_failover_to_a_promoted_standby(
+    has_vanished: bool,
     new_cluster: NewCluster,
     own_postgres: StoppablePostgres,
     standby: StoppablePostgres,
@@ -182,25 +188,31 @@ async def test_ha_database_failover_to_a_promoted_standby(
     choice: random.Random,
     report: Report,
 ) -> None:
+    """A primary that crashed closes its connections; one that vanished says nothing,
+    and every statement on the way to it waits until its time is up."""
     url = PostgresDatabases(own_postgres.admin_dsn).create()
     await asyncio.to_thread(bootstrap, url)
     async with faulty_link(*address(own_postgres.admin_dsn)) as link:
         cluster = await asyncio.to_thread(
             lambda: new_cluster(
-                database_url=through(link, url), environment=SHORT_LEASES
+                database_url=through(link, url),
+                environment={**SHORT_LEASES, **IMPATIENT},
             )
         )
 
+        async def leave() -> None:
+            if has_vanished:
+                link.freeze()
+            else:
+                await asyncio.to_thread(own_postgres.crash)
+
         async def fail_over() -> None:
             await asyncio.to_thread(promote, standby.admin_dsn)
-            await link.lead_to(*address(standby.admin_dsn))
+            await link.lead_to(*address(standby.admin_dsn), is_silent=has_vanished)
 
         async with at_work(cluster, client_log, choice, report) as stage:
-            await stage.survive(
-                "standby promoted",
-                leave=in_thread(own_postgres.crash),
-                come_back=fail_over,
-            )
+            what = f"primary {'vanished' if has_vanished else 'crashed'}"
+            await stage.survive(what, leave=leave, come_back=fail_over)
     assert check(read_state(at(standby.admin_dsn, url)), client_log) == []
 
 

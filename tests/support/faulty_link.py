@@ -53,10 +53,16 @@ class FaultyLink:
         self._is_cut = True
         await self.drop()
 
-    async def lead_to(self, host: str, port: int) -> None:
-        """Forward to another address from now on; what is open ends."""
+    async def lead_to(self, host: str, port: int, *, is_silent: bool = False) -> None:
+        """Forward to another address from now on. What is open ends or, as when a
+        machine vanishes (``is_silent``), is never heard of again."""
         self._target = (host, port)
-        await self.drop()
+        if not is_silent:
+            await self.drop()
+            return
+        self._flows.clear()
+        self._flows = asyncio.Event()
+        self._flows.set()
 
     def freeze(self) -> None:
         self._flows.clear()
@@ -117,10 +123,11 @@ class FaultyLink:
         direction: Direction,
     ) -> None:
         left = None if self.budget is None else self.budget(direction)
+        flows = self._flows
         with suppress(OSError):
             while data := await reader.read(CHUNK):
                 await asyncio.sleep(self.delay_seconds)
-                await self._flows.wait()
+                await flows.wait()
                 writer.write(data[:left])
                 await writer.drain()
                 if left is not None:
