@@ -14,6 +14,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Command, Instance, Run, RunState
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.transition import TermGuard
 from dwserver.engine.words import CommandRejection, CommandType
 from dwserver.services.runs import RunContended, Runs
 from dwserver.store.api import Store
@@ -129,16 +130,24 @@ class _Attempt(Generic[Reply]):
 
 
 async def decide_command(
-    store: Store, runs: Runs, *, target: Target, action: Action[Reply]
+    store: Store,
+    runs: Runs,
+    *,
+    target: Target,
+    action: Action[Reply],
+    term: TermGuard | None = None,
 ) -> Reply | Rejection:
-    """The answer of ``action`` on the run that ``target`` means now.
+    """The answer of ``action`` on the run that ``target`` means now. ``term``: of the
+    leader that asks.
 
     Raises :class:`RunNotFound`, :class:`RunContended`, ``StoreError``.
     """
     run_id = target.run_id or target.instance.current_run_id
     for _ in range(MAX_ROUNDS):
         attempt = _Attempt(store, target, action)
-        reply = await runs.decide(run_id, attempt.decide, prepare=attempt.prepare)
+        reply = await runs.decide(
+            run_id, attempt.decide, prepare=attempt.prepare, term=term
+        )
         if not isinstance(reply, _Elsewhere):
             return reply
         run_id = reply.run_id
