@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from dwserver.topology.shapes import ProcessClass
 from tests.cluster.cluster import Cluster, ClusterSettings
+from tests.durability.client_log import ClientLog
 from tests.support.postgres_databases import PostgresDatabases
 from tests.support.substrate import running_redis
 from tests.support.substrate_choice import Substrate
@@ -25,10 +27,12 @@ WITH_WORKER = {each: 1 for each in ProcessClass}
 class NewCluster(Protocol):
     def __call__(self, **settings: object) -> Cluster:
         """Start a cluster and wait until it is ready; the keywords are those of
-        :class:`~tests.cluster.cluster.ClusterSettings` without its URLs."""
+        :class:`~tests.cluster.cluster.ClusterSettings`; a URL that is not among them
+        is that of a database, a Redis of the cluster's own."""
         ...
 
 
+Report = Callable[[str, float], None]
 MakeClusters = Callable[[ExitStack, Path], NewCluster]
 
 
@@ -40,12 +44,11 @@ def make_clusters(
         def new(**settings: object) -> Cluster:
             url = postgres_databases.create(template=postgres_template)
             stack.callback(postgres_databases.drop, url)
-            redis_url = stack.enter_context(running_redis(substrate))
-            wanted = ClusterSettings(
-                database_url=url,
-                redis_url=redis_url,
-                **settings,  # type: ignore[arg-type]
-            )
+            own = {"database_url": url, **settings}
+            if "redis_url" not in own:
+                redis = stack.enter_context(running_redis(substrate))
+                own["redis_url"] = redis.url
+            wanted = ClusterSettings(**own)  # type: ignore[arg-type]
             return stack.enter_context(Cluster(wanted, folder=folder))
 
         return new
@@ -77,3 +80,24 @@ def cluster(
                 }
             },
         )
+
+
+@pytest.fixture
+def client_log(tmp_path: Path) -> ClientLog:
+    return ClientLog(tmp_path / "client-log.jsonl")
+
+
+@pytest.fixture
+def choice() -> random.Random:
+    return random.Random(random.randrange(2**32))
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Report:
+    """Prints a measured recovery time, and keeps it with the results of the run."""
+
+    def write(what: str, seconds: float) -> None:
+        record_property(what, round(seconds, 2))
+        print(f"\n{what}: {seconds:.2f} s")
+
+    return write
