@@ -13,12 +13,13 @@ CHUNK = 65_536
 
 class FaultyLink:
     """Forwards connections to ``host:port``. A cut link closes every connection, open
-    or new; a frozen one keeps them and passes nothing on."""
+    or new; a frozen one keeps them and passes nothing on, not even their ends."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
-        self._flows = asyncio.Event()
-        self._flows.set()
+        self._there_flows, self._back_flows = asyncio.Event(), asyncio.Event()
+        self._there_flows.set()
+        self._back_flows.set()
         self._is_cut = False
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -39,14 +40,19 @@ class FaultyLink:
         self._is_cut = True
         await self._end_connections()
 
-    def freeze(self) -> None:
-        self._flows.clear()
+    def freeze(self, *, there: bool = True, back: bool = True) -> None:
+        """``there``: what clients send; ``back``: what they are answered."""
+        if there:
+            self._there_flows.clear()
+        if back:
+            self._back_flows.clear()
 
     def mend(self) -> None:
         """Undo whatever was done to it."""
         self._is_cut = False
         self.delay_seconds = 0.0
-        self._flows.set()
+        self._there_flows.set()
+        self._back_flows.set()
 
     async def _end_connections(self) -> None:
         connections = tuple(self._connections)
@@ -72,8 +78,12 @@ class FaultyLink:
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
             writers.append(far_writer)
-            there = asyncio.ensure_future(self._pass_on(reader, far_writer))
-            back = asyncio.ensure_future(self._pass_on(far_reader, writer))
+            there = asyncio.ensure_future(
+                self._pass_on(reader, far_writer, self._there_flows)
+            )
+            back = asyncio.ensure_future(
+                self._pass_on(far_reader, writer, self._back_flows)
+            )
             try:
                 await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -86,14 +96,18 @@ class FaultyLink:
                 each.close()
 
     async def _pass_on(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flows: asyncio.Event,
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(CHUNK):
                 await asyncio.sleep(self.delay_seconds)
-                await self._flows.wait()
+                await flows.wait()
                 writer.write(data)
                 await writer.drain()
+        await flows.wait()
 
 
 @asynccontextmanager
