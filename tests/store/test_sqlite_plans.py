@@ -93,7 +93,8 @@ SCANS = {
 }
 # What is no table: parameters and what was made of them.
 MADE_HERE = re.compile(
-    r"SCAN (a|k|x|w|workflow_tasks|activity_tasks|page|json_each|\d+ CONSTANT ROWS|CONSTANT ROW|\(subquery-\d+\))(?!\w)"
+    r"SCAN (a|k|x|w|workflow_tasks|activity_tasks|page|json_each"
+    r"|(\d+ )?CONSTANT ROWS?|\(subquery-\d+\))(?!\w)"
 )
 
 
