@@ -18,6 +18,7 @@ from dwserver.roles.coordination import Coordination, build_coordination
 from dwserver.roles.history_exports import build_history_exports
 from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
+from dwserver.roles.operator_metrics import build_operator_metrics
 from dwserver.roles.queries import build_queries, build_query_tasks
 from dwserver.roles.storage import build_external_payloads
 from dwserver.runtime.clock import Clock
@@ -296,6 +297,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
     )
     contracts = _contracts(parts, workers)
     timeouts = ActivityTimeouts(store, parts.deadlines, now=clock.now)
+    repair = _task_repair(settings, parts, timeouts)
     poll_news = PollNews(parts.coordination.signals, now=clock.now)
     workflows = _workflows(settings, parts)
     commands = _commands(parts, contracts)
@@ -334,7 +336,15 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             renewals=renewals,
         ),
         activity_timeouts=timeouts,
-        task_repair=_task_repair(settings, parts, timeouts),
+        task_repair=repair,
+        operator_metrics=build_operator_metrics(
+            settings,
+            store,
+            workers=workers,
+            repair=repair,
+            cache_store=parts.coordination.store_name,
+            now=clock.now,
+        ),
         workflows=workflows,
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
         standalone_activities=StandaloneActivities(

@@ -31,6 +31,7 @@ from dwserver.engine.model import (
 from dwserver.engine.run_conditions import Condition
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
+from dwserver.store.figures import Figures
 from dwserver.store.leadership import LeaderLeases
 from dwserver.store.repair import Repair
 from dwserver.store.retention import Retention
@@ -311,7 +312,7 @@ class MigrationReport:
     missing_tables: tuple[str, ...]
 
 
-class Store(LeaderLeases, Schedules, Retention, Repair, Protocol):
+class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
     """See the module text. Every method may raise :class:`StoreError`."""
 
     # life cycle -----------------------------------------------------------------

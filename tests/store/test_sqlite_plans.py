@@ -53,6 +53,18 @@ PLANS = {
     "count_leases_of_queue": ["tasks_leased"],
     "count_active_leases": ["tasks_leased"],
     "list_leases_of_queue": ["tasks_leased"],
+    "count_closed_runs": ["runs_closed (namespace=?"],
+    "count_archived_runs": ["runs_archived (namespace=?"],
+    "count_superseded_runs": ["runs_siblings (namespace=?"],
+    "sum_closed_histories": ["runs_closed (namespace=?"],
+    "sum_open_runs": ["runs_list (namespace=? AND status_bucket=?)"],
+    "sum_ready_tasks": ["tasks_ready (namespace=?)"],
+    "sum_leased_tasks": ["tasks_leased"],
+    "count_recent_tasks": ["t USING PRIMARY KEY (id>? AND id<?)"],
+    "count_first_tasks": ["tasks_ready (namespace=?)"],
+    "sum_open_activities": ["tasks_ready (namespace=?)", "tasks_leased"],
+    "count_failed_attempts": ["activity_attempts_failed"],
+    "list_failing_types": ["runs_failing (namespace=?"],
     "find_schedule": ["schedules_by_public_id (namespace=? AND schedule_id=?)"],
     "find_any_schedule": ["schedules_history (namespace=? AND schedule_id=?)"],
     "list_schedules": ["schedules_list (namespace=?"],
@@ -71,6 +83,9 @@ SCANS = {
     "count_leases_of_queue": "t USING INDEX tasks_leased",
     "count_active_leases": "t USING INDEX tasks_leased",
     "list_leases_of_queue": "t USING INDEX tasks_leased",
+    "sum_leased_tasks": "t USING INDEX tasks_leased",
+    "sum_open_activities": "t USING INDEX tasks_leased",
+    "count_failed_attempts": "p USING INDEX activity_attempts_failed",
     "list_live_nodes": "cluster_nodes",
     "delete_silent_nodes": "cluster_nodes",
     "list_buffering_schedules": "s USING INDEX schedules_buffering",
@@ -78,7 +93,8 @@ SCANS = {
 }
 # What is no table: parameters and what was made of them.
 MADE_HERE = re.compile(
-    r"SCAN (a|k|x|w|workflow_tasks|activity_tasks|page|json_each|\d+ CONSTANT ROWS)\b"
+    r"SCAN (a|k|x|w|workflow_tasks|activity_tasks|page|json_each"
+    r"|(\d+ )?CONSTANT ROWS?|\(subquery-\d+\))(?!\w)"
 )
 
 

@@ -48,6 +48,7 @@ from dwserver.store.combiner import Combiner, LoadCombiner, Observe
 from dwserver.store.sqlite import exports, lists, nodes, queues, reads, registry
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
+from dwserver.store.sqlite.figures import Figures
 from dwserver.store.sqlite.leadership import LeaderLeases
 from dwserver.store.sqlite.outbox import delete_outbox, postpone_outbox
 from dwserver.store.sqlite.renewals import renew_leases
@@ -60,7 +61,7 @@ from dwserver.store.sqlite.transaction import run_in_transaction
 from dwserver.store.sqlite.write import apply_transitions
 
 
-class SqliteStore(LeaderLeases, Schedules, Retention, Repair):
+class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
     """:class:`~dwserver.store.api.Store` on the file at ``path``.
 
     Only one open store, in whatever process, may serve a file: ``open`` raises
