@@ -362,6 +362,13 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
         ``command_type``: of this type only."""
         ...
 
+    async def find_command_of_workflow(
+        self, run: Run, request_id: str, *, command_type: CommandType, runs: int
+    ) -> Command | None:
+        """The same among that many runs of the workflow id: ``run`` and those with the
+        numbers before its own; of several runs the newest."""
+        ...
+
     async def find_update(self, update_id: str) -> Update | None:
         """An update in whatever status. One that a run left to its successor keeps its
         id, and is found as it stands there."""

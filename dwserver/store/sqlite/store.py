@@ -148,6 +148,17 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
             reads.find_command, run_id, request_id, command_type=command_type
         )
 
+    async def find_command_of_workflow(
+        self, run: Run, request_id: str, *, command_type: CommandType, runs: int
+    ) -> Command | None:
+        return await self._read(
+            reads.find_command_of_workflow,
+            run,
+            request_id,
+            command_type=command_type,
+            runs=runs,
+        )
+
     async def find_update(self, update_id: str) -> Update | None:
         return await self._read(reads.find_update, update_id)
 
