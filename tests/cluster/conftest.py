@@ -27,7 +27,6 @@ WITH_WORKER = {each: 1 for each in ProcessClass}
 class NewCluster(Protocol):
     def __call__(self, **settings: object) -> Cluster:
         """Start a cluster and wait until it is ready; the keywords are those of
-<<<<<<< HEAD
         :class:`~tests.cluster.cluster.ClusterSettings`. Without its URLs it gets a
         database and a Redis of its own."""
         ...
@@ -39,14 +38,9 @@ class Report(Protocol):
     ) -> None:
         """Print a measured recovery time and keep it with the results of the run;
         AssertionError when it is longer than it may be."""
-=======
-        :class:`~tests.cluster.cluster.ClusterSettings`; a URL that is not among them
-        is that of a database, a Redis of the cluster's own."""
->>>>>>> chaosnet
         ...
 
 
-Report = Callable[[str, float], None]
 MakeClusters = Callable[[ExitStack, Path], NewCluster]
 
 
@@ -56,7 +50,6 @@ def make_clusters(
 ) -> MakeClusters:
     def make(stack: ExitStack, folder: Path) -> NewCluster:
         def new(**settings: object) -> Cluster:
-<<<<<<< HEAD
             if "database_url" not in settings:
                 url = postgres_databases.create(template=postgres_template)
                 stack.callback(postgres_databases.drop, url)
@@ -65,15 +58,6 @@ def make_clusters(
                 redis = stack.enter_context(running_redis(substrate))
                 settings["redis_url"] = redis.url
             wanted = ClusterSettings(**settings)  # type: ignore[arg-type]
-=======
-            url = postgres_databases.create(template=postgres_template)
-            stack.callback(postgres_databases.drop, url)
-            own = {"database_url": url, **settings}
-            if "redis_url" not in own:
-                redis = stack.enter_context(running_redis(substrate))
-                own["redis_url"] = redis.url
-            wanted = ClusterSettings(**own)  # type: ignore[arg-type]
->>>>>>> chaosnet
             return stack.enter_context(Cluster(wanted, folder=folder))
 
         return new
@@ -113,32 +97,19 @@ def client_log(tmp_path: Path) -> ClientLog:
 
 
 @pytest.fixture
-<<<<<<< HEAD
 def choice(record_property: Callable[[str, object], None]) -> random.Random:
     """Random moments and workflows; its seed depends on the session's."""
     seed = random.randrange(2**32)
     record_property("choice_seed", seed)
     return random.Random(seed)
-=======
-def choice() -> random.Random:
-    return random.Random(random.randrange(2**32))
->>>>>>> chaosnet
 
 
 @pytest.fixture
 def report(record_property: Callable[[str, object], None]) -> Report:
-<<<<<<< HEAD
     def write(what: str, seconds: float, *, bound_seconds: float | None = None) -> None:
         record_property(what, round(seconds, 2))
         bound = "" if bound_seconds is None else f" (at most {bound_seconds:g} s)"
         print(f"\n{what}: {seconds:.2f} s{bound}")
         assert bound_seconds is None or seconds <= bound_seconds, what
-=======
-    """Prints a measured recovery time, and keeps it with the results of the run."""
-
-    def write(what: str, seconds: float) -> None:
-        record_property(what, round(seconds, 2))
-        print(f"\n{what}: {seconds:.2f} s")
->>>>>>> chaosnet
 
     return write
