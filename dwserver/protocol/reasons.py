@@ -24,6 +24,7 @@ class Reason(StrEnum):
     """Machine-readable cause of a refusal or of a stop."""
 
     # Transport, identity and gates
+    MALFORMED_REQUEST = "malformed_request"
     MALFORMED_JSON = "malformed_json"
     MISSING_CONTROL_PLANE_VERSION = "missing_control_plane_version"
     UNSUPPORTED_CONTROL_PLANE_VERSION = "unsupported_control_plane_version"
@@ -177,6 +178,7 @@ _R = Reason
 
 REASONS: Final[Mapping[Reason, ReasonFacts]] = MappingProxyType(
     {
+        _R.MALFORMED_REQUEST: _control(400, "no HTTP request"),
         _R.MALFORMED_JSON: _both(400, "the body is not JSON"),
         _R.MISSING_CONTROL_PLANE_VERSION: _control(400, "version header absent"),
         _R.UNSUPPORTED_CONTROL_PLANE_VERSION: _control(400, "version not spoken"),

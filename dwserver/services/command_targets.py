@@ -3,7 +3,7 @@
 A command for a workflow id is decided on its current run and follows when another run
 takes its place meanwhile; a command for a run stays with that run. A request with a
 ``request_id`` that is known gets the first answer again: the id is looked for in the
-run and in the one that it continues.
+run and, if that continues another, in the runs of the workflow id before it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from dwserver.store.api import Store
 
 # Runs of one workflow id that a command follows before its caller is told to repeat.
 MAX_ROUNDS: Final = 5
+
+# Runs of one workflow id, the one decided on included, whose request ids are known.
+KNOWN_RUNS: Final = 32
 
 REQUEST_ID_CONFLICT: Final = Rejection(
     "request_id_conflict",
@@ -86,14 +89,15 @@ class _Attempt(Generic[Reply]):
         await action.prepare(run)
 
     async def _find_first(self, run: Run, request_id: str) -> Command | None:
-        for run_id in (run.id, run.continued_from_run_id):
-            if run_id is not None:
-                found = await self._store.find_command(
-                    run_id, request_id, command_type=self._action.command_type
-                )
-                if found is not None:
-                    return found
-        return None
+        command_type = self._action.command_type
+        first = await self._store.find_command(
+            run.id, request_id, command_type=command_type
+        )
+        if first is None and run.continued_from_run_id is not None:
+            first = await self._store.find_command_of_workflow(
+                run, request_id, command_type=command_type, runs=KNOWN_RUNS
+            )
+        return first
 
     def decide(self, draft: Draft) -> Reply | Rejection | _Elsewhere:
         action = self._action

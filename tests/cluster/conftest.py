@@ -63,7 +63,8 @@ def make_clusters(
                 stack.callback(postgres_databases.drop, url)
                 settings["database_url"] = url
             if "redis_url" not in settings:
-                settings["redis_url"] = stack.enter_context(running_redis(substrate))
+                redis = stack.enter_context(running_redis(substrate))
+                settings["redis_url"] = redis.url
             wanted = ClusterSettings(**settings)  # type: ignore[arg-type]
             return stack.enter_context(Cluster(wanted, folder=folder))
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -25,13 +23,14 @@ if TYPE_CHECKING:
 
 POSTGRES_IMAGE = "postgres:16-alpine"
 POSTGRES_PORT = 5432
-REDIS_IMAGE = "redis:7-alpine"
 POSTGRES_COMMAND = "postgres -c max_connections=200"
 # The image lets no other host replicate.
 ALLOW_REPLICATION = (
     'echo "host replication all all scram-sha-256" >> "$PGDATA/pg_hba.conf"'
     ' && kill -HUP "$(head -n 1 "$PGDATA/postmaster.pid")"'
 )
+REDIS_IMAGE = "redis:7-alpine"
+REDIS_PORT = 6379
 START_ATTEMPTS = 3
 START_SECONDS = 60.0
 STOP_SECONDS = 20
@@ -182,21 +181,67 @@ def _port_was_taken(error: APIError) -> bool:
     return any(words in text for words in TAKEN)
 
 
-@contextmanager
-def redis_container() -> Iterator[str]:
-    """URL of a fresh Redis container."""
-    from testcontainers.core.container import DockerContainer
+class RedisContainer:
+    """A Redis container that keeps nothing on disk; a context manager. Its port is
+    bound by number, as that of PostgreSQL."""
 
-    container = DockerContainer(REDIS_IMAGE).with_exposed_ports(6379)
-    with container:
-        host = container.get_container_host_ip()
-        port = int(container.get_exposed_port(6379))
+    def __init__(self) -> None:
+        self._container: DockerContainer | None = None
+        self._place = ("", 0)
+
+    def __enter__(self) -> Self:
+        from testcontainers.core.container import DockerContainer
+
+        self._container = DockerContainer(REDIS_IMAGE)
+        self._container.with_command("redis-server --save '' --appendonly no")
+        self._container.with_bind_ports(REDIS_PORT, free_port())
+        self._container.start()
+        host = self._container.get_container_host_ip()
+        self._place = (host, int(self._container.get_exposed_port(REDIS_PORT)))
+        self._wait_for_answer()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._running().stop()
+
+    @property
+    def url(self) -> str:
+        host, port = self._place
+        return f"redis://{host}:{port}/0"
+
+    def start(self) -> None:
+        """Run it again and wait until it answers."""
+        self._running().get_wrapped_container().start()
+        self._wait_for_answer()
+
+    def crash(self) -> None:
+        """End it at once."""
+        wrapped = self._running().get_wrapped_container()
+        wrapped.kill()
+        wrapped.wait(timeout=STOP_SECONDS)
+
+    def suspend(self) -> None:
+        """Connections stay, nothing is answered."""
+        self._running().get_wrapped_container().pause()
+
+    def resume(self) -> None:
+        self._running().get_wrapped_container().unpause()
+
+    def _running(self) -> DockerContainer:
+        assert self._container is not None, "the container was never started"
+        return self._container
+
+    def _wait_for_answer(self) -> None:
         wait_until(
-            lambda: probes.redis_answers(host, port),
+            lambda: probes.redis_answers(*self._place),
             deadline_seconds=START_SECONDS,
             what=f"start of {REDIS_IMAGE}",
         )
-        yield f"redis://{host}:{port}/0"
 
 
 def fetch_images() -> None:

@@ -109,6 +109,13 @@ class LocalServer(ABC):
         """End it at once, without a chance to write anything more."""
         self._end(self.crash_signal)
 
+    def suspend(self) -> None:
+        """Stop its clock: connections stay, nothing is answered (SIGSTOP)."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
     def dispose(self) -> None:
         """Stop it and delete its folder."""
         self.stop()
