@@ -23,6 +23,14 @@ QUEUE = "greetings"
 WITH_WORKER = {each: 1 for each in ProcessClass}
 """One process of every class that the shape has."""
 
+GREETING_WORKER = {
+    ProcessClass.EXECUTION_NODE: {
+        "DW_EXECUTION_MODULES": GREETINGS,
+        "DW_EXECUTION_TASK_QUEUES": QUEUE,
+    }
+}
+"""What execution nodes need."""
+
 
 class NewCluster(Protocol):
     def __call__(self, **settings: object) -> Cluster:
@@ -82,12 +90,7 @@ def cluster(
         folder = tmp_path_factory.mktemp("cluster")
         yield make_clusters(stack, folder)(
             counts=WITH_WORKER,
-            of_class={
-                ProcessClass.EXECUTION_NODE: {
-                    "DW_EXECUTION_MODULES": GREETINGS,
-                    "DW_EXECUTION_TASK_QUEUES": QUEUE,
-                }
-            },
+            of_class=GREETING_WORKER,
         )
 
 
