@@ -308,16 +308,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         storage_diagnosis=storage_diagnosis,
         workers=workers,
         retention=_retention(settings, parts, namespaces),
-        polls=Polls(
-            store,
-            runs=runs,
-            matcher=parts.matcher,
-            workers=workers,
-            admission=parts.coordination.admission,
-            news=poll_news,
-            now=clock.now,
-            spawn=parts.supervisor.spawn,
-        ),
+        polls=_polls(parts, workers, poll_news),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
             store,
@@ -366,6 +357,19 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _polls(parts: _Parts, workers: Workers, news: PollNews) -> Polls:
+    return Polls(
+        parts.store,
+        runs=parts.runs,
+        matcher=parts.matcher,
+        workers=workers,
+        admission=parts.coordination.admission,
+        news=news,
+        now=parts.clock.now,
+        spawn=parts.supervisor.spawn,
     )
 
 
