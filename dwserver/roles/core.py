@@ -309,16 +309,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         storage_diagnosis=storage_diagnosis,
         workers=workers,
         retention=_retention(settings, parts, namespaces),
-        polls=Polls(
-            store,
-            runs=runs,
-            matcher=parts.matcher,
-            workers=workers,
-            admission=parts.coordination.admission,
-            news=poll_news,
-            now=clock.now,
-            spawn=parts.supervisor.spawn,
-        ),
+        polls=_polls(parts, workers, poll_news),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
             store,
@@ -368,6 +359,19 @@ def _operator_metrics(
         repair=repair,
         cache_store=parts.coordination.store_name,
         now=parts.clock.now,
+    )
+
+
+def _polls(parts: _Parts, workers: Workers, news: PollNews) -> Polls:
+    return Polls(
+        parts.store,
+        runs=parts.runs,
+        matcher=parts.matcher,
+        workers=workers,
+        admission=parts.coordination.admission,
+        news=news,
+        now=parts.clock.now,
+        spawn=parts.supervisor.spawn,
     )
 
 
