@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from dwserver.engine.model import (
     Child,
@@ -49,6 +52,18 @@ _LIST_OPEN_CHILDREN = block("list_open_children")
 _LIST_HISTORY = block("list_history")
 
 _LAST_SEQUENCE = 2**63 - 1
+_sequence = attrgetter("sequence")
+# Pages of history that are read together; a page may be long.
+MAX_PAGES: Final = 32
+
+
+class _Page(NamedTuple):
+    """Events of a run with ``after < sequence <= upto``, at most ``limit``."""
+
+    run_id: str
+    after: int
+    upto: int
+    limit: int
 
 
 class StateReads:
@@ -57,6 +72,13 @@ class StateReads:
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
         self._loads = LoadCombiner(self._load_runs)
+        self._inputs = LoadCombiner(self._load_inputs)
+        self._pages = LoadCombiner(self._load_pages, max_keys=MAX_PAGES)
+
+    async def close_loads(self) -> None:
+        """Wait for the loads that were asked for."""
+        for loads in (self._loads, self._inputs, self._pages):
+            await loads.close()
 
     async def load_run(self, run_id: str) -> RunState | None:
         return await self._loads.load(run_id)
@@ -78,6 +100,11 @@ class StateReads:
         return decode_attempt(rows[0]) if rows else None
 
     async def run_inputs(self, run_ids: Sequence[str]) -> dict[str, RunInput]:
+        found = await asyncio.gather(*map(self._inputs.load, run_ids))
+        pairs = zip(run_ids, found, strict=True)
+        return {run_id: given for run_id, given in pairs if given is not None}
+
+    async def _load_inputs(self, run_ids: Sequence[str]) -> dict[str, RunInput]:
         rows = await self._pool.fetch(_LIST_RUN_INPUTS, run_ids)
         return {row[0]: decode_input(row, 1) for row in rows}
 
@@ -115,5 +142,14 @@ class StateReads:
         self, run_id: str, *, after: int, upto: int | None, limit: int
     ) -> list[StoredEvent]:
         last = _LAST_SEQUENCE if upto is None else upto
-        rows = await self._pool.fetch(_LIST_HISTORY, run_id, after, last, limit)
-        return list(map(decode_event, rows))
+        found = await self._pages.load(_Page(run_id, after, last, limit))
+        return sorted(found or (), key=_sequence)
+
+    async def _load_pages(
+        self, pages: Sequence[_Page]
+    ) -> dict[_Page, list[StoredEvent]]:
+        found: dict[_Page, list[StoredEvent]] = {page: [] for page in pages}
+        columns = map(list, zip(*pages, strict=True))
+        for row in await self._pool.fetch(_LIST_HISTORY, *columns):
+            found[pages[row[0] - 1]].append(decode_event(row[1:]))
+        return found

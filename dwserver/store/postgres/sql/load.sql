@@ -149,19 +149,34 @@ from activities a
 where a.id = any($1::text[])
 
 -- name: list_history
--- Events after one sequence and up to another; held ones are below zero.
+-- Pages of histories, of each the first events after one sequence and up to another, in
+-- any order; held ones are below zero.
 select
-    e.id,
-    e.sequence,
-    e.event_type,
-    e.payload,
-    e.recorded_at,
-    e.has_plain,
-    e.task_id,
-    e.command_id
-from history_events e
-where e.run_id = $1
-and e.sequence > greatest($2::bigint, 0)
-and e.sequence <= $3
-order by e.sequence
-limit $4
+    k.n,
+    h.id,
+    h.sequence,
+    h.event_type,
+    h.payload,
+    h.recorded_at,
+    h.has_plain,
+    h.task_id,
+    h.command_id
+from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+    with ordinality k(run_id, first, last, count, n)
+cross join lateral (
+    select
+        e.id,
+        e.sequence,
+        e.event_type,
+        e.payload,
+        e.recorded_at,
+        e.has_plain,
+        e.task_id,
+        e.command_id
+    from history_events e
+    where e.run_id = k.run_id
+    and e.sequence > greatest(k.first, 0)
+    and e.sequence <= k.last
+    order by e.sequence
+    limit k.count
+) h
