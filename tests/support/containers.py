@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 POSTGRES_IMAGE = "postgres:16-alpine"
 POSTGRES_PORT = 5432
-REDIS_IMAGE = "redis:7-alpine"
-REDIS_PORT = 6379
 POSTGRES_COMMAND = "postgres -c max_connections=200"
 # The image lets no other host replicate.
 ALLOW_REPLICATION = (
     'echo "host replication all all scram-sha-256" >> "$PGDATA/pg_hba.conf"'
     ' && kill -HUP "$(head -n 1 "$PGDATA/postmaster.pid")"'
 )
+REDIS_IMAGE = "redis:7-alpine"
+REDIS_PORT = 6379
 START_ATTEMPTS = 3
 START_SECONDS = 60.0
 STOP_SECONDS = 20
