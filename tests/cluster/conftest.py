@@ -23,16 +23,32 @@ QUEUE = "greetings"
 WITH_WORKER = {each: 1 for each in ProcessClass}
 """One process of every class that the shape has."""
 
+GREETING_WORKER = {
+    ProcessClass.EXECUTION_NODE: {
+        "DW_EXECUTION_MODULES": GREETINGS,
+        "DW_EXECUTION_TASK_QUEUES": QUEUE,
+    }
+}
+"""What execution nodes need."""
+
 
 class NewCluster(Protocol):
     def __call__(self, **settings: object) -> Cluster:
         """Start a cluster and wait until it is ready; the keywords are those of
-        :class:`~tests.cluster.cluster.ClusterSettings`; a URL that is not among them
-        is that of a database, a Redis of the cluster's own."""
+        :class:`~tests.cluster.cluster.ClusterSettings`. Without its URLs it gets a
+        database and a Redis of its own."""
         ...
 
 
-Report = Callable[[str, float], None]
+class Report(Protocol):
+    def __call__(
+        self, what: str, seconds: float, *, bound_seconds: float | None = None
+    ) -> None:
+        """Print a measured recovery time and keep it with the results of the run;
+        AssertionError when it is longer than it may be."""
+        ...
+
+
 MakeClusters = Callable[[ExitStack, Path], NewCluster]
 
 
@@ -42,13 +58,14 @@ def make_clusters(
 ) -> MakeClusters:
     def make(stack: ExitStack, folder: Path) -> NewCluster:
         def new(**settings: object) -> Cluster:
-            url = postgres_databases.create(template=postgres_template)
-            stack.callback(postgres_databases.drop, url)
-            own = {"database_url": url, **settings}
-            if "redis_url" not in own:
+            if "database_url" not in settings:
+                url = postgres_databases.create(template=postgres_template)
+                stack.callback(postgres_databases.drop, url)
+                settings["database_url"] = url
+            if "redis_url" not in settings:
                 redis = stack.enter_context(running_redis(substrate))
-                own["redis_url"] = redis.url
-            wanted = ClusterSettings(**own)  # type: ignore[arg-type]
+                settings["redis_url"] = redis.url
+            wanted = ClusterSettings(**settings)  # type: ignore[arg-type]
             return stack.enter_context(Cluster(wanted, folder=folder))
 
         return new
@@ -73,12 +90,7 @@ def cluster(
         folder = tmp_path_factory.mktemp("cluster")
         yield make_clusters(stack, folder)(
             counts=WITH_WORKER,
-            of_class={
-                ProcessClass.EXECUTION_NODE: {
-                    "DW_EXECUTION_MODULES": GREETINGS,
-                    "DW_EXECUTION_TASK_QUEUES": QUEUE,
-                }
-            },
+            of_class=GREETING_WORKER,
         )
 
 
@@ -88,16 +100,19 @@ def client_log(tmp_path: Path) -> ClientLog:
 
 
 @pytest.fixture
-def choice() -> random.Random:
-    return random.Random(random.randrange(2**32))
+def choice(record_property: Callable[[str, object], None]) -> random.Random:
+    """Random moments and workflows; its seed depends on the session's."""
+    seed = random.randrange(2**32)
+    record_property("choice_seed", seed)
+    return random.Random(seed)
 
 
 @pytest.fixture
 def report(record_property: Callable[[str, object], None]) -> Report:
-    """Prints a measured recovery time, and keeps it with the results of the run."""
-
-    def write(what: str, seconds: float) -> None:
+    def write(what: str, seconds: float, *, bound_seconds: float | None = None) -> None:
         record_property(what, round(seconds, 2))
-        print(f"\n{what}: {seconds:.2f} s")
+        bound = "" if bound_seconds is None else f" (at most {bound_seconds:g} s)"
+        print(f"\n{what}: {seconds:.2f} s{bound}")
+        assert bound_seconds is None or seconds <= bound_seconds, what
 
     return write

@@ -206,8 +206,11 @@ class Load:
             )
         else:
             assert reply.reason in LOST_TASK | RUN_OVER, reply
-        if reply.reason in RUN_OVER or (reply.status == 200 and decision.output):
-            self._ended[task["workflow_id"]].set()
+        is_over = reply.reason in RUN_OVER or (reply.status == 200 and decision.output)
+        # Nobody waits here for what a schedule started.
+        ended = self._ended.get(task["workflow_id"])
+        if is_over and ended is not None:
+            ended.set()
 
     async def _act(self, task: Mapping[str, Any]) -> None:
         attempt_id = task["activity_attempt_id"]

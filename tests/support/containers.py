@@ -25,6 +25,12 @@ POSTGRES_IMAGE = "postgres:16-alpine"
 POSTGRES_PORT = 5432
 REDIS_IMAGE = "redis:7-alpine"
 REDIS_PORT = 6379
+POSTGRES_COMMAND = "postgres -c max_connections=200"
+# The image lets no other host replicate.
+ALLOW_REPLICATION = (
+    'echo "host replication all all scram-sha-256" >> "$PGDATA/pg_hba.conf"'
+    ' && kill -HUP "$(head -n 1 "$PGDATA/postmaster.pid")"'
+)
 START_ATTEMPTS = 3
 START_SECONDS = 60.0
 STOP_SECONDS = 20
@@ -94,6 +100,14 @@ class PostgresContainer:
         self._wrapped().kill()
         self._wrapped().wait(timeout=STOP_SECONDS)
 
+    def standby(self) -> PostgresContainer:
+        """Another container that follows this one, over the network of the engine."""
+        allowed = self._wrapped().exec_run(
+            ["sh", "-c", ALLOW_REPLICATION], user="postgres"
+        )
+        assert allowed.exit_code == 0, allowed.output
+        return _StandbyContainer(self)
+
     def dispose(self) -> None:
         """Stop it and delete it with its data."""
         container, self._container = self._container, None
@@ -105,12 +119,10 @@ class PostgresContainer:
         from testcontainers.core.container import DockerContainer
 
         for attempt in range(START_ATTEMPTS):
-            container = (
-                DockerContainer(POSTGRES_IMAGE)
-                .with_env("POSTGRES_PASSWORD", self._password)
-                .with_command("postgres -c max_connections=200")
-                .with_bind_ports(POSTGRES_PORT, free_port())
+            container = DockerContainer(POSTGRES_IMAGE).with_bind_ports(
+                POSTGRES_PORT, free_port()
             )
+            self._configure(container)
             self._container = container
             try:
                 container.start()
@@ -123,6 +135,10 @@ class PostgresContainer:
         self._address = f"{host}:{container.get_exposed_port(POSTGRES_PORT)}"
         self._wait_for_answer()
 
+    def _configure(self, container: DockerContainer) -> None:
+        container.with_env("POSTGRES_PASSWORD", self._password)
+        container.with_command(POSTGRES_COMMAND)
+
     def _wrapped(self) -> Container:
         """The container as the engine's own client knows it."""
         assert self._container is not None, "the container was never started"
@@ -134,6 +150,30 @@ class PostgresContainer:
             deadline_seconds=START_SECONDS,
             what=f"start of {POSTGRES_IMAGE}",
         )
+
+
+class _StandbyContainer(PostgresContainer):
+    """Begins as a copy of its primary, with its accounts, and follows it. Started again
+    it goes on with the data that it has."""
+
+    def __init__(self, primary: PostgresContainer) -> None:
+        super().__init__()
+        self._password = primary._password
+        primary._wrapped().reload()
+        networks = primary._wrapped().attrs["NetworkSettings"]["Networks"]
+        host = next(iter(networks.values()))["IPAddress"]
+        self._primary = f"host={host} user=postgres password={self._password}"
+
+    def _configure(self, container: DockerContainer) -> None:
+        copy = (
+            f'pg_basebackup --dbname="{self._primary}" --pgdata="$PGDATA"'
+            " --write-recovery-conf --wal-method=stream --checkpoint=fast"
+        )
+        have_copy = f'[ -s "$PGDATA/PG_VERSION" ] || {copy}'
+        run = f'{have_copy} && chmod 700 "$PGDATA" && exec {POSTGRES_COMMAND}'
+        container.with_kwargs(user="postgres")
+        # The engine's client splits a text into words, and leaves a list alone.
+        container.with_command(["sh", "-c", run])
 
 
 def _port_was_taken(error: APIError) -> bool:

@@ -37,6 +37,11 @@ class StoppablePostgres(Protocol):
         """Stop it and delete its data; nothing when that has been done."""
         ...
 
+    def standby(self) -> AbstractContextManager[StoppablePostgres]:
+        """A server that begins as a copy of this one and follows it by streaming; see
+        :mod:`tests.support.replication`."""
+        ...
+
 
 def running_postgres(
     substrate: Substrate,

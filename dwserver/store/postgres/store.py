@@ -14,6 +14,7 @@ from dwserver.store.postgres.connections import (
     Writers,
 )
 from dwserver.store.postgres.exports import Exports
+from dwserver.store.postgres.figures import Figures
 from dwserver.store.postgres.leadership import LeaderLeases
 from dwserver.store.postgres.nodes import Nodes
 from dwserver.store.postgres.operator_reads import OperatorReads
@@ -35,6 +36,7 @@ class PostgresStore(
     OperatorReads,
     Retention,
     Repair,
+    Figures,
     Registry,
     Queues,
     Exports,
@@ -82,7 +84,7 @@ class PostgresStore(
     async def close(self) -> None:
         """Finish what was accepted, then close the connections."""
         await self._commits.close()
-        await self._loads.close()
+        await self.finish_loads()
         await self._writers.close()
         await self._pool.close()
 
