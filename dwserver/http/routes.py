@@ -37,7 +37,14 @@ from dwserver.http.discovery.handlers import Discovery, discovery_routes
 from dwserver.http.openapi.description import described
 from dwserver.http.openapi.document import document
 from dwserver.http.route import Handler, Route
-from dwserver.http.system import activity_timeouts, cluster_nodes, repair, retention
+from dwserver.http.system import (
+    activity_timeouts,
+    cluster_nodes,
+    metrics,
+    operator_metrics,
+    repair,
+    retention,
+)
 from dwserver.http.worker import (
     activity_tasks,
     polls,
@@ -69,6 +76,8 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workers.ROUTES,
     *bridge_adapters.ROUTES,
     *activities.ROUTES,
+    *metrics.ROUTES,
+    *operator_metrics.ROUTES,
     *activity_timeouts.ROUTES,
     *cluster_nodes.ROUTES,
     *retention.ROUTES,

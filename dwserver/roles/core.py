@@ -18,6 +18,7 @@ from dwserver.roles.coordination import Coordination, build_coordination
 from dwserver.roles.history_exports import build_history_exports
 from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
+from dwserver.roles.operator_metrics import build_operator_metrics
 from dwserver.roles.queries import build_queries, build_query_tasks
 from dwserver.roles.storage import build_external_payloads
 from dwserver.runtime.clock import Clock
@@ -39,6 +40,7 @@ from dwserver.services.hot_runs import HotRuns
 from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
+from dwserver.services.operator_metrics import OperatorMetrics
 from dwserver.services.poll_news import PollNews
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
@@ -296,6 +298,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
     )
     contracts = _contracts(parts, workers)
     timeouts = ActivityTimeouts(store, parts.deadlines, now=clock.now)
+    repair = _task_repair(settings, parts, timeouts)
     poll_news = PollNews(parts.coordination.signals, now=clock.now)
     workflows = _workflows(settings, parts)
     commands = _commands(parts, contracts)
@@ -306,16 +309,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         storage_diagnosis=storage_diagnosis,
         workers=workers,
         retention=_retention(settings, parts, namespaces),
-        polls=Polls(
-            store,
-            runs=runs,
-            matcher=parts.matcher,
-            workers=workers,
-            admission=parts.coordination.admission,
-            news=poll_news,
-            now=clock.now,
-            spawn=parts.supervisor.spawn,
-        ),
+        polls=_polls(parts, workers, poll_news),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
             store,
@@ -327,14 +321,10 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             now=clock.now,
             lease_duration=plane.workflow_task_lease_seconds * MICROS,
         ),
-        activity_tasks=ActivityTasks(
-            store,
-            runs=runs,
-            tasks=tasks,
-            renewals=renewals,
-        ),
+        activity_tasks=ActivityTasks(store, runs=runs, tasks=tasks, renewals=renewals),
         activity_timeouts=timeouts,
-        task_repair=_task_repair(settings, parts, timeouts),
+        task_repair=repair,
+        operator_metrics=_operator_metrics(settings, parts, workers, repair),
         workflows=workflows,
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
         standalone_activities=StandaloneActivities(
@@ -356,6 +346,32 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _operator_metrics(
+    settings: Settings, parts: _Parts, workers: Workers, repair: TaskRepair
+) -> OperatorMetrics:
+    return build_operator_metrics(
+        settings,
+        parts.store,
+        workers=workers,
+        repair=repair,
+        cache_store=parts.coordination.store_name,
+        now=parts.clock.now,
+    )
+
+
+def _polls(parts: _Parts, workers: Workers, news: PollNews) -> Polls:
+    return Polls(
+        parts.store,
+        runs=parts.runs,
+        matcher=parts.matcher,
+        workers=workers,
+        admission=parts.coordination.admission,
+        news=news,
+        now=parts.clock.now,
+        spawn=parts.supervisor.spawn,
     )
 
 

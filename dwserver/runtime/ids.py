@@ -99,6 +99,11 @@ class UlidSource:
         self._prefix = _encode(self._milliseconds, _TIME_LENGTH) + self._tail
 
 
+def id_bound(milliseconds: int) -> str:
+    """Greater than every id that was made before this time, and than none later."""
+    return _encode(milliseconds, _TIME_LENGTH)
+
+
 class SequentialIds:
     """Deterministic ids for tests: 26 digits that count from `first`."""
 

@@ -15,6 +15,7 @@ from dwserver.services.history_exports.exporting import HistoryExports
 from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
+from dwserver.services.operator_metrics import OperatorMetrics
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
@@ -75,6 +76,7 @@ class Services:
     activity_tasks: ActivityTasks
     activity_timeouts: ActivityTimeouts
     task_repair: TaskRepair
+    operator_metrics: OperatorMetrics
     workflows: Workflows
     diagnosis: Diagnosis
     standalone_activities: StandaloneActivities

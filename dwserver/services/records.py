@@ -24,6 +24,7 @@ from dwserver.store.api import (
     StoredEvent,
     WorkerRegistration,
 )
+from dwserver.store.figures import FailingType
 from dwserver.store.retention import RunPart
 from dwserver.store.schedules import ScheduleCursor, ScheduleFilter
 
@@ -32,6 +33,7 @@ __all__ = [
     "Answered",
     "Driver",
     "Failed",
+    "FailingType",
     "LiveNode",
     "Namespace",
     "QueryLease",

@@ -97,9 +97,10 @@ class TaskRepair:
         self._holder = holder
         self.policy = policy
 
-    async def candidates(self) -> RepairSelection:
-        """What the next pass would look after; StoreError."""
-        return await self._select(None)
+    async def candidates(self, namespace: str | None = None) -> RepairSelection:
+        """What the next pass would look after, of all namespaces or if it were about
+        one; StoreError."""
+        return await self._select(None, namespace)
 
     async def run_pass(
         self, about: RepairScopeFilter, *, respects_throttle: bool
@@ -141,11 +142,16 @@ class TaskRepair:
             run_ids += [instance.current_run_id] if instance is not None else []
         return run_ids
 
-    async def _select(self, run_ids: Sequence[str] | None) -> RepairSelection:
+    async def _select(
+        self, run_ids: Sequence[str] | None, namespace: str | None = None
+    ) -> RepairSelection:
         now = self._now()
         overdue_before = now - self.policy.redispatch_after_seconds * MICROS
         found = await self._store.repair_candidates(
-            now=now, overdue_before=overdue_before, run_ids=run_ids
+            now=now,
+            overdue_before=overdue_before,
+            run_ids=run_ids,
+            namespace=namespace,
         )
         return select(found, scan_limit=self.policy.scan_limit)
 

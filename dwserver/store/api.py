@@ -31,6 +31,7 @@ from dwserver.engine.model import (
 from dwserver.engine.run_conditions import Condition
 from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
+from dwserver.store.figures import Figures
 from dwserver.store.leadership import LeaderLeases
 from dwserver.store.repair import Repair
 from dwserver.store.retention import Retention
@@ -311,7 +312,7 @@ class MigrationReport:
     missing_tables: tuple[str, ...]
 
 
-class Store(LeaderLeases, Schedules, Retention, Repair, Protocol):
+class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
     """See the module text. Every method may raise :class:`StoreError`."""
 
     # life cycle -----------------------------------------------------------------
@@ -361,6 +362,13 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Protocol):
     ) -> Command | None:
         """The first command of the run with this request id, accepted or rejected;
         ``command_type``: of this type only."""
+        ...
+
+    async def find_command_of_workflow(
+        self, run: Run, request_id: str, *, command_type: CommandType, runs: int
+    ) -> Command | None:
+        """The same among that many runs of the workflow id: ``run`` and those with the
+        numbers before its own; of several runs the newest."""
         ...
 
     async def find_update(self, update_id: str) -> Update | None:

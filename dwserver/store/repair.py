@@ -30,7 +30,9 @@ class Repair(Protocol):
         now: int,
         overdue_before: int,
         run_ids: Sequence[str] | None = None,
+        namespace: str | None = None,
     ) -> list[RepairCandidate]:
         """Ready tasks that were due at ``overdue_before``, leases that are over now; of
-        all namespaces, or of some runs. At most :data:`MAX_CANDIDATES`, in no order."""
+        all namespaces or of one, or of some runs. At most :data:`MAX_CANDIDATES`, in no
+        order."""
         ...

@@ -80,7 +80,7 @@ KERNEL_INVARIANTS: Final = (
 
 def topology_manifest(identity: NodeIdentity) -> JsonObject:
     """``topology`` of the discovery document of this node."""
-    matching = _matching_block(identity.matching)
+    matching = matching_block(identity.matching)
     matching["discovery_limits"] = dict(DISCOVERY_LIMITS)
     return {
         "schema": MANIFEST_SCHEMA,
@@ -132,7 +132,7 @@ def topology_summary(identity: NodeIdentity) -> JsonObject:
         "schema": MANIFEST_SCHEMA,
         "version": MANIFEST_VERSION,
         **_current(identity),
-        "matching_role": _matching_block(identity.matching),
+        "matching_role": matching_block(identity.matching),
     }
 
 
@@ -153,7 +153,8 @@ def _current(identity: NodeIdentity) -> JsonObject:
     }
 
 
-def _matching_block(matching: MatchingSettings) -> JsonObject:
+def matching_block(matching: MatchingSettings) -> JsonObject:
+    """``matching_role`` without the limits of discovery (§1.10)."""
     return {
         "queue_wake_enabled": matching.is_queue_wake_enabled,
         "shape": matching.shape.value,

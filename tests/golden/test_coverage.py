@@ -39,6 +39,7 @@ RECORDED = {
     "search_attributes": 28,
     "signals": 30,
     "storage": 8,
+    "system": 25,
     "updates": 46,
     "workers": 39,
     "workflow_tasks": 101,

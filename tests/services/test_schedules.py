@@ -301,6 +301,26 @@ async def test_policies_close_the_run_before(
     assert (await node.state(second.run_id)).run.status == "pending"
 
 
+@pytest.mark.parametrize(
+    "policy", [OverlapPolicy.CANCEL_OTHER, OverlapPolicy.TERMINATE_OTHER]
+)
+async def test_a_leader_that_was_overtaken_closes_nothing(
+    node: SmallServer, policy: OverlapPolicy
+) -> None:
+    old = await lead(node)
+    await create(node, overlap_policy=policy)
+    node.clock.advance(seconds=HOUR)
+    [first] = await fire_due(node, old)
+    new = await lead(node)
+    node.clock.advance(seconds=HOUR)
+    assert await fire_due(node, old) == []
+    assert first.run_id is not None
+    assert (await node.state(first.run_id)).run.status == "pending"
+    [second] = await fire_due(node, new)
+    assert second.outcome is FireOutcome.TRIGGERED
+    assert (await node.state(first.run_id)).run.status.is_terminal
+
+
 async def test_a_continued_workflow_counts_as_open(node: SmallServer) -> None:
     """The overlap looks at the current run of the latest workflow."""
     term = await lead(node)

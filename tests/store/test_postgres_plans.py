@@ -166,6 +166,12 @@ INDEXES = {
     },
     "list_message_payloads": {"commands_pkey"},
     "find_command": {"commands_by_request"},
+    "find_command_of_workflow": {
+        "instances_pkey",
+        "runs_pkey",
+        "runs_siblings",
+        "commands_by_request",
+    },
     "find_update": {"updates_id"},
     "find_update_of_command": {"updates_pkey"},
     "list_open_children": {"children_open"},
@@ -222,6 +228,18 @@ INDEXES = {
     "count_leases_of_queue": {"tasks_leased"},
     "count_active_leases": {"tasks_leased"},
     "list_leases_of_queue": {"tasks_leased", "runs_pkey"},
+    "count_closed_runs": {"runs_closed"},
+    "count_archived_runs": {"runs_archived"},
+    "count_superseded_runs": {"runs_siblings", "instances_pkey", "runs_pkey"},
+    "sum_closed_histories": {"runs_closed"},
+    "sum_open_runs": {"runs_list"},
+    "sum_ready_tasks": {"tasks_ready"},
+    "sum_leased_tasks": {"tasks_leased", "runs_pkey"},
+    "count_recent_tasks": {"tasks_pkey"},
+    "count_first_tasks": {"tasks_ready", "runs_pkey"},
+    "sum_open_activities": {"tasks_ready", "tasks_leased", "activities_pkey"},
+    "count_failed_attempts": {"activity_attempts_failed", "runs_pkey"},
+    "list_failing_types": {"runs_failing"},
     "find_worker": {"worker_registrations_pkey"},
     "delete_worker": {"worker_registrations_pkey"},
     "touch_workers": {"worker_registrations_pkey"},
@@ -289,6 +307,8 @@ ORDERED_BY_INDEX = [
     "list_due_schedules",
     "list_schedule_events",
     "find_command",
+    "sum_open_runs",
+    "count_recent_tasks",
     "list_search_attributes",
     "list_failures_of_run",
 ]
@@ -359,7 +379,8 @@ async def test_every_index_serves_a_statement(connection: asyncpg.Connection) ->
         where c.relnamespace = 'public'::regnamespace and not i.indisunique
         and c.relname in (
             'runs', 'tasks', 'activities', 'timers', 'failures', 'children', 'waits',
-            'signals', 'updates', 'commands', 'outbox', 'schedules', 'run_attributes'
+            'signals', 'updates', 'commands', 'outbox', 'schedules', 'run_attributes',
+            'activity_attempts'
         )"""
     )
     served = set().union(*INDEXES.values(), {index for _, index in FILTERS.values()})

@@ -10,12 +10,12 @@ from typing import Final, TypedDict
 
 from dwserver.engine.wire_time import micro, micro_or_none
 from dwserver.http.route_shape import Count, MicroTime
+from dwserver.http.system.ages import age_ms
 from dwserver.protocol.json_types import JsonObject
 from dwserver.services.repair_selection import RepairScope, RepairSelection
 from dwserver.services.task_repair import RepairPolicy
 
 STRATEGY: Final = "scope_fair_round_robin"
-MICROS_PER_MILLI: Final = 1000
 
 
 def policy_view(policy: RepairPolicy) -> JsonObject:
@@ -46,7 +46,7 @@ def candidates_view(selection: RepairSelection, *, now: int) -> JsonObject:
         "scan_pressure": selection.is_limit_reached,
         "oldest_task_candidate_created_at": micro_or_none(oldest),
         "oldest_missing_run_started_at": None,
-        "max_task_candidate_age_ms": _age_ms(oldest, now=now),
+        "max_task_candidate_age_ms": age_ms(oldest, now=now),
         "max_missing_run_age_ms": 0,
         "scopes": [_scope_row(scope, now=now) for scope in selection.scopes],
     }
@@ -66,14 +66,10 @@ def _scope_row(scope: RepairScope, *, now: int) -> JsonObject:
         "selected_total_candidates": scope.selected,
         "oldest_task_candidate_created_at": micro(scope.oldest_created_at),
         "oldest_missing_run_started_at": None,
-        "max_task_candidate_age_ms": _age_ms(scope.oldest_created_at, now=now),
+        "max_task_candidate_age_ms": age_ms(scope.oldest_created_at, now=now),
         "max_missing_run_age_ms": 0,
         "scan_limited_by_global_policy": scope.selected < scope.candidates,
     }
-
-
-def _age_ms(at: int | None, *, now: int) -> int:
-    return 0 if at is None else max(now - at, 0) // MICROS_PER_MILLI
 
 
 class RepairPolicyView(TypedDict):

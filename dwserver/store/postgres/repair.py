@@ -23,6 +23,7 @@ class Repair:
         now: int,
         overdue_before: int,
         run_ids: Sequence[str] | None = None,
+        namespace: str | None = None,
     ) -> list[RepairCandidate]:
         rows = await self._pool.fetch(
             _LIST_REPAIR_CANDIDATES,
@@ -30,5 +31,6 @@ class Repair:
             now,
             None if run_ids is None else list(run_ids),
             MAX_CANDIDATES,
+            namespace,
         )
         return [RepairCandidate(*row) for row in rows]

@@ -12,6 +12,7 @@ from dwserver.engine.model import (
     Command,
     Instance,
     Payload,
+    Run,
     RunInput,
     RunState,
     Task,
@@ -45,6 +46,7 @@ _LIST_RUN_INPUTS = block("list_run_inputs")
 _LIST_ACTIVITY_ARGUMENTS = block("list_activity_arguments")
 _LIST_MESSAGE_PAYLOADS = block("list_message_payloads")
 _FIND_COMMAND = block("find_command")
+_FIND_COMMAND_OF_WORKFLOW = block("find_command_of_workflow")
 _FIND_UPDATE = block("find_update")
 _FIND_UPDATE_OF_COMMAND = block("find_update_of_command")
 _LIST_OPEN_CHILDREN = block("list_open_children")
@@ -121,6 +123,20 @@ class StateReads:
         self, run_id: str, request_id: str, *, command_type: CommandType | None = None
     ) -> Command | None:
         rows = await self._pool.fetch(_FIND_COMMAND, run_id, request_id, command_type)
+        return decode_command(rows[0]) if rows else None
+
+    async def find_command_of_workflow(
+        self, run: Run, request_id: str, *, command_type: CommandType, runs: int
+    ) -> Command | None:
+        rows = await self._pool.fetch(
+            _FIND_COMMAND_OF_WORKFLOW,
+            run.namespace,
+            run.workflow_id,
+            run.run_number - runs,
+            run.run_number,
+            request_id,
+            command_type,
+        )
         return decode_command(rows[0]) if rows else None
 
     async def find_update(self, update_id: str) -> Update | None:

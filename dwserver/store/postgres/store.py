@@ -14,6 +14,7 @@ from dwserver.store.postgres.connections import (
     Writers,
 )
 from dwserver.store.postgres.exports import Exports
+from dwserver.store.postgres.figures import Figures
 from dwserver.store.postgres.leadership import LeaderLeases
 from dwserver.store.postgres.nodes import Nodes
 from dwserver.store.postgres.operator_reads import OperatorReads
@@ -35,6 +36,7 @@ class PostgresStore(
     OperatorReads,
     Retention,
     Repair,
+    Figures,
     Registry,
     Queues,
     Exports,

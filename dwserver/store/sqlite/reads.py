@@ -17,6 +17,7 @@ from dwserver.engine.model import (
     Instance,
     OutboxEntry,
     Payload,
+    Run,
     RunInput,
     RunState,
     Task,
@@ -156,6 +157,20 @@ def find_command(
 ) -> Command | None:
     key = (run_id, request_id, command_type)
     return fetch_one(connection, records.to_command, "find_command", *key)
+
+
+def find_command_of_workflow(
+    connection: sqlite3.Connection,
+    run: Run,
+    request_id: str,
+    *,
+    command_type: CommandType,
+    runs: int,
+) -> Command | None:
+    last = run.run_number
+    among = (run.namespace, run.workflow_id, last - runs, last)
+    key = (*among, request_id, command_type)
+    return fetch_one(connection, records.to_command, "find_command_of_workflow", *key)
 
 
 def find_update(connection: sqlite3.Connection, update_id: str) -> Update | None:

@@ -19,9 +19,12 @@ class Repair(OnThreads):
         now: int,
         overdue_before: int,
         run_ids: Sequence[str] | None = None,
+        namespace: str | None = None,
     ) -> list[RepairCandidate]:
         named = None if run_ids is None else to_array(run_ids)
-        return await self._list(_candidates, overdue_before, now, named, MAX_CANDIDATES)
+        return await self._list(
+            _candidates, overdue_before, now, named, MAX_CANDIDATES, namespace
+        )
 
 
 def _candidates(connection: sqlite3.Connection, *args: object) -> list[RepairCandidate]:

@@ -48,6 +48,7 @@ from dwserver.store.combiner import Combiner, LoadCombiner, Observe
 from dwserver.store.sqlite import exports, lists, nodes, queues, reads, registry
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
+from dwserver.store.sqlite.figures import Figures
 from dwserver.store.sqlite.leadership import LeaderLeases
 from dwserver.store.sqlite.outbox import delete_outbox, postpone_outbox
 from dwserver.store.sqlite.renewals import renew_leases
@@ -60,7 +61,7 @@ from dwserver.store.sqlite.transaction import run_in_transaction
 from dwserver.store.sqlite.write import apply_transitions
 
 
-class SqliteStore(LeaderLeases, Schedules, Retention, Repair):
+class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
     """:class:`~dwserver.store.api.Store` on the file at ``path``.
 
     Only one open store, in whatever process, may serve a file: ``open`` raises
@@ -145,6 +146,17 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair):
     ) -> Command | None:
         return await self._read(
             reads.find_command, run_id, request_id, command_type=command_type
+        )
+
+    async def find_command_of_workflow(
+        self, run: Run, request_id: str, *, command_type: CommandType, runs: int
+    ) -> Command | None:
+        return await self._read(
+            reads.find_command_of_workflow,
+            run,
+            request_id,
+            command_type=command_type,
+            runs=runs,
         )
 
     async def find_update(self, update_id: str) -> Update | None:

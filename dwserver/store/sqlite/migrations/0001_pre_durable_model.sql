@@ -99,9 +99,15 @@ create index runs_siblings on runs (namespace, sibling_of, run_number)
 -- list_due_runs: only open runs that can time out have an entry
 create index runs_due on runs (deadline_at, id)
     where deadline_at is not null and status_bucket = 'running';
--- list_expired_runs: closed runs that retention may still prune
-create index runs_closed on runs (namespace, closed_at, id)
+-- list_expired_runs, count_closed_runs: closed runs that retention may still prune
+create index runs_closed on runs (namespace, closed_at, id, closed_reason)
     where closed_at is not null and archived_at is null and pruned_at is null;
+-- count_archived_runs
+create index runs_archived on runs (namespace, closed_reason)
+    where archived_at is not null;
+-- list_failing_types: open runs whose workflow task keeps failing
+create index runs_failing on runs (namespace, workflow_type, task_failures)
+    where task_failures > 0 and status_bucket = 'running';
 
 -- Search attributes as values that lists compare (dwserver/store/attribute_rows.py).
 -- `started_at` repeats that of the run, for the order of the lists. `number` is there
@@ -246,6 +252,9 @@ create table activity_attempts (
 
 -- prune_attempts: the attempts of a run
 create index activity_attempts_by_run on activity_attempts (run_id);
+-- count_failed_attempts
+create index activity_attempts_failed on activity_attempts (run_id, number)
+    where status = 'failed';
 
 create table timers (
     id text not null,
