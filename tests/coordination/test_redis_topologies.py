@@ -85,7 +85,7 @@ async def works(redis: CountingRedis) -> None:
     heard: list[bytes] = []
     subscribed = asyncio.Event()
     listening = asyncio.create_task(
-        redis.listen("channel", subscribed=subscribed.set, hear=heard.append)
+        redis.listen(["channel"], subscribed=subscribed.set, hear=heard.append)
     )
     await subscribed.wait()
     await redis.execute("PUBLISH", "channel", "one")
