@@ -71,7 +71,7 @@ with running_postgres(substrate) as postgres, running_redis(substrate) as redis:
     bootstrap(postgres.admin_dsn)
     configuration = {"DW_DATABASE_URL": postgres.admin_dsn, "DW_AUTH_DRIVER": "none"}
     with ServerProcess(configuration, log_path=Path(sys.argv[1])) as node:
-        print(postgres.admin_dsn, redis, node.base_url, flush=True)
+        print(postgres.admin_dsn, redis.url, node.base_url, flush=True)
         sys.stdin.read()
 """
 

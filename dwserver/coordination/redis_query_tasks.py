@@ -40,6 +40,9 @@ from dwserver.runtime.timers import CallLater, TimerHandle, on_event_loop
 QueueName: TypeAlias = tuple[str, str]
 Spawn: TypeAlias = Callable[[str, Coroutine[Any, Any, None]], object]
 
+# A caller that waits for longer makes sure that its task is still there: a Redis may
+# forget everything without breaking a connection. Most queries are answered before.
+ASK_AGAIN_SECONDS = 2.0
 # Queues that are known to have nothing for anybody.
 MAX_QUIET_QUEUES = 10_000
 
@@ -60,6 +63,7 @@ class _Asked:
     is_waited_for: Callable[[], bool]
     end: asyncio.Future[Answer | _End]
     is_pending: bool = True
+    again: TimerHandle | None = None
 
     @property
     def size(self) -> int:
@@ -176,6 +180,7 @@ class RedisQueryExchange:
     async def _outcome(self, asked: _Asked) -> QueryOutcome:
         left = (asked.task.deadline_at - self._now()) / MICROS
         deadline = self._call_later(left, partial(self._end, asked, _End.TIME_IS_UP))
+        self._plan_asking_again(asked)
         try:
             end = await asked.end
         except asyncio.CancelledError:
@@ -183,6 +188,8 @@ class RedisQueryExchange:
             raise
         finally:
             deadline.cancel()
+            if asked.again is not None:
+                asked.again.cancel()
         if not isinstance(end, _End):
             return end
         try:
@@ -236,6 +243,13 @@ class RedisQueryExchange:
             self._look(queue)
         for asked in tuple(self._asked.values()):
             self._spawn("query-again", self._ask_again(asked))
+
+    def _plan_asking_again(self, asked: _Asked) -> None:
+        def ring() -> None:
+            self._plan_asking_again(asked)
+            self._spawn("query-again", self._ask_again(asked))
+
+        asked.again = self._call_later(ASK_AGAIN_SECONDS, ring)
 
     async def _ask_again(self, asked: _Asked) -> None:
         try:

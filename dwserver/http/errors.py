@@ -85,6 +85,14 @@ def unsupported_media_type(plane: Plane) -> Refusal:
     )
 
 
+def malformed_request(plane: Plane) -> Refusal:
+    return refuse(
+        Reason.MALFORMED_REQUEST,
+        plane,
+        "These bytes are no HTTP request, or a line of its head is too long.",
+    )
+
+
 def malformed_json(plane: Plane, json_error: str) -> Refusal:
     return refuse(
         Reason.MALFORMED_JSON,

@@ -43,6 +43,7 @@ from dwserver.protocol.versions import (
     CONTROL_PLANE_HEADER,
     WORKER_PROTOCOL_HEADER,
     VersionRefusal,
+    WorkerNegotiation,
     check_control_plane_version,
     negotiate_worker_version,
 )
@@ -140,6 +141,11 @@ class Pipeline:
         return response
 
     async def _refuse(self, exchange: Exchange, refusal: Refusal) -> Answer:
+        if exchange.is_worker and exchange.version is None:
+            # Refused before the check of the version: in the one that was asked for.
+            negotiated = self._negotiated(exchange)
+            if not isinstance(negotiated, VersionRefusal):
+                exchange.version = negotiated
         try:
             return await self._responder.refusal(exchange, refusal)
         except Exception as error:
@@ -305,13 +311,16 @@ class Pipeline:
             if refused is not None:
                 raise errors.version_refused(plane, refused)
             return
-        sent = headers.get(_WORKER_VERSION_HEADER)
-        negotiated = negotiate_worker_version(
-            sent and valid_text(sent), self._node.advertised_version
-        )
+        negotiated = self._negotiated(exchange)
         if isinstance(negotiated, VersionRefusal):
             raise errors.version_refused(plane, negotiated)
         exchange.version = negotiated
+
+    def _negotiated(self, exchange: Exchange) -> WorkerNegotiation:
+        sent = exchange.request.headers.get(_WORKER_VERSION_HEADER)
+        return negotiate_worker_version(
+            sent and valid_text(sent), self._node.advertised_version
+        )
 
     async def _check_bootstrap(self, plane: Plane) -> None:
         blocked_by = await self._bootstrap.blockers()

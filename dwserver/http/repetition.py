@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from dwserver.protocol.reasons import Reason
+from dwserver.services.command_targets import KNOWN_RUNS
 
 
 class Repeat(StrEnum):
@@ -54,10 +55,14 @@ class Repetition:
 
 
 _R = Reason
-_NO_REQUEST_ID: Final = "Without a `request_id` each request counts."
+_KNOWN: Final = (
+    f"Where the workflow continues as new, its newest {KNOWN_RUNS} runs are looked "
+    "through for the id."
+)
+_NO_REQUEST_ID: Final = f"Without a `request_id` each request counts. {_KNOWN}"
 _REPEATED_COMMAND: Final = (
     "Without a `request_id` a repeat is decided anew, finds nothing to do, and is "
-    "recorded."
+    f"recorded. {_KNOWN}"
 )
 _LEASE: Final = "lease"
 

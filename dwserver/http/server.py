@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from dwserver.http.answer import Answer
 from dwserver.http.body import ClientGone
+from dwserver.http.connection import Connection
 from dwserver.http.departures import Departures
 from dwserver.http.pipeline import Pipeline
 
@@ -51,6 +52,9 @@ class _Listener(web.Server):
     """Tells of clients that have gone, whatever their handlers do."""
 
     departures: Departures
+
+    def __call__(self) -> web.RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
 
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None

@@ -26,6 +26,14 @@ _R = Reason
 
 GUIDES: Final[Mapping[Reason, Guide]] = MappingProxyType(
     {
+        _R.MALFORMED_REQUEST: Guide(
+            "What arrived is no HTTP/1.1 request: it has no `Host`, contradicts itself "
+            "about its length, uses an unknown method, is not HTTP at all (TLS for "
+            "instance), or a line of its head is longer than 8190 bytes. The "
+            "connection is closed.",
+            "Look at the address and the scheme that the client uses, at what a proxy "
+            "makes of the request, and at the length of its query string.",
+        ),
         _R.MALFORMED_JSON: Guide(
             "The body of the request is not JSON: it is cut off, uses another "
             "encoding than UTF-8, holds NaN, or is nested too "
@@ -255,7 +263,8 @@ GUIDES: Final[Mapping[Reason, Guide]] = MappingProxyType(
             "Use a server whose `GET /api/cluster/info` advertises it.",
         ),
         _R.QUERY_NOT_FOUND: Guide(
-            "The workflow type declares its queries, and this name is not among them.",
+            "The workflow type declares its queries, and this name is not among them; "
+            "a standalone activity has none.",
             "Check the name against the worker's code.",
         ),
         _R.REJECTED_UNKNOWN_QUERY: Guide(

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     """Machine-readable cause of a refusal or of a stop."""
 
     # Transport, identity and gates
+    MALFORMED_REQUEST = "malformed_request"
     MALFORMED_JSON = "malformed_json"
     MISSING_CONTROL_PLANE_VERSION = "missing_control_plane_version"
     UNSUPPORTED_CONTROL_PLANE_VERSION = "unsupported_control_plane_version"
@@ -177,6 +178,7 @@ _R = Reason
 
 REASONS: Final[Mapping[Reason, ReasonFacts]] = MappingProxyType(
     {
+        _R.MALFORMED_REQUEST: _control(400, "no HTTP request"),
         _R.MALFORMED_JSON: _both(400, "the body is not JSON"),
         _R.MISSING_CONTROL_PLANE_VERSION: _control(400, "version header absent"),
         _R.UNSUPPORTED_CONTROL_PLANE_VERSION: _control(400, "version not spoken"),
@@ -224,7 +226,7 @@ REASONS: Final[Mapping[Reason, ReasonFacts]] = MappingProxyType(
         _R.WORKFLOW_OUTPUT_CODEC_UNAVAILABLE: _control(500, "output unreadable"),
         _R.INVALID_IMPORT_BUNDLE: _control(422, "the bundle cannot be imported"),
         _R.EMBEDDED_V2_IMPORT_UNAVAILABLE: _control(503, "import is not offered"),
-        _R.QUERY_NOT_FOUND: _control(404, "the type declares no such query"),
+        _R.QUERY_NOT_FOUND: _control(404, "the type has no such query"),
         _R.REJECTED_UNKNOWN_QUERY: _control(404, "the worker knows no such query"),
         _R.INVALID_QUERY_ARGUMENTS: _control(422, "arguments break the contract"),
         _R.QUERY_REJECTED: _control(409, "the worker could not answer"),

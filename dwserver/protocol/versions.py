@@ -175,17 +175,6 @@ def negotiate_worker_version(
     )
 
 
-def echoed_worker_version(
-    negotiation: WorkerNegotiation | None, advertised: WorkerVersion
-) -> WorkerVersion:
-    """Version for the response header and ``protocol_version``.
-
-    The requested version once it was accepted; the advertised one for refusals
-    and for answers given before negotiation (``None``).
-    """
-    return negotiation if isinstance(negotiation, WorkerVersion) else advertised
-
-
 def check_control_plane_version(requested: str | None) -> VersionRefusal | None:
     """``None`` when the header is ``2``, else the refusal to answer with."""
     if requested == CONTROL_PLANE_VERSION:

@@ -41,6 +41,7 @@ from dwserver.services.hot_runs import HotRuns
 from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
+from dwserver.services.operator_metrics import OperatorMetrics
 from dwserver.services.poll_news import PollNews
 from dwserver.services.polls import Polls
 from dwserver.services.queries import Queries
@@ -326,22 +327,10 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             now=clock.now,
             lease_duration=plane.workflow_task_lease_seconds * MICROS,
         ),
-        activity_tasks=ActivityTasks(
-            store,
-            runs=runs,
-            tasks=tasks,
-            renewals=renewals,
-        ),
+        activity_tasks=ActivityTasks(store, runs=runs, tasks=tasks, renewals=renewals),
         activity_timeouts=timeouts,
         task_repair=repair,
-        operator_metrics=build_operator_metrics(
-            settings,
-            store,
-            workers=workers,
-            repair=repair,
-            cache_store=parts.coordination.store_name,
-            now=clock.now,
-        ),
+        operator_metrics=_operator_metrics(settings, parts, workers, repair),
         workflows=workflows,
         diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
         standalone_activities=StandaloneActivities(
@@ -363,6 +352,19 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         limits=_request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _operator_metrics(
+    settings: Settings, parts: _Parts, workers: Workers, repair: TaskRepair
+) -> OperatorMetrics:
+    return build_operator_metrics(
+        settings,
+        parts.store,
+        workers=workers,
+        repair=repair,
+        cache_store=parts.coordination.store_name,
+        now=parts.clock.now,
     )
 
 

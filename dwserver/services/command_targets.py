@@ -3,7 +3,7 @@
 A command for a workflow id is decided on its current run and follows when another run
 takes its place meanwhile; a command for a run stays with that run. A request with a
 ``request_id`` that is known gets the first answer again: the id is looked for in the
-run and in the one that it continues.
+run and, if that continues another, in the runs of the workflow id before it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from typing import Final, Generic, Protocol, TypeVar
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Command, Instance, Run, RunState
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.transition import TermGuard
 from dwserver.engine.words import CommandRejection, CommandType
 from dwserver.services.runs import RunContended, Runs
 from dwserver.store.api import Store
 
 # Runs of one workflow id that a command follows before its caller is told to repeat.
 MAX_ROUNDS: Final = 5
+
+# Runs of one workflow id, the one decided on included, whose request ids are known.
+KNOWN_RUNS: Final = 32
 
 REQUEST_ID_CONFLICT: Final = Rejection(
     "request_id_conflict",
@@ -85,14 +89,15 @@ class _Attempt(Generic[Reply]):
         await action.prepare(run)
 
     async def _find_first(self, run: Run, request_id: str) -> Command | None:
-        for run_id in (run.id, run.continued_from_run_id):
-            if run_id is not None:
-                found = await self._store.find_command(
-                    run_id, request_id, command_type=self._action.command_type
-                )
-                if found is not None:
-                    return found
-        return None
+        command_type = self._action.command_type
+        first = await self._store.find_command(
+            run.id, request_id, command_type=command_type
+        )
+        if first is None and run.continued_from_run_id is not None:
+            first = await self._store.find_command_of_workflow(
+                run, request_id, command_type=command_type, runs=KNOWN_RUNS
+            )
+        return first
 
     def decide(self, draft: Draft) -> Reply | Rejection | _Elsewhere:
         action = self._action
@@ -129,16 +134,24 @@ class _Attempt(Generic[Reply]):
 
 
 async def decide_command(
-    store: Store, runs: Runs, *, target: Target, action: Action[Reply]
+    store: Store,
+    runs: Runs,
+    *,
+    target: Target,
+    action: Action[Reply],
+    term: TermGuard | None = None,
 ) -> Reply | Rejection:
-    """The answer of ``action`` on the run that ``target`` means now.
+    """The answer of ``action`` on the run that ``target`` means now. ``term``: of the
+    leader that asks.
 
     Raises :class:`RunNotFound`, :class:`RunContended`, ``StoreError``.
     """
     run_id = target.run_id or target.instance.current_run_id
     for _ in range(MAX_ROUNDS):
         attempt = _Attempt(store, target, action)
-        reply = await runs.decide(run_id, attempt.decide, prepare=attempt.prepare)
+        reply = await runs.decide(
+            run_id, attempt.decide, prepare=attempt.prepare, term=term
+        )
         if not isinstance(reply, _Elsewhere):
             return reply
         run_id = reply.run_id

@@ -17,6 +17,7 @@ from dwserver.engine.lifecycle.operator import Decided, OperatorRequest, reject
 from dwserver.engine.lifecycle.repair import repair
 from dwserver.engine.model import Command, Run
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.transition import TermGuard
 from dwserver.engine.words import CommandRejection, CommandType
 from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.command_contracts import CommandContracts
@@ -69,15 +70,16 @@ class OperatorCommands:
         return Target(instance=instance, run_id=run_id)
 
     async def close(
-        self, target: Target, request: CloseRequest
+        self, target: Target, request: CloseRequest, *, term: TermGuard | None = None
     ) -> Commanded | Rejection:
-        """Cancel or terminate the run at once, and by their policies its children."""
+        """Cancel or terminate the run at once, and by their policies its children.
+        ``term``: of the leader that asks instead of an operator."""
         action = _Administration(
             request.command_type,
             request,
             lambda draft: close_on_request(draft, request),
         )
-        closed = await self._decide(target, action)
+        closed = await self._decide(target, action, term=term)
         if isinstance(closed, Commanded):
             await self._close_policies.carried_out(closed.run.id)
         return closed
@@ -127,10 +129,12 @@ class OperatorCommands:
         )
         return replace(updated, update=update, is_wait_over=update.is_open)
 
-    async def _decide(self, target: Target, action: Action[Reply]) -> Reply | Rejection:
+    async def _decide(
+        self, target: Target, action: Action[Reply], *, term: TermGuard | None = None
+    ) -> Reply | Rejection:
         try:
             return await decide_command(
-                self._store, self._runs, target=target, action=action
+                self._store, self._runs, target=target, action=action, term=term
             )
         except RunNotFound:
             return INSTANCE_NOT_FOUND

@@ -64,13 +64,15 @@ class _Asked(Generic[Reply]):
     """A decision, and what it must have read before it can be taken.
 
     ``companions``: drafts of other runs that are written together with what it
-    changes. ``is_alone``: it shares its transition with no other decision.
+    changes. ``is_alone``: it shares its transition with no other decision, as one of a
+    leader, whose ``term`` guards it.
     """
 
     decision: Decision[Reply]
     prepare: Prepare | None = None
     companions: tuple[Draft, ...] = ()
     is_alone: bool = False
+    term: TermGuard | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -129,17 +131,20 @@ class Runs:
         decision: Decision[Reply],
         *,
         prepare: Prepare | None = None,
+        term: TermGuard | None = None,
     ) -> Reply:
         """Run ``decision`` on the run's draft and commit what it recorded.
 
         ``prepare`` runs before every attempt with the state that the decision will
         see, to read what that state does not hold; None when there is nothing to read.
         What it reads of the run is guarded by the run's version. It must not decide
-        about runs.
+        about runs. ``term``: a leader decides; once it is over nothing is written, and
+        the run counts as contended.
 
         Raises :class:`RunNotFound`, :class:`RunContended`, ``StoreError``.
         """
-        return await self._enter(run_id, _Asked(decision, prepare))
+        asked = _Asked(decision, prepare, is_alone=term is not None, term=term)
+        return await self._enter(run_id, asked)
 
     async def create(self, build: Callable[[Context], Draft]) -> Draft | None:
         """Commit a new run; None when its workflow id is taken."""
@@ -219,6 +224,7 @@ class Runs:
         hot = self.hot.get(run_id)
         state = hot.state if hot else None
         is_fresh = False
+        term = next((each.term for each in asked if each.term), None)
         for attempt in range(MAX_ATTEMPTS):
             if state is None:
                 state = await self._load(run_id)
@@ -233,8 +239,10 @@ class Runs:
             for each, reply in zip(asked, replies, strict=True):
                 if not isinstance(reply, _Failed):
                     drafts += each.companions
-            is_alone = attempt >= ALONE_FROM_ATTEMPT
-            if not drafts or await self._write(draft, drafts, is_alone=is_alone):
+            is_alone = term is not None or attempt >= ALONE_FROM_ATTEMPT
+            if not drafts or await self._write(
+                draft, drafts, is_alone=is_alone, term=term
+            ):
                 return replies
             self.hot.drop(run_id)
             state = None
@@ -293,7 +301,12 @@ class Runs:
 
     # parents --------------------------------------------------------------------
     async def _write(
-        self, head: Draft, drafts: Sequence[Draft], *, is_alone: bool
+        self,
+        head: Draft,
+        drafts: Sequence[Draft],
+        *,
+        is_alone: bool,
+        term: TermGuard | None,
     ) -> bool:
         """Commit what was decided in a lane; ``head`` is the draft of the lane's run.
 
@@ -302,16 +315,21 @@ class Runs:
         entered from a child to its parent only.
         """
         if head.for_parent is None:
-            return await self._commits.commit(drafts)
-        asked = self._hearing(head, tuple(drafts), is_alone=is_alone)
+            return await self._commits.commit(drafts, term=term)
+        asked = self._hearing(head, tuple(drafts), is_alone=is_alone, term=term)
         try:
             return await self._enter(head.for_parent, asked) is not _Conflict.MET
         except RunNotFound:
             # There is nobody to tell (any more).
-            return await self._commits.commit(drafts)
+            return await self._commits.commit(drafts, term=term)
 
     def _hearing(
-        self, child: Draft, drafts: tuple[Draft, ...], *, is_alone: bool
+        self,
+        child: Draft,
+        drafts: tuple[Draft, ...],
+        *,
+        is_alone: bool,
+        term: TermGuard | None,
     ) -> _Asked[ChildHeard | Rejection | _Conflict]:
         background = NO_BACKGROUND
 
@@ -325,6 +343,7 @@ class Runs:
             prepare if child.run.status is RunStatus.FAILED else None,
             companions=drafts,
             is_alone=is_alone,
+            term=term,
         )
 
 

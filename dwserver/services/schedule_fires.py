@@ -145,7 +145,7 @@ class ScheduleFires:
         )
         if isinstance(decided, Starts):
             if decided.closes is not None:
-                await self._close_latest(schedule, decided.closes)
+                await self._close_latest(schedule, decided.closes, term)
             return await self._start(schedule, fire, decided.workflow_id, term)
         if not await self._write(decided.change, term):
             return None
@@ -236,7 +236,9 @@ class ScheduleFires:
     async def _write(self, change: ScheduleChange, term: TermGuard | None) -> bool:
         return await self._store.commit(Transition(schedule=change, term=term))
 
-    async def _close_latest(self, schedule: Schedule, how: CommandType) -> None:
+    async def _close_latest(
+        self, schedule: Schedule, how: CommandType, term: TermGuard | None
+    ) -> None:
         """As well as can be: whatever is refused, the fire starts (§3.3)."""
         assert schedule.latest_workflow_id is not None
         target = await self._commands.find_target(
@@ -249,7 +251,7 @@ class ScheduleFires:
             command_type=how,
             reason=_CLOSE_REASONS[how],
         )
-        await self._commands.close(target, request)
+        await self._commands.close(target, request, term=term)
 
     async def _start_of(
         self, schedule: Schedule, fire: Fire, workflow_id: str

@@ -105,7 +105,6 @@ def up(empty_postgres_url: str, redis_url: str, tmp_path: Path) -> Iterator[Up]:
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(240)
 def test_one_command_brings_up_every_class_and_takes_it_down(up: Up) -> None:
     nodes = up.nodes()
     assert set(nodes) == {
@@ -141,7 +140,6 @@ def test_one_command_brings_up_every_class_and_takes_it_down(up: Up) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(240)
 @pytest.mark.full
 def test_nothing_outlives_a_cluster_that_is_killed(up: Up) -> None:
     pids = [pid for _, pid in up.nodes().values() if pid is not None]
@@ -154,7 +152,6 @@ def test_nothing_outlives_a_cluster_that_is_killed(up: Up) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(240)
 @pytest.mark.full
 @pytest.mark.skipif(
     bool(binaries.missing()), reason="no local PostgreSQL and Redis binaries"

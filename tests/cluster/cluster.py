@@ -155,7 +155,8 @@ class Cluster:
         is_worker = Role.EXECUTION_PLANE in BUNDLES[settings.shape][process_class]
         return ServerProcess(
             {
-                "DW_DATABASE_URL": settings.database_url,
+                # The database shows whose connection is whose.
+                "DW_DATABASE_URL": f"{settings.database_url}?application_name={name}",
                 "DW_REDIS_URL": settings.redis_url,
                 "DW_AUTH_TOKEN": TOKEN,
                 **({} if is_worker else {"DW_SERVER_KEY": settings.server_key}),

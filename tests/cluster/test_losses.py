@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from dwserver.topology.shapes import ProcessClass
 from tests.cluster.cluster import TOKEN, Cluster
-from tests.cluster.conftest import NewCluster
+from tests.cluster.conftest import NewCluster, Report
 from tests.durability.checker import check
 from tests.durability.client_log import ClientLog
 from tests.durability.conftest import SHORT_LEASES
@@ -38,30 +36,6 @@ WARM_REQUESTS = 300
 END_SECONDS = 120.0
 # Longer than three heartbeats: the others take a frozen node for gone.
 FROZEN_SECONDS = 8.0
-
-
-@pytest.fixture
-def client_log(tmp_path: Path) -> ClientLog:
-    return ClientLog(tmp_path / "client-log.jsonl")
-
-
-@pytest.fixture
-def choice() -> random.Random:
-    return random.Random(random.randrange(2**32))
-
-
-Report = Callable[[str, float], None]
-
-
-@pytest.fixture
-def report(record_property: Callable[[str, object], None]) -> Report:
-    """Prints a measured recovery time, and keeps it with the results of the run."""
-
-    def write(what: str, seconds: float) -> None:
-        record_property(what, round(seconds, 2))
-        print(f"\n{what}: {seconds:.2f} s")
-
-    return write
 
 
 async def recovery(load: Load, node: ServerProcess) -> float:

@@ -237,15 +237,18 @@ async def test_a_query_is_asked_leased_and_answered_on_different_processes(
     assert await caller == answer
 
 
+@pytest.mark.parametrize("notices", [True, False])
 async def test_a_query_of_a_redis_that_forgets_everything_is_asked_again(
-    nodes: tuple[SmallServer, SmallServer], redis: CountingRedis
+    nodes: tuple[SmallServer, SmallServer], redis: CountingRedis, notices: bool
 ) -> None:
+    """Whether or not a connection breaks as it forgets."""
     a, b = nodes
     await a.start()
     caller = await asking(a)
     await eventually(lambda: redis_holds(redis, "pending"))
     await redis.execute("FLUSHALL")
-    a.core.query_exchange._missed_signals()
+    if notices:
+        a.core.query_exchange._missed_signals()
     lease = await query_poll(b)
     assert isinstance(lease, QueryLease)
     answer = Answered(b'"here"', None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -55,13 +56,15 @@ class Reply:
 
 @dataclass(slots=True)
 class Load:
-    """A running load; see :func:`running_load`. ``sent`` counts requests."""
+    """A running load; see :func:`running_load`. ``sent`` counts requests, ``troubles``
+    those that were repeated, by operation and status or error."""
 
     session: aiohttp.ClientSession
     log: ClientLog
     choice: random.Random
     sent: int = 0
     repeated: int = 0
+    troubles: Counter[tuple[str, str]] = field(default_factory=Counter)
     _is_ending: bool = False
     _ended: dict[str, asyncio.Event] = field(default_factory=dict)
     _starters: list[asyncio.Task[None]] = field(default_factory=list)
@@ -98,12 +101,10 @@ class Load:
                     method, path, data=orjson.dumps(body), headers=headers
                 ) as response:
                     raw = await response.read()
-            except (aiohttp.ClientError, TimeoutError):
-                self.repeated += 1
-                return None
+            except (aiohttp.ClientError, TimeoutError) as error:
+                return self._again(path, type(error).__name__)
             if response.status >= 500:
-                self.repeated += 1
-                return None
+                return self._again(path, str(response.status))
             return Reply(response.status, orjson.loads(raw))
 
         reply = await eventually(
@@ -111,6 +112,12 @@ class Load:
         )
         assert reply is not None
         return reply
+
+    def _again(self, path: str, why: str) -> None:
+        self.repeated += 1
+        parts = path.split("/")
+        operation = " ".join(parts[part] for part in (3, -1) if len(parts) > 4)
+        self.troubles[operation or parts[-1], why] += 1
 
     async def ask_worker_plane(self, path: str, body: Mapping[str, object]) -> Reply:
         return await self.ask(
@@ -190,8 +197,11 @@ class Load:
             )
         else:
             assert reply.reason in LOST_TASK | RUN_OVER, reply
-        if reply.reason in RUN_OVER or (reply.status == 200 and decision.output):
-            self._ended[task["workflow_id"]].set()
+        is_over = reply.reason in RUN_OVER or (reply.status == 200 and decision.output)
+        # Nobody waits here for what a schedule started.
+        ended = self._ended.get(task["workflow_id"])
+        if is_over and ended is not None:
+            ended.set()
 
     async def _act(self, task: Mapping[str, Any]) -> None:
         attempt_id = task["activity_attempt_id"]

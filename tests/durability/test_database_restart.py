@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 
-import pytest
-
 from tests.durability.checker import check
 from tests.durability.client_log import ClientLog
 from tests.durability.conftest import SHORT_LEASES
@@ -31,7 +29,6 @@ async def ready_becomes(server: ServerProcess, status: int) -> None:
     )
 
 
-@pytest.mark.timeout(240)
 async def test_database_stop_and_crash_under_load(
     start_server: StartServer,
     own_postgres: StoppablePostgres,

@@ -6,7 +6,6 @@ import asyncio
 import random
 
 import aiohttp
-import pytest
 
 from tests.durability.checker import check
 from tests.durability.client_log import ClientLog
@@ -41,7 +40,6 @@ async def hold_polls(session: aiohttp.ClientSession) -> list[tuple[int, object]]
     return await asyncio.gather(*(poll(kinds[n % 2]) for n in range(IDLE_POLLS)))
 
 
-@pytest.mark.timeout(180)
 async def test_orderly_stop_under_load(
     start_server: StartServer,
     store_url: str,

@@ -124,7 +124,6 @@ def check_all(start_server: StartServer, database_url: str, *, count: int) -> No
     assert "http_request_failed" not in server.server.log_text()
 
 
-@pytest.mark.timeout(120)
 def test_broken_bodies(start_server: StartServer, store_url: str) -> None:
     check_all(start_server, store_url, count=FEW)
 

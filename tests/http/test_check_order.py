@@ -65,6 +65,22 @@ def request_with(first: int, plane: str) -> tuple[dict[str, str], bytes]:
     return headers, body
 
 
+@pytest.mark.parametrize("fault", NAMES[: NAMES.index("missing_version")])
+async def test_what_is_refused_before_the_version_is_told_in_it(fault: str) -> None:
+    headers, body = request_with(NAMES.index(fault), "worker")
+    headers["X-Durable-Workflow-Protocol-Version"] = "1.7"
+    async with serving(node_with(0).pipeline(ROUTES)) as client:
+        answers = [
+            await client.send("POST", PATHS["worker"], headers, body=body),
+            await client.send("PUT", PATHS["worker"], headers),
+            await client.send("POST", "/api/worker/unknown", headers),
+        ]
+    for answer in answers:
+        assert answer.status >= 400
+        assert answer.body["protocol_version"] == "1.7"
+        assert answer.headers["X-Durable-Workflow-Protocol-Version"] == "1.7"
+
+
 @pytest.mark.parametrize("plane", PATHS)
 @pytest.mark.parametrize(("fault", "status"), FAULTS, ids=NAMES)
 async def test_first_fault_is_told(plane: str, fault: str, status: int) -> None:

@@ -144,9 +144,15 @@ def check_all(server: Inhabited, database_url: str, *, examples: int) -> None:
     assert check_standing(read_state(database_url)) == []
 
 
-@pytest.mark.timeout(120)
-def test_made_up_requests(start_server: StartServer, store_url: str) -> None:
-    check_all(inhabited(start_server, store_url), store_url, examples=FEW)
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "engine", ["postgres", pytest.param("sqlite", marks=pytest.mark.full)]
+)
+def test_made_up_requests(
+    engine: str, request: pytest.FixtureRequest, start_server: StartServer
+) -> None:
+    database_url = request.getfixturevalue(f"{engine}_url")
+    check_all(inhabited(start_server, database_url), database_url, examples=FEW)
 
 
 @pytest.mark.full

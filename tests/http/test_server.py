@@ -6,6 +6,7 @@ import asyncio
 import socket
 from dataclasses import dataclass, field
 
+import orjson
 import pytest
 
 from dwserver.http.call import Call, Reply
@@ -126,6 +127,33 @@ async def test_drain_closes_idle_connections() -> None:
     writer.close()
     await writer.wait_closed()
     await server.stop()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /api/health HTTP/1.1\r\n\r\n",
+        b"BREW /api/health HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /api/health?q=%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"s3cret" * 2000),
+        b"GET /api/health HTTP/1.1\r\nHost: x\r\nX-A: %b\r\n\r\n" % (b"s3cret" * 2000),
+        b"POST /api/health HTTP/1.1\r\nHost: x\r\nContent-Length: s3cret\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"s3cret\r\n\r\n",
+    ],
+    ids=["no host", "method", "target", "header", "length", "TLS", "no HTTP"],
+)
+async def test_what_is_no_request_is_refused_as_json(sent: bytes) -> None:
+    server = listening_server()
+    await server.start()
+    async with client_of(server.port) as client:
+        answer = await client.send_raw(sent)
+    await server.stop()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"Content-Type: application/json\r\n" in head
+    assert b"Connection: close\r\n" in head
+    assert b"s3cret" not in answer
+    assert orjson.loads(body)["reason"] == "malformed_request"
 
 
 async def test_stop_without_drain_cuts_off_what_hangs() -> None:

@@ -1,4 +1,4 @@
-"""Version headers: what is accepted, what is refused and what is echoed."""
+"""Version headers: what is accepted and what is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from dwserver.protocol.versions import (
     VersionRefusal,
     WorkerVersion,
     check_control_plane_version,
-    echoed_worker_version,
     negotiate_worker_version,
 )
 
@@ -37,10 +36,9 @@ def test_supported_range() -> None:
 
 
 @pytest.mark.parametrize("requested", ["1.0", "1.1", "1.2", "1.13", "1.19", "1.20"])
-def test_every_older_minor_is_accepted_and_echoed(requested: str) -> None:
+def test_every_older_minor_is_accepted(requested: str) -> None:
     accepted = negotiate_worker_version(requested, V1_20)
     assert str(accepted) == requested
-    assert str(echoed_worker_version(accepted, V1_20)) == requested
 
 
 @pytest.mark.parametrize("minor", range(21))
@@ -63,7 +61,6 @@ def test_absent_and_blank_headers_are_missing(requested: str | None) -> None:
     refusal = refused(requested, V1_0)
     assert refusal.reason is Reason.MISSING_PROTOCOL_VERSION
     assert refusal.requested is None
-    assert echoed_worker_version(refusal, V1_0) == V1_0
 
 
 @pytest.mark.parametrize(
@@ -87,10 +84,6 @@ def test_everything_but_the_advertised_minor_is_unsupported_at_1_0(
 
 def test_a_minor_beyond_the_range_is_refused() -> None:
     assert refused("1.21", V1_20).reason is Reason.UNSUPPORTED_PROTOCOL_VERSION
-
-
-def test_answers_before_negotiation_carry_the_advertised_version() -> None:
-    assert echoed_worker_version(None, V1_20) == V1_20
 
 
 def test_versions_order_by_number_and_not_by_text() -> None:

@@ -12,7 +12,7 @@ from dwserver.engine.lifecycle.archive import ArchiveRequest
 from dwserver.engine.lifecycle.operator import OperatorRequest
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import CommandType, RunStatus, UpdateStatus
-from dwserver.services.command_targets import Target
+from dwserver.services.command_targets import KNOWN_RUNS, Target
 from dwserver.store.api import LeaseRenewal
 from tests.services.operator_room import (
     Operators,
@@ -260,6 +260,36 @@ async def test_a_rejected_request_stays_rejected(node: SmallServer) -> None:
     assert {each.command.rejection_reason for each in done} == {"run_not_active"}
     assert len({each.update.id for each in done if each.update}) == 1
     assert await command_count(node, run.id) == 3
+
+
+@pytest.mark.parametrize("runs_later", [2, KNOWN_RUNS - 1, KNOWN_RUNS])
+async def test_a_request_is_known_to_the_runs_that_follow(
+    node: SmallServer, runs_later: int
+) -> None:
+    """Up to a number of runs; then it counts as new."""
+    await node.start()
+    operators = Operators(node)
+    request = a_message(request_id="r-1", arguments=plain("[1]"))
+    signal, update = await operators.signal(request), await operators.update(request)
+    assert update.update is not None
+    ending = CompleteUpdate(update_id=update.update.id)
+    await node.complete(await node.leased(), [ending, ContinueAsNew()])
+    for _ in range(runs_later - 1):
+        await operators.continue_as_new()
+    current = (await operators.target()).instance.current_run_id
+    count = await command_count(node, current)
+    again = await operators.signal(request), await operators.update(request)
+    is_known = runs_later < KNOWN_RUNS
+    assert [done.is_repeated for done in again] == [is_known, is_known]
+    if is_known:
+        assert again[0].command.id == signal.command.id
+        assert again[1].command.id == update.command.id
+        other = a_message(request_id="r-1", arguments=plain("[2]"))
+        refused = await node.services.commands.signal(await operators.target(), other)
+        assert isinstance(refused, Rejection)
+        assert refused.reason == "request_id_conflict"
+    added = await command_count(node, current) - count
+    assert added == (0 if is_known else 2)
 
 
 async def test_an_id_for_another_request_is_a_conflict(node: SmallServer) -> None:

@@ -301,6 +301,26 @@ async def test_policies_close_the_run_before(
     assert (await node.state(second.run_id)).run.status == "pending"
 
 
+@pytest.mark.parametrize(
+    "policy", [OverlapPolicy.CANCEL_OTHER, OverlapPolicy.TERMINATE_OTHER]
+)
+async def test_a_leader_that_was_overtaken_closes_nothing(
+    node: SmallServer, policy: OverlapPolicy
+) -> None:
+    old = await lead(node)
+    await create(node, overlap_policy=policy)
+    node.clock.advance(seconds=HOUR)
+    [first] = await fire_due(node, old)
+    new = await lead(node)
+    node.clock.advance(seconds=HOUR)
+    assert await fire_due(node, old) == []
+    assert first.run_id is not None
+    assert (await node.state(first.run_id)).run.status == "pending"
+    [second] = await fire_due(node, new)
+    assert second.outcome is FireOutcome.TRIGGERED
+    assert (await node.state(first.run_id)).run.status.is_terminal
+
+
 async def test_a_continued_workflow_counts_as_open(node: SmallServer) -> None:
     """The overlap looks at the current run of the latest workflow."""
     term = await lead(node)
@@ -334,7 +354,7 @@ async def test_what_an_action_asks_for_reaches_the_run(node: SmallServer) -> Non
     run = (await node.state(fired.run_id)).run
     assert (run.task_queue, run.workflow_type) == ("default", WORKFLOW)
     assert (run.execution_timeout_seconds, run.run_timeout_seconds) == (90, 60)
-    given = (await node.faults.real.run_inputs([run.id]))[run.id]
+    given = await node.faults.real.run_input(run.id)
     assert given.memo == {"owner": "billing"}
     assert given.search_attributes == {"Region": "eu"}
     assert given.arguments is not None

@@ -117,6 +117,42 @@ async def test_command_is_found_by_its_request_id(store: Store) -> None:
     assert await find(other.id, "request-1") is None
 
 
+async def test_command_is_found_among_the_runs_of_its_workflow_id(store: Store) -> None:
+    """Those before a run, as far back as is asked; the newest of several."""
+    first = a_run()
+    runs = [first] + [
+        replace(first, id=an_id(), run_number=number) for number in range(2, 6)
+    ]
+    other = a_run(workflow_id="another")
+    asked = {1: "start", 2: "both", 3: "both", 5: "last"}
+    for run in (*runs, other):
+        request_id = asked.get(run.run_number)
+        commands = [
+            a_command(run, sequence=n, command_type=kind, request_id=request_id)
+            for n, kind in ((2, CommandType.UPDATE), (3, CommandType.SIGNAL))
+        ]
+        start = a_start_transition(run, commands=tuple(commands))
+        if run in runs[1:]:
+            start = replace(start, instances=(), new_instances=())
+        assert await store.commit(start)
+
+    async def found(run: Run, request_id: str, *, runs: int) -> str | None:
+        command = await store.find_command_of_workflow(
+            run, request_id, command_type=CommandType.SIGNAL, runs=runs
+        )
+        assert command is None or command.sequence == 3
+        return command.run_id if command else None
+
+    assert await found(runs[4], "both", runs=5) == runs[2].id
+    assert await found(runs[1], "both", runs=2) == runs[1].id
+    assert await found(runs[3], "last", runs=4) is None
+    assert await found(runs[4], "last", runs=1) == runs[4].id
+    assert await found(runs[4], "start", runs=5) == runs[0].id
+    assert await found(runs[4], "start", runs=4) is None
+    assert await found(runs[4], "never", runs=5) is None
+    assert await found(other, "both", runs=5) is None
+
+
 async def test_command_numbers_are_unique_in_a_run(store: Store) -> None:
     run = await started(store)
     again = a_transition(run, commands=(a_command(run, sequence=1),))

@@ -166,6 +166,12 @@ INDEXES = {
     },
     "list_message_payloads": {"commands_pkey"},
     "find_command": {"commands_by_request"},
+    "find_command_of_workflow": {
+        "instances_pkey",
+        "runs_pkey",
+        "runs_siblings",
+        "commands_by_request",
+    },
     "find_update": {"updates_id"},
     "find_update_of_command": {"updates_pkey"},
     "list_open_children": {"children_open"},

@@ -9,8 +9,6 @@ from __future__ import annotations
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -26,6 +24,13 @@ if TYPE_CHECKING:
 POSTGRES_IMAGE = "postgres:16-alpine"
 POSTGRES_PORT = 5432
 REDIS_IMAGE = "redis:7-alpine"
+REDIS_PORT = 6379
+POSTGRES_COMMAND = "postgres -c max_connections=200"
+# The image lets no other host replicate.
+ALLOW_REPLICATION = (
+    'echo "host replication all all scram-sha-256" >> "$PGDATA/pg_hba.conf"'
+    ' && kill -HUP "$(head -n 1 "$PGDATA/postmaster.pid")"'
+)
 START_ATTEMPTS = 3
 START_SECONDS = 60.0
 STOP_SECONDS = 20
@@ -95,6 +100,14 @@ class PostgresContainer:
         self._wrapped().kill()
         self._wrapped().wait(timeout=STOP_SECONDS)
 
+    def standby(self) -> PostgresContainer:
+        """Another container that follows this one, over the network of the engine."""
+        allowed = self._wrapped().exec_run(
+            ["sh", "-c", ALLOW_REPLICATION], user="postgres"
+        )
+        assert allowed.exit_code == 0, allowed.output
+        return _StandbyContainer(self)
+
     def dispose(self) -> None:
         """Stop it and delete it with its data."""
         container, self._container = self._container, None
@@ -106,12 +119,10 @@ class PostgresContainer:
         from testcontainers.core.container import DockerContainer
 
         for attempt in range(START_ATTEMPTS):
-            container = (
-                DockerContainer(POSTGRES_IMAGE)
-                .with_env("POSTGRES_PASSWORD", self._password)
-                .with_command("postgres -c max_connections=200")
-                .with_bind_ports(POSTGRES_PORT, free_port())
+            container = DockerContainer(POSTGRES_IMAGE).with_bind_ports(
+                POSTGRES_PORT, free_port()
             )
+            self._configure(container)
             self._container = container
             try:
                 container.start()
@@ -123,6 +134,10 @@ class PostgresContainer:
         host = container.get_container_host_ip()
         self._address = f"{host}:{container.get_exposed_port(POSTGRES_PORT)}"
         self._wait_for_answer()
+
+    def _configure(self, container: DockerContainer) -> None:
+        container.with_env("POSTGRES_PASSWORD", self._password)
+        container.with_command(POSTGRES_COMMAND)
 
     def _wrapped(self) -> Container:
         """The container as the engine's own client knows it."""
@@ -137,26 +152,96 @@ class PostgresContainer:
         )
 
 
+class _StandbyContainer(PostgresContainer):
+    """Begins as a copy of its primary, with its accounts, and follows it. Started again
+    it goes on with the data that it has."""
+
+    def __init__(self, primary: PostgresContainer) -> None:
+        super().__init__()
+        self._password = primary._password
+        primary._wrapped().reload()
+        networks = primary._wrapped().attrs["NetworkSettings"]["Networks"]
+        host = next(iter(networks.values()))["IPAddress"]
+        self._primary = f"host={host} user=postgres password={self._password}"
+
+    def _configure(self, container: DockerContainer) -> None:
+        copy = (
+            f'pg_basebackup --dbname="{self._primary}" --pgdata="$PGDATA"'
+            " --write-recovery-conf --wal-method=stream --checkpoint=fast"
+        )
+        have_copy = f'[ -s "$PGDATA/PG_VERSION" ] || {copy}'
+        run = f'{have_copy} && chmod 700 "$PGDATA" && exec {POSTGRES_COMMAND}'
+        container.with_kwargs(user="postgres")
+        # The engine's client splits a text into words, and leaves a list alone.
+        container.with_command(["sh", "-c", run])
+
+
 def _port_was_taken(error: APIError) -> bool:
     text = str(error).lower()
     return any(words in text for words in TAKEN)
 
 
-@contextmanager
-def redis_container() -> Iterator[str]:
-    """URL of a fresh Redis container."""
-    from testcontainers.core.container import DockerContainer
+class RedisContainer:
+    """A Redis container that keeps nothing on disk; a context manager. Its port is
+    bound by number, as that of PostgreSQL."""
 
-    container = DockerContainer(REDIS_IMAGE).with_exposed_ports(6379)
-    with container:
-        host = container.get_container_host_ip()
-        port = int(container.get_exposed_port(6379))
+    def __init__(self) -> None:
+        self._container: DockerContainer | None = None
+        self._place = ("", 0)
+
+    def __enter__(self) -> Self:
+        from testcontainers.core.container import DockerContainer
+
+        self._container = DockerContainer(REDIS_IMAGE)
+        self._container.with_command("redis-server --save '' --appendonly no")
+        self._container.with_bind_ports(REDIS_PORT, free_port())
+        self._container.start()
+        host = self._container.get_container_host_ip()
+        self._place = (host, int(self._container.get_exposed_port(REDIS_PORT)))
+        self._wait_for_answer()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._running().stop()
+
+    @property
+    def url(self) -> str:
+        host, port = self._place
+        return f"redis://{host}:{port}/0"
+
+    def start(self) -> None:
+        """Run it again and wait until it answers."""
+        self._running().get_wrapped_container().start()
+        self._wait_for_answer()
+
+    def crash(self) -> None:
+        """End it at once."""
+        wrapped = self._running().get_wrapped_container()
+        wrapped.kill()
+        wrapped.wait(timeout=STOP_SECONDS)
+
+    def suspend(self) -> None:
+        """Connections stay, nothing is answered."""
+        self._running().get_wrapped_container().pause()
+
+    def resume(self) -> None:
+        self._running().get_wrapped_container().unpause()
+
+    def _running(self) -> DockerContainer:
+        assert self._container is not None, "the container was never started"
+        return self._container
+
+    def _wait_for_answer(self) -> None:
         wait_until(
-            lambda: probes.redis_answers(host, port),
+            lambda: probes.redis_answers(*self._place),
             deadline_seconds=START_SECONDS,
             what=f"start of {REDIS_IMAGE}",
         )
-        yield f"redis://{host}:{port}/0"
 
 
 def fetch_images() -> None:

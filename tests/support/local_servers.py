@@ -109,6 +109,13 @@ class LocalServer(ABC):
         """End it at once, without a chance to write anything more."""
         self._end(self.crash_signal)
 
+    def suspend(self) -> None:
+        """Stop its clock: connections stay, nothing is answered (SIGSTOP)."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
     def dispose(self) -> None:
         """Stop it and delete its folder."""
         self.stop()
@@ -201,6 +208,10 @@ class LocalPostgres(LocalServer):
             self._create_cluster()
         super().start()
 
+    def standby(self) -> LocalPostgres:
+        """Another server that follows this one, not started yet."""
+        return _LocalStandby(self)
+
     def _create_cluster(self) -> None:
         password_file = self.folder / "password"
         password_file.write_text(self._password)
@@ -219,6 +230,22 @@ class LocalPostgres(LocalServer):
 
     def _answers(self) -> bool:
         return probes.postgres_answers(self.admin_dsn)
+
+
+class _LocalStandby(LocalPostgres):
+    """Begins as a copy of its primary, with its accounts, and follows it."""
+
+    def __init__(self, primary: LocalPostgres) -> None:
+        super().__init__(primary._settings)
+        self._password = primary._password
+        self._primary_dsn = primary.admin_dsn
+
+    def _create_cluster(self) -> None:
+        # The folder may hold links to some of the programs only.
+        programs = (self._binaries / "postgres").resolve().parent
+        command = [str(programs / "pg_basebackup"), f"--pgdata={self._data}"]
+        command += [f"--dbname={self._primary_dsn}", "--write-recovery-conf"]
+        self._run([*command, "--wal-method=stream", "--checkpoint=fast", "--no-sync"])
 
 
 class LocalRedis(LocalServer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import pytest
@@ -37,6 +37,11 @@ class StoppablePostgres(Protocol):
         """Stop it and delete its data; nothing when that has been done."""
         ...
 
+    def standby(self) -> AbstractContextManager[StoppablePostgres]:
+        """A server that begins as a copy of this one and follows it by streaming; see
+        :mod:`tests.support.replication`."""
+        ...
+
 
 def running_postgres(
     substrate: Substrate,
@@ -47,15 +52,32 @@ def running_postgres(
     return LocalPostgres()
 
 
-@contextmanager
-def running_redis(substrate: Substrate) -> Iterator[str]:
-    """URL of a fresh Redis, gone at the end."""
+class StoppableRedis(Protocol):
+    """A running server that keeps nothing, but its address."""
+
+    @property
+    def url(self) -> str: ...
+
+    def crash(self) -> None:
+        """End it at once."""
+        ...
+
+    def start(self) -> None:
+        """Run it again, empty, and wait until it answers."""
+        ...
+
+    def suspend(self) -> None:
+        """Keep its connections and answer nothing."""
+        ...
+
+    def resume(self) -> None: ...
+
+
+def running_redis(substrate: Substrate) -> AbstractContextManager[StoppableRedis]:
+    """A fresh Redis, gone at the end."""
     if substrate is Substrate.CONTAINERS:
-        with containers.redis_container() as url:
-            yield url
-    else:
-        with LocalRedis() as server:
-            yield server.url
+        return containers.RedisContainer()
+    return LocalRedis()
 
 
 @pytest.fixture(scope="session")
@@ -84,5 +106,12 @@ def own_postgres(substrate: Substrate) -> Iterator[StoppablePostgres]:
 @pytest.fixture(scope="session")
 def redis_url(substrate: Substrate) -> Iterator[str]:
     """URL of the session's Redis, shared by tests: use keys of your own."""
-    with running_redis(substrate) as url:
-        yield url
+    with running_redis(substrate) as server:
+        yield server.url
+
+
+@pytest.fixture
+def own_redis(substrate: Substrate) -> Iterator[StoppableRedis]:
+    """A Redis for one test, which it may stop, freeze and empty."""
+    with running_redis(substrate) as server:
+        yield server

@@ -17,6 +17,7 @@ from dwserver.engine.model import (
     Instance,
     OutboxEntry,
     Payload,
+    Run,
     RunInput,
     RunState,
     Task,
@@ -122,11 +123,9 @@ def find_closed_attempt(
     return fetch_one(connection, convert, "find_closed_attempt", attempt_id)
 
 
-def list_run_inputs(
-    connection: sqlite3.Connection, run_ids: Sequence[str]
-) -> dict[str, RunInput]:
-    rows = fetch(connection, "list_run_inputs", to_array(run_ids))
-    return {row["id"]: records.to_run_input(row) for row in rows}
+def find_run_input(connection: sqlite3.Connection, run_id: str) -> RunInput | None:
+    rows = fetch(connection, "list_run_inputs", to_array([run_id]))
+    return records.to_run_input(rows[0]) if rows else None
 
 
 def list_activity_arguments(
@@ -158,6 +157,20 @@ def find_command(
 ) -> Command | None:
     key = (run_id, request_id, command_type)
     return fetch_one(connection, records.to_command, "find_command", *key)
+
+
+def find_command_of_workflow(
+    connection: sqlite3.Connection,
+    run: Run,
+    request_id: str,
+    *,
+    command_type: CommandType,
+    runs: int,
+) -> Command | None:
+    last = run.run_number
+    among = (run.namespace, run.workflow_id, last - runs, last)
+    key = (*among, request_id, command_type)
+    return fetch_one(connection, records.to_command, "find_command_of_workflow", *key)
 
 
 def find_update(connection: sqlite3.Connection, update_id: str) -> Update | None:

@@ -18,7 +18,7 @@ from tests.support.processes import TEST_TOKEN, StartServer
 from tests.support.server_process import ServerProcess
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.full
 
 QUEUE = "orders"
 WORKER = {"Authorization": f"Bearer {TEST_TOKEN}", WORKER_HEADER: "1.20"}

@@ -1,0 +1,264 @@
+"""PostgreSQL is restarted, fails over or loses its connections under a split cluster.
+
+Nothing that was acknowledged may be lost, nothing may be applied twice, and nothing is
+acknowledged while there is no database. The row "database failover" of
+``spec/topology-and-operations.md`` §7.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from tests.cluster.cluster import TOKEN, Cluster
+from tests.cluster.conftest import GREETING_WORKER, WITH_WORKER, NewCluster, Report
+from tests.durability.checker import check
+from tests.durability.client_log import ClientLog, Started
+from tests.durability.conftest import SHORT_LEASES
+from tests.durability.load import Load, running_load
+from tests.support.databases import bootstrap
+from tests.support.faulty_link import Direction, FaultyLink, faulty_link
+from tests.support.json_http import Answer, operator
+from tests.support.ports import LOOPBACK
+from tests.support.postgres_databases import PostgresDatabases
+from tests.support.replication import promote, wait_for_the_standby
+from tests.support.stored_state import read_state
+from tests.support.substrate import StoppablePostgres
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.cluster, pytest.mark.full, pytest.mark.timeout(240)]
+
+OK = 200
+UNAVAILABLE = 503
+WARM_REQUESTS = 200
+# Where the database says nothing, each of them waits until a statement's time is up.
+REFUSED_REQUESTS = 5
+READY_SECONDS = 30.0
+END_SECONDS = 90.0
+# Redispatch and one long poll, once the database is back (§7.3).
+RECOVERY_SECONDS = 3.0 + 30.0
+
+IMPATIENT = {"DW_DATABASE_COMMAND_TIMEOUT_SECONDS": "3"}
+
+Outage = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A split cluster at work on the database that ``link`` leads to."""
+
+    cluster: Cluster
+    load: Load
+    log: ClientLog
+    report: Report
+
+    async def all_ready(self, status: int) -> None:
+        """Every node, of whatever class, answers its probe so."""
+        for name, node in self.cluster.nodes.items():
+            await eventually(
+                lambda node=node: asyncio.to_thread(
+                    lambda: node.ready_status() == status
+                ),
+                deadline_seconds=READY_SECONDS,
+                what=f"/api/ready of {name} with {status}",
+            )
+
+    async def start(self, workflow_id: str) -> Answer:
+        client = operator(self.cluster.base_url, TOKEN)
+        body = {"workflow_id": workflow_id, "workflow_type": "durability.direct"}
+        return await asyncio.to_thread(client.request, "POST", "/api/workflows", body)
+
+    async def survive(self, what: str, *, leave: Outage, come_back: Outage) -> None:
+        """An outage: refused and not acknowledged in it, and over soon after it."""
+        await self.load.after_requests(WARM_REQUESTS)
+        await leave()
+        await self.all_ready(UNAVAILABLE)
+        acknowledged = len(self.log)
+        refused_id = f"refused-{what.replace(' ', '-')}"
+        refused = await self.start(refused_id)
+        assert refused.status == UNAVAILABLE, refused
+        await self.load.after_requests(REFUSED_REQUESTS)
+        assert len(self.log) == acknowledged, "acknowledged without a database"
+        await come_back()
+        began = time.monotonic()
+        await eventually(
+            lambda: len(self.log) > acknowledged,
+            deadline_seconds=READY_SECONDS,
+            what="an acknowledged write",
+        )
+        self.report(f"{what}: first write", time.monotonic() - began)
+        await self.all_ready(OK)
+        await self.load.after_requests(WARM_REQUESTS)
+        seconds = time.monotonic() - began
+        self.report(f"{what}: recovered", seconds, bound_seconds=RECOVERY_SECONDS)
+        # What was refused was not kept for later.
+        client = operator(self.cluster.base_url, TOKEN)
+        path = f"/api/workflows/{refused_id}"
+        (await asyncio.to_thread(client.request, "GET", path)).expect(404)
+
+
+@asynccontextmanager
+async def at_work(
+    cluster: Cluster, log: ClientLog, choice: random.Random, report: Report
+) -> AsyncIterator[Stage]:
+    async with running_load(cluster.base_url, TOKEN, log, choice) as load:
+        yield Stage(cluster, load, log, report)
+        await load.finish(END_SECONDS)
+    assert load.repeated > 0, "no request met what was done to the database"
+
+
+def through(link: FaultyLink, url: str) -> str:
+    """The URL of a database over the link."""
+    parts = urlsplit(url)
+    userinfo, _, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{userinfo}@{LOOPBACK}:{link.port}"))
+
+
+def address(dsn: str) -> tuple[str, int]:
+    parts = urlsplit(dsn)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
+
+
+def at(dsn: str, url: str) -> str:
+    """The database of ``url`` on the server of ``dsn``."""
+    return urlunsplit(urlsplit(dsn)._replace(path=urlsplit(url).path))
+
+
+def in_thread(action: Callable[[], object]) -> Outage:
+    async def act() -> None:
+        await asyncio.to_thread(action)
+
+    return act
+
+
+async def test_ha_database_failover_restarts_of_the_server(
+    new_cluster: NewCluster,
+    own_postgres: StoppablePostgres,
+    client_log: ClientLog,
+    choice: random.Random,
+    report: Report,
+) -> None:
+    url = PostgresDatabases(own_postgres.admin_dsn).create()
+    await asyncio.to_thread(bootstrap, url)
+    cluster = await asyncio.to_thread(
+        lambda: new_cluster(
+            database_url=url,
+            environment=SHORT_LEASES,
+            counts=WITH_WORKER,
+            of_class=GREETING_WORKER,
+        )
+    )
+    async with at_work(cluster, client_log, choice, report) as stage:
+        for what, leave in (
+            ("database stopped", own_postgres.stop),
+            ("database crashed", own_postgres.crash),
+        ):
+            await stage.survive(
+                what,
+                leave=in_thread(leave),
+                come_back=in_thread(own_postgres.start),
+            )
+    assert check(read_state(url), client_log) == []
+
+
+@pytest.fixture
+def standby(own_postgres: StoppablePostgres) -> Iterator[StoppablePostgres]:
+    """Follows ``own_postgres``, whose commits wait for it."""
+    with own_postgres.standby() as standby:
+        wait_for_the_standby(own_postgres.admin_dsn)
+        yield standby
+
+
+@pytest.mark.parametrize("has_vanished", [False, True], ids=["crashed", "vanished"])
+async def test_ha_database_failover_to_a_promoted_standby(
+    has_vanished: bool,
+    new_cluster: NewCluster,
+    own_postgres: StoppablePostgres,
+    standby: StoppablePostgres,
+    client_log: ClientLog,
+    choice: random.Random,
+    report: Report,
+) -> None:
+    """A primary that crashed closes its connections; one that vanished says nothing,
+    and every statement on the way to it waits until its time is up."""
+    url = PostgresDatabases(own_postgres.admin_dsn).create()
+    await asyncio.to_thread(bootstrap, url)
+    async with faulty_link(*address(own_postgres.admin_dsn)) as link:
+        cluster = await asyncio.to_thread(
+            lambda: new_cluster(
+                database_url=through(link, url),
+                environment={**SHORT_LEASES, **IMPATIENT},
+            )
+        )
+
+        async def leave() -> None:
+            if has_vanished:
+                link.freeze()
+            else:
+                await asyncio.to_thread(own_postgres.crash)
+
+        async def fail_over() -> None:
+            await asyncio.to_thread(promote, standby.admin_dsn)
+            await link.lead_to(*address(standby.admin_dsn), is_silent=has_vanished)
+
+        async with at_work(cluster, client_log, choice, report) as stage:
+            what = f"primary {'vanished' if has_vanished else 'crashed'}"
+            await stage.survive(what, leave=leave, come_back=fail_over)
+    assert check(read_state(at(standby.admin_dsn, url)), client_log) == []
+
+
+# Connections live for a few hundred commits.
+CUT_AFTER_BYTES = {Direction.THERE: 400_000, Direction.BACK: 40_000}
+CUTS = 40
+
+
+async def test_connections_that_are_cut_in_the_middle_of_commits_lose_nothing(
+    new_cluster: NewCluster,
+    postgres_databases: PostgresDatabases,
+    postgres_template: str,
+    client_log: ClientLog,
+    choice: random.Random,
+    report: Report,
+) -> None:
+    """In the middle of a request the commit was not made; in the middle of an answer
+    it was, and nobody but the database knows."""
+    with ExitStack() as stack:
+        url = postgres_databases.create(template=postgres_template)
+        stack.callback(postgres_databases.drop, url)
+        async with faulty_link(*address(url)) as link:
+            cluster = await asyncio.to_thread(
+                lambda: new_cluster(
+                    database_url=through(link, url), environment=SHORT_LEASES
+                )
+            )
+            async with at_work(cluster, client_log, choice, report) as stage:
+                await stage.load.after_requests(WARM_REQUESTS)
+                link.budget = lambda way: choice.randrange(CUT_AFTER_BYTES[way])
+                await link.drop()
+                for way in Direction:
+                    await eventually(
+                        lambda way=way: link.cuts[way] >= CUTS,
+                        deadline_seconds=END_SECONDS,
+                        what=f"{CUTS} cuts on the way {way}",
+                    )
+                # A start that counted although its answer was lost.
+                await eventually(
+                    lambda: any(
+                        isinstance(each, Started) and each.run_id is None
+                        for each in client_log
+                    ),
+                    deadline_seconds=END_SECONDS,
+                    what="a start whose answer was lost",
+                )
+                link.mend()
+                await stage.load.after_requests(WARM_REQUESTS)
+            assert check(read_state(url), client_log) == []
