@@ -48,7 +48,7 @@ class Comparison:
 
 def compare(points: Iterable[Point]) -> list[Comparison]:
     """One for each workload and concurrency, in the order in which they came."""
-    found: dict[tuple[str, int], dict[Target, Point]] = {}
+    found: dict[tuple[str, int], dict[str, Point]] = {}
     for point in points:
         place = found.setdefault((point.workload, point.concurrency), {})
         place[point.target] = point

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from benchmarks.load.growth import PAGE_SIZES, appending_at, page_of
 from benchmarks.load.latency import Latency
-from benchmarks.measure import DATABASE, GENERATOR, SERVER, Point
+from benchmarks.measure import DATABASE, GENERATOR, Point
+from benchmarks.servers import SERVER
 from benchmarks.workloads import WORKLOADS, Kind
 
 LATENCY_OF = {

@@ -8,9 +8,9 @@ import secrets
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from benchmarks.database_counters import (
 from benchmarks.load.order import LoadResult, Order, Phase
 from benchmarks.metering import Reading, Usage
 from benchmarks.private_postgres import PrivatePostgres
-from benchmarks.servers import RunningServer, Target
+from benchmarks.servers import SERVER, RunningServer
 from benchmarks.workloads import Kind, Workload
 from tests.support.environment import clean_environment
 from tests.support.source_tree import ROOT
@@ -36,8 +36,8 @@ from tests.support.source_tree import ROOT
 GRACE_SECONDS = 150.0
 STOP_SECONDS = 10.0
 
-# Names of the metered process trees.
-SERVER, DATABASE, GENERATOR = "server", "database", "generator"
+# Names of the metered process trees, beside the server's own.
+DATABASE, GENERATOR = "database", "generator"
 
 
 class LoadFailed(Exception):
@@ -58,10 +58,12 @@ class Memory:
 class Point:
     """What was measured between opening and closing of the window, ``seconds`` long.
 
-    ``statements``: calls by text, None where they were not counted.
+    ``usage`` has the CPU of each process tree, and of all that belong to the server
+    under ``SERVER``; ``memory`` likewise. ``counts``: what the counters of the server
+    moved. ``statements``: calls by text, None where they were not counted.
     """
 
-    target: Target
+    target: str
     workload: str
     concurrency: int
     seconds: float
@@ -70,6 +72,8 @@ class Point:
     database: Counters
     statements: Mapping[str, int] | None
     memory: Memory
+    memory_of: Mapping[str, Memory] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ class _Mark:
     reading: Reading
     counters: Counters
     statements: Counter[str] | None
+    counts: Mapping[str, int]
 
 
 class _Meters:
@@ -105,15 +110,17 @@ class _Meters:
         connection: asyncpg.Connection,
         database: str,
         *,
-        roots: Mapping[str, int],
+        server: RunningServer,
+        others: Mapping[str, int],
         with_statements: bool,
     ) -> None:
         self._connection = connection
         self._database = database
-        self._roots = roots
+        self._server = server
+        self._roots = {**server.pids, **others}
         self._with_statements = with_statements
         self.marks: dict[Phase, _Mark] = {}
-        self.pss = {"fresh": metering.pss_bytes(roots[SERVER])}
+        self.pss = {"fresh": self._pss()}
 
     async def reached(self, phase: Phase) -> None:
         if phase is not Phase.REGISTERED:
@@ -126,12 +133,24 @@ class _Meters:
                 if self._with_statements
                 else None
             )
-            self.marks[phase] = _Mark(at, reading, counters, statements)
-        self.pss[phase] = metering.pss_bytes(self._roots[SERVER])
+            counts = {name: read() for name, read in self._server.counters.items()}
+            self.marks[phase] = _Mark(at, reading, counters, statements, counts)
+        self.pss[phase] = self._pss()
+
+    def memory(self) -> dict[str, Memory]:
+        """Of each process tree of the server."""
+        return {
+            part: Memory(**{str(at): sizes[part] for at, sizes in self.pss.items()})
+            for part in self._server.pids
+        }
+
+    def _pss(self) -> dict[str, int]:
+        pids = self._server.pids
+        return {part: metering.pss_bytes(pid) for part, pid in pids.items()}
 
 
 async def measure(
-    target: Target,
+    target: str,
     workload: Workload,
     *,
     concurrency: int,
@@ -143,7 +162,7 @@ async def measure(
     """LoadFailed when there is no result; errors of the load are in the result."""
     order = Order(
         workload=workload.name,
-        url=server.url,
+        urls=server.urls,
         token=server.token,
         concurrency=concurrency,
         warmup_seconds=windows.warmup_seconds,
@@ -153,19 +172,16 @@ async def measure(
     deadline = order.warmup_seconds + order.window_seconds + GRACE_SECONDS
     connection = await asyncpg.connect(postgres.admin_dsn)
     try:
-        async with asyncio.timeout(deadline), _load_process(order) as process:
+        async with asyncio.timeout(deadline), load_process(order) as process:
             meters = _Meters(
                 connection,
                 urlsplit(database_url).path.lstrip("/"),
-                roots={
-                    SERVER: server.pid,
-                    DATABASE: postgres.pid,
-                    GENERATOR: process.pid,
-                },
+                server=server,
+                others={DATABASE: postgres.pid, GENERATOR: process.pid},
                 with_statements=workload.kind is Kind.IDLE_POLLS
                 and postgres.counts_statements,
             )
-            result = await _follow(process, meters)
+            result = await follow(process, meters.reached)
     except TimeoutError:
         raise LoadFailed(f"{workload.name}: no result in {deadline:.0f} s") from None
     finally:
@@ -173,24 +189,32 @@ async def measure(
     return _point(target, order, result=result, meters=meters)
 
 
-def _point(
-    target: Target, order: Order, *, result: LoadResult, meters: _Meters
-) -> Point:
+def _point(target: str, order: Order, *, result: LoadResult, meters: _Meters) -> Point:
     opened = meters.marks[Phase.WINDOW_OPENED]
     closed = meters.marks[Phase.WINDOW_CLOSED]
+    usage = metering.usage_between(
+        opened.reading, closed.reading, cores=os.cpu_count() or 1
+    )
+    memory = meters.memory()
+    ours = sum(usage.cpu_seconds[part] for part in memory)
     return Point(
         target=target,
         workload=order.workload,
         concurrency=order.concurrency,
         seconds=closed.at - opened.at,
         load=result,
-        usage=metering.usage_between(
-            opened.reading, closed.reading, cores=os.cpu_count() or 1
-        ),
+        usage=replace(usage, cpu_seconds={**usage.cpu_seconds, SERVER: ours}),
         database=closed.counters.since(opened.counters),
         statements=_calls_between(opened, closed),
-        memory=Memory(**{str(name): size for name, size in meters.pss.items()}),
+        memory=_sum_of(memory.values()),
+        memory_of=memory,
+        counts={n: closed.counts[n] - count for n, count in opened.counts.items()},
     )
+
+
+def _sum_of(memories: Iterable[Memory]) -> Memory:
+    found = [asdict(memory) for memory in memories]
+    return Memory(**{at: sum(each[at] for each in found) for at in found[0]})
 
 
 def _calls_between(opened: _Mark, closed: _Mark) -> dict[str, int] | None:
@@ -201,7 +225,7 @@ def _calls_between(opened: _Mark, closed: _Mark) -> dict[str, int] | None:
 
 
 @asynccontextmanager
-async def _load_process(order: Order) -> AsyncIterator[asyncio.subprocess.Process]:
+async def load_process(order: Order) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -232,11 +256,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def _follow(process: asyncio.subprocess.Process, meters: _Meters) -> LoadResult:
+async def follow(
+    process: asyncio.subprocess.Process, reached: Callable[[Phase], Awaitable[None]]
+) -> LoadResult:
+    """``reached`` is called with each phase as the load process comes to it."""
     assert process.stdout is not None
     while line := await process.stdout.readline():
         document: dict[str, Any] = orjson.loads(line)
         if "result" in document:
             return LoadResult.from_document(document["result"])
-        await meters.reached(Phase(document["phase"]))
+        await reached(Phase(document["phase"]))
     raise LoadFailed(f"the load process ended with {await process.wait()}")

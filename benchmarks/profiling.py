@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.campaign import Campaign
 from benchmarks.measure import Point, Windows, measure
 from benchmarks.private_postgres import PrivatePostgres
-from benchmarks.servers import RunningServer, Target, running_server
+from benchmarks.servers import SERVER, RunningServer, Target, running_server
 from benchmarks.workloads import W1
 
 OUT = Path(__file__).parent / "out"
@@ -111,7 +111,7 @@ def _sample(
             py_spy,
             "record",
             "--pid",
-            str(server.pid),
+            str(server.pids[SERVER]),
             "--duration",
             str(round(seconds)),
             "--rate",

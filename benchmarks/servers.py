@@ -6,9 +6,9 @@ import http.client
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -21,6 +21,9 @@ READY_SECONDS = 30.0
 STOP_SECONDS = 30.0
 BOOTSTRAP_SECONDS = 60.0
 LOG_TAIL = 4_000
+
+# The name of a server that is one process.
+SERVER = "server"
 
 
 class Target(StrEnum):
@@ -36,9 +39,18 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningServer:
-    url: str
+    """``urls``: where clients may come. ``pids``: its process trees by name, whatever
+    is metered as part of it. ``counters``: what else is read when a window opens and
+    closes."""
+
+    urls: Sequence[str]
     token: str
-    pid: int
+    pids: Mapping[str, int]
+    counters: Mapping[str, Callable[[], int]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return self.urls[0]
 
 
 @contextmanager
@@ -75,7 +87,7 @@ def running_server(
     try:
         _wait_ready(process, port, log_path)
         yield RunningServer(
-            url=f"http://{LOOPBACK}:{port}", token=token, pid=process.pid
+            urls=[f"http://{LOOPBACK}:{port}"], token=token, pids={SERVER: process.pid}
         )
         _check_alive(process, log_path)
     finally:

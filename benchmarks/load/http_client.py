@@ -8,7 +8,8 @@ machine to the servers it measures. It knows what they send: answers with
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -81,14 +82,16 @@ class _Answers(asyncio.Protocol):
 
 
 class Connection:
-    """One connection to ``base_url``, opened with the first request and when lost."""
+    """One connection to ``base_url``, opened with the first request and when lost;
+    then to the next of the ``others``, as a load balancer would do."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
-        parts = urlsplit(base_url)
-        self._host = parts.hostname or "127.0.0.1"
-        self._port = parts.port or 80
+    def __init__(
+        self, base_url: str, headers: Mapping[str, str], others: Sequence[str] = ()
+    ) -> None:
+        self._places = deque(map(_place_of, (base_url, *others)))
+        host, port = self._places[0]
         fields = {
-            "Host": f"{self._host}:{self._port}",
+            "Host": f"{host}:{port}",
             "Content-Type": "application/json",
             "Accept": "application/json",
             **headers,
@@ -103,8 +106,9 @@ class Connection:
         loop = asyncio.get_running_loop()
         answers = self._answers
         if answers is None or answers.is_lost:
-            _, answers = await loop.create_connection(_Answers, self._host, self._port)
-            self._answers = answers
+            if answers is not None:
+                self._places.rotate(-1)
+            answers = await self._connected(loop)
         assert answers.transport is not None
         answers.answer = loop.create_future()
         head = f"{method} {path} HTTP/1.1\r\n{self._head}"
@@ -119,6 +123,20 @@ class Connection:
         finally:
             timer.cancel()
 
+    async def _connected(self, loop: asyncio.AbstractEventLoop) -> _Answers:
+        try:
+            _, answers = await loop.create_connection(_Answers, *self._places[0])
+        except OSError:
+            self._places.rotate(-1)
+            raise
+        self._answers = answers
+        return answers
+
     def close(self) -> None:
         if self._answers is not None and self._answers.transport is not None:
             self._answers.transport.close()
+
+
+def _place_of(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "127.0.0.1", parts.port or 80

@@ -7,7 +7,7 @@ last ``{"result": …}``. The runner reads its meters when a phase arrives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -27,13 +27,14 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One point: ``workload`` (a name in ``WORKLOADS``) with ``concurrency`` clients.
+    """One point: ``workload`` (a name in ``WORKLOADS``) with ``concurrency`` clients,
+    whose connections are spread over ``urls``.
 
     ``tag`` makes workflow ids, queues and workers of this order unlike all others.
     """
 
     workload: str
-    url: str
+    urls: Sequence[str]
     token: str
     concurrency: int
     warmup_seconds: float
@@ -50,12 +51,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
-    """``operations``: what was finished within the window. ``errors``: text → times."""
+    """``operations``: what was finished within the window. ``errors``: text → times.
+    ``completed_at``: of WX, when workflows were completed (seconds of the monotonic
+    clock, which is one for all processes of the machine)."""
 
     operations: int
     counts: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
     latencies: Mapping[str, Latency] = field(default_factory=dict)
+    completed_at: Sequence[float] = ()
 
     def to_json(self) -> bytes:
         return orjson.dumps(asdict(self))

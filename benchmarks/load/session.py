@@ -93,7 +93,9 @@ class Session:
             "Authorization": f"Bearer {self.order.token}",
             **version,
         }
-        connection = Connection(self.order.url, headers)
+        urls = self.order.urls
+        at = random.randrange(len(urls))
+        connection = Connection(urls[at], headers, [*urls[at + 1 :], *urls[:at]])
         self._connections.append(connection)
         return connection
 

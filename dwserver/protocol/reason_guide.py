@@ -263,7 +263,8 @@ GUIDES: Final[Mapping[Reason, Guide]] = MappingProxyType(
             "Use a server whose `GET /api/cluster/info` advertises it.",
         ),
         _R.QUERY_NOT_FOUND: Guide(
-            "The workflow type declares its queries, and this name is not among them.",
+            "The workflow type declares its queries, and this name is not among them; "
+            "a standalone activity has none.",
             "Check the name against the worker's code.",
         ),
         _R.REJECTED_UNKNOWN_QUERY: Guide(

@@ -105,6 +105,12 @@ def not_allowed(path: str) -> str:
     return f"The selected {attribute_name(path)} is invalid."
 
 
+def first_text(*values: JsonValue) -> str | None:
+    """The first of them that is a string and not blank."""
+    texts = (value for value in values if isinstance(value, str))
+    return next((text for text in texts if text.strip()), None)
+
+
 class Kind(Enum):
     """What a field holds; the value is how a type error names it.
 

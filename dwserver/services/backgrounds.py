@@ -19,9 +19,11 @@ WITH_INPUT = (ContinueAsNew, UpsertSearchAttributes, StartChildWorkflow)
 
 async def read_background(store: Store, run: Run) -> Background:
     """Input and instance, as guarded by the version of ``run``."""
-    inputs = await store.run_inputs([run.id])
+    given = await store.run_input(run.id)
+    if given is None:
+        raise LookupError(run.id)
     instance = await store.find_instance(run.namespace, run.workflow_id)
-    return Background(input=inputs[run.id], instance=instance)
+    return Background(input=given, instance=instance)
 
 
 class CompletionBackground:

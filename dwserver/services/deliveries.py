@@ -164,8 +164,9 @@ class Deliveries:
         hot = self._hot.get(run_id)
         if hot is not None and hot.input is not None:
             return hot.input
-        found = await self._store.run_inputs([run_id])
-        run_input = found[run_id]
+        run_input = await self._store.run_input(run_id)
+        if run_input is None:
+            raise RunNotFound(run_id)
         self._hot.remember_input(run_id, run_input)
         return run_input
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from dwserver.engine.hosts import is_host
 from dwserver.engine.model import Run
 from dwserver.engine.outcome import Rejection
 from dwserver.services.fresh_cache import FreshCache
@@ -45,6 +46,9 @@ class QueryWorkers:
     def _refusal(
         self, run: Run, workers: Sequence[WorkerRegistration]
     ) -> Rejection | None:
+        if is_host(run):
+            text = f"A standalone activity answers no queries: [{run.workflow_id}]."
+            return Rejection("query_not_found", text)
         serving = [
             worker
             for worker in workers

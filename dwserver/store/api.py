@@ -341,7 +341,9 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
 
     async def find_closed_attempt(self, attempt_id: str) -> ClosedAttempt | None: ...
 
-    async def run_inputs(self, run_ids: Sequence[str]) -> dict[str, RunInput]: ...
+    async def run_input(self, run_id: str) -> RunInput | None:
+        """What a run was started with (combined with the loads of others)."""
+        ...
 
     async def activity_arguments(
         self, activity_ids: Sequence[str]
@@ -385,7 +387,8 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
     async def history(
         self, run_id: str, *, after: int, upto: int | None, limit: int
     ) -> list[StoredEvent]:
-        """Events with ``after < sequence <= upto``, ascending; never held ones."""
+        """Events with ``after < sequence <= upto``, ascending; never held ones
+        (combined with the loads of others)."""
         ...
 
     # set operations -------------------------------------------------------------

@@ -39,7 +39,7 @@ async def serving(floor: Floor) -> AsyncIterator[str]:
 def order_of(workload: str, url: str) -> Order:
     return Order(
         workload=workload,
-        url=url,
+        urls=[url],
         token="secret",
         concurrency=3,
         warmup_seconds=0.0,

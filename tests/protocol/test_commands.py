@@ -14,6 +14,7 @@ from dwserver.engine.commands.terminal import (
     FailWorkflow,
 )
 from dwserver.engine.commands.timers import StartTimer
+from dwserver.engine.commands.updates import FailUpdate
 from dwserver.engine.model import Payload, RetryPolicy
 from dwserver.protocol.capabilities import (
     TERMINAL_COMMANDS,
@@ -256,6 +257,25 @@ def test_a_failure_keeps_what_the_worker_says_about_the_exception() -> None:
         exception={"code": 5},
         non_retryable=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (
+            {"type": "fail_workflow", "exception_type": "ValueError"},
+            FailWorkflow(message="ValueError", exception_type="ValueError"),
+        ),
+        (
+            {"type": "fail_update", "update_id": "u", "exception_class": "a.B"},
+            FailUpdate(update_id="u", message="a.B", exception_class="a.B"),
+        ),
+    ],
+)
+def test_an_exception_without_a_text_is_told_by_its_name(
+    command: dict[str, Any], told: Any
+) -> None:
+    assert parsed_one(**command, message="") == told
 
 
 @pytest.mark.parametrize("empty", [None, [], {}])

@@ -71,11 +71,9 @@ async def test_a_child_has_the_memo_of_its_parent_and_its_own_arguments(
         [UpsertSearchAttributes(attributes={"City": "Oslo"}), KID],
     )
     run_id = (await server.leased()).leased.run.id
-    assert await server.faults.real.run_inputs([run_id]) == {
-        run_id: RunInput(
-            arguments=ARGUMENTS, memo={"m": 1}, search_attributes={"City": "Oslo"}
-        )
-    }
+    assert await server.faults.real.run_input(run_id) == RunInput(
+        arguments=ARGUMENTS, memo={"m": 1}, search_attributes={"City": "Oslo"}
+    )
 
 
 async def test_siblings_that_close_at_once_share_commits(server: SmallServer) -> None:
@@ -122,8 +120,9 @@ async def test_a_child_that_fails_is_run_again_and_then_counts(
     second = await server.leased()
     assert second.leased.run.workflow_id == first.leased.run.workflow_id
     assert second.leased.run.run_number == 2
-    inputs = await server.faults.real.run_inputs([second.leased.run.id])
-    assert inputs[second.leased.run.id].arguments == ARGUMENTS
+    again = await server.faults.real.run_input(second.leased.run.id)
+    assert again is not None
+    assert again.arguments == ARGUMENTS
     await finish(server, second, BROKEN)
     assert await resolutions(server, parent) == {
         "ChildRunStarted": 2,

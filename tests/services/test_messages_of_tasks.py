@@ -136,6 +136,7 @@ async def test_attributes_obey_the_types_of_the_namespace(
     assert isinstance(reply, Completed if is_good else Rejection)
     if isinstance(reply, Rejection):
         assert reply.reason == "invalid_commands"
-    inputs = await store.run_inputs([run_id])
+    given = await store.run_input(run_id)
     kept = {k: v for k, v in attributes.items() if v is not None} if is_good else {}
-    assert inputs[run_id].search_attributes == kept
+    assert given is not None
+    assert given.search_attributes == kept

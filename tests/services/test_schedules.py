@@ -354,7 +354,7 @@ async def test_what_an_action_asks_for_reaches_the_run(node: SmallServer) -> Non
     run = (await node.state(fired.run_id)).run
     assert (run.task_queue, run.workflow_type) == ("default", WORKFLOW)
     assert (run.execution_timeout_seconds, run.run_timeout_seconds) == (90, 60)
-    given = (await node.faults.real.run_inputs([run.id]))[run.id]
+    given = await node.faults.real.run_input(run.id)
     assert given.memo == {"owner": "billing"}
     assert given.search_attributes == {"Region": "eu"}
     assert given.arguments is not None

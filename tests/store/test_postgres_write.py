@@ -275,10 +275,10 @@ async def test_a_given_input_replaces_the_stored_one(store: PostgresStore) -> No
     given = RunInput(arguments=None, memo={"note": "second"})
     change = replace(run.schedule().changes[0], input=given)
     assert await store.commit(Transition(changes=(change,)))
-    assert await store.run_inputs(["run-a"]) == {"run-a": given}
+    assert await store.run_input("run-a") == given
     later = run.complete_activity()
     assert await store.commit(later)
-    assert await store.run_inputs(["run-a"]) == {"run-a": given}
+    assert await store.run_input("run-a") == given
 
 
 async def test_a_continued_run_is_a_sibling_and_becomes_current(

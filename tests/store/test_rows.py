@@ -183,7 +183,7 @@ async def test_new_rows_are_read_back_whole(store: Store) -> None:
     assert state.tasks == {task.id: task}
     assert state.activities == {10: activity}
     assert state.timers == {11: timer}
-    assert await store.run_inputs([run.id, "no-such-run"]) == {run.id: given}
+    assert await store.run_input(run.id) == given
     view = await store.find_run_view(run.namespace, run.id)
     assert view is not None
     assert (view.run, view.input) == (run, given)
@@ -321,7 +321,7 @@ async def test_input_given_later_replaces_the_first(store: Store) -> None:
     given = RunInput(arguments=None, memo={"note": "second"})
     await store.commit(a_transition(run, input=given))
     await store.commit(a_transition(replace(run, version=2)))
-    assert await store.run_inputs([run.id]) == {run.id: given}
+    assert await store.run_input(run.id) == given
 
 
 @pytest.mark.parametrize("status", AttemptStatus)
@@ -423,7 +423,7 @@ async def test_what_does_not_exist_is_not_found(store: Store) -> None:
     assert await store.find_instance("default", "no-such-id") is None
     assert await store.find_run_view("default", "no-such-run") is None
     assert await store.runs_of_instance("default", "no-such-id") == []
-    assert await store.run_inputs(["no-such-run"]) == {}
+    assert await store.run_input("no-such-run") is None
 
 
 async def test_several_runs_in_one_transition_keep_their_own_rows(

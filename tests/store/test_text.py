@@ -70,7 +70,7 @@ async def test_any_text_is_kept(store: Store, text: str) -> None:
     assert state.tasks == {task.id: task}
     assert state.activities == {1: activity}
     assert await store.failures_of_run(run.id, limit=1) == [failure]
-    assert await store.run_inputs([run.id]) == {run.id: given}
+    assert await store.run_input(run.id) == given
     assert await store.activity_arguments([activity.id]) == {activity.id: new.arguments}
     assert (await full_history(store, run.id))[0].payload == text.encode()
     instance = await store.find_instance(run.namespace, run.workflow_id)

@@ -23,7 +23,7 @@ from dwserver.engine.words import TaskKind
 from dwserver.matching.pollers import Delivery
 from dwserver.roles.core import Core, build_core
 from dwserver.runtime.clock import ManualClock
-from dwserver.runtime.ids import SequentialIds
+from dwserver.runtime.ids import IdSource, SequentialIds
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import AttemptRef
@@ -95,7 +95,7 @@ class SmallServer:
     faults: FaultyStore
     clock: ManualClock
     supervisor: Supervisor
-    ids: SequentialIds
+    ids: IdSource
     metrics: Metrics = field(default_factory=Metrics)
 
     @property
@@ -175,13 +175,14 @@ async def small_server(
     clock: ManualClock | None = None,
     first_id: int = 1,
     environ: Mapping[str, str] | None = None,
+    ids: IdSource | None = None,
 ) -> AsyncIterator[SmallServer]:
     """``store`` is open. Servers on one store need ids far apart. ``environ``: settings
-    other than the defaults."""
+    other than the defaults; ``ids`` instead of numbers."""
     faults = FaultyStore(store)
     clock = clock or ManualClock(NOON)
     supervisor = Supervisor()
-    ids, metrics = SequentialIds(first_id), Metrics()
+    ids, metrics = ids or SequentialIds(first_id), Metrics()
     core = build_core(
         load_settings(
             {"DW_DATABASE_URL": "sqlite:///unused.sqlite", **(environ or {})}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from dwserver.engine.hosts import is_host
 from dwserver.engine.model import Payload, Run
 from dwserver.engine.run_waits import waiting_for
 from dwserver.engine.wire_time import iso, iso_or_none, micro, micro_or_none
@@ -133,11 +134,12 @@ def _envelope(payload: Payload | None, framing: Framing) -> JsonObject | None:
 
 def _actions(run: Run, *, is_current: bool, can_query: bool) -> JsonObject:
     is_open = is_current and not run.status.is_terminal
+    takes_messages = is_open and not is_host(run)
     return {
-        "can_signal": is_open,
+        "can_signal": takes_messages,
         # Of a closed run, too (decision 17).
         "can_query": can_query,
-        "can_update": is_open,
+        "can_update": takes_messages,
         "can_cancel": is_open,
         "can_terminate": is_open,
         "can_repair": is_open,

@@ -151,6 +151,7 @@ QUERY_SHAPE: Final = RouteShape(
     reasons=(
         Reason.INSTANCE_NOT_FOUND,
         Reason.HISTORICAL_RUN_COMMAND_REJECTED,
+        Reason.QUERY_NOT_FOUND,
         Reason.QUERY_WORKER_UNAVAILABLE,
         Reason.QUERY_WORKER_INCOMPATIBLE,
         Reason.QUERY_WORKER_TIMEOUT,

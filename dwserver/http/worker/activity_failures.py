@@ -19,6 +19,7 @@ from dwserver.protocol.validation import (
     Field,
     as_integer,
     collect,
+    first_text,
 )
 
 KINDS: Final = frozenset(
@@ -59,6 +60,19 @@ FAILURE_FIELDS: Final = (
 )
 
 DETAILS: Final = "failure.details"
+
+
+def with_message(body: JsonValue) -> JsonValue:
+    """The body with the name of the exception where its text is empty, as workers send
+    for ``raise ValueError()`` or a failed assertion."""
+    failure = body.get("failure") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(failure, dict):
+        return body
+    message = failure.get("message")
+    if not isinstance(message, str) or message.strip():
+        return body
+    name = first_text(failure.get("type"), failure.get("class"))
+    return {**body, "failure": {**failure, "message": name or message}}
 
 
 def attempt_failure(values: JsonObject, errors: Errors) -> AttemptFailure:

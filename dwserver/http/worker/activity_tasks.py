@@ -20,6 +20,7 @@ from dwserver.http.worker.activity_failures import (
     DETAILS,
     FAILURE_FIELDS,
     attempt_failure,
+    with_message,
 )
 from dwserver.http.worker.activity_progress import (
     PROGRESS_FIELDS,
@@ -73,7 +74,7 @@ async def complete_activity(services: Services, call: Call) -> Reply:
 
 async def fail_activity(services: Services, call: Call) -> Reply:
     """Record the failure of an attempt, which may be repeated."""
-    values, errors = check(call.body, FAIL_FIELDS)
+    values, errors = check(with_message(call.body), FAIL_FIELDS)
     if not errors:
         values[DETAILS] = await fetched(
             services, call, values[DETAILS], field=DETAILS, plane=Plane.WORKER

@@ -27,6 +27,7 @@ from dwserver.protocol.validation import (
     at_least,
     attribute_name,
     bad_format,
+    first_text,
     must_be,
     not_allowed,
     not_greater,
@@ -111,6 +112,17 @@ class CommandFields:
         if text is None and self.path_of(name) not in self.errors:
             self.report(name, required(self.path_of(name)))
         return text or ""
+
+    def failure_message(self) -> str:
+        """``message``; where it is blank, the name of the exception, as workers send
+        for ``raise ValueError()``."""
+        raw = self.raw
+        if isinstance(raw.get("message"), str):
+            names = (raw.get("exception_type"), raw.get("exception_class"))
+            text = first_text(raw["message"], *names)
+            if text is not None:
+                return storable(text)
+        return self.required_text("message")
 
     def seconds(
         self, name: str, *, minimum: int, is_required: bool = False

@@ -17,7 +17,7 @@ def complete_workflow(fields: CommandFields) -> CompleteWorkflow:
 
 def fail_workflow(fields: CommandFields) -> FailWorkflow:
     return FailWorkflow(
-        message=fields.required_text("message"),
+        message=fields.failure_message(),
         exception_type=fields.optional_text("exception_type"),
         exception_class=fields.optional_text("exception_class"),
         exception=fields.json_object("exception"),

@@ -16,7 +16,7 @@ def complete_update(fields: CommandFields) -> CompleteUpdate:
 def fail_update(fields: CommandFields) -> FailUpdate:
     return FailUpdate(
         update_id=fields.required_identifier("update_id"),
-        message=fields.required_text("message"),
+        message=fields.failure_message(),
         exception_type=fields.optional_text("exception_type"),
         exception_class=fields.optional_text("exception_class"),
         non_retryable=fields.flag("non_retryable"),

@@ -87,7 +87,12 @@ def build_bundle(found: Collected, facts: BundleFacts, *, now: int) -> JsonObjec
             for timer in steps.timers.values()
         ],
         "failures": [rows.failure_row(failure) for failure in found.failures],
-        "links": rows.link_rows(run, steps.children.values(), events),
+        "links": rows.link_rows(
+            run,
+            steps.children.values(),
+            events,
+            parent_workflow_id=found.parent_workflow_id,
+        ),
         "redaction": {"applied": False, "policy": None, "paths": []},
         "codec_schemas": codec_schemas(),
     }

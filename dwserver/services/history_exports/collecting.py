@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from dwserver.engine.model import ClosedAttempt, Failure, Task
+from dwserver.engine.model import ClosedAttempt, Failure, Run, Task
 from dwserver.engine.words import EventType
 from dwserver.services.runs import RunContended
 from dwserver.services.workflows import RunDetail, Workflows
@@ -22,7 +22,7 @@ MAX_FAILURES = 10_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
     """``tasks``: those that are open or that events name. ``attempts``: closed ones
-    that events name."""
+    that events name. ``parent_workflow_id``: whose child the run is."""
 
     detail: RunDetail
     whole: WholeRun
@@ -30,6 +30,7 @@ class Collected:
     tasks: tuple[Task, ...]
     attempts: tuple[ClosedAttempt, ...]
     failures: tuple[Failure, ...]
+    parent_workflow_id: str | None
 
 
 async def collect(
@@ -69,7 +70,16 @@ async def _collected(store: Store, detail: RunDetail) -> Collected:
             await store.closed_attempts_by_id(sorted(set(_attempt_ids(events))))
         ),
         failures=tuple(await store.failures_of_run(run.id, limit=MAX_FAILURES))[::-1],
+        parent_workflow_id=await _workflow_id_of(store, run.parent_run_id, run),
     )
+
+
+async def _workflow_id_of(store: Store, run_id: str | None, near: Run) -> str | None:
+    """The workflow id of a run of the same namespace."""
+    if run_id is None:
+        return None
+    view = await store.find_run_view(near.namespace, run_id)
+    return view.run.workflow_id if view else None
 
 
 def _attempt_ids(events: list[StoredEvent]) -> Iterator[str]:

@@ -263,10 +263,13 @@ def wait_of_task(task: Task | None) -> JsonObject:
 
 
 def link_rows(
-    run: Run, children: Iterable[Child], events: Iterable[JsonObject]
+    run: Run,
+    children: Iterable[Child],
+    events: Iterable[JsonObject],
+    *,
+    parent_workflow_id: str | None,
 ) -> JsonObject:
-    """The workflow ids of a parent and of the run before are not in the row; what runs
-    on is told by the last event."""
+    """What runs on is told by the last event."""
     parents = []
     if run.continued_from_run_id is not None:
         parents.append(
@@ -284,7 +287,7 @@ def link_rows(
                 run,
                 link_type="child_workflow",
                 link_id=f"parent:{run.id}",
-                parent=(None, run.parent_run_id),
+                parent=(parent_workflow_id, run.parent_run_id),
                 child=(run.workflow_id, run.id),
                 sequence=run.parent_step,
             )

@@ -192,16 +192,16 @@ def decode_attempt(row: Columns) -> ClosedAttempt:
     )
 
 
-def decode_event(row: Columns) -> StoredEvent:
+def decode_event(row: Columns, start: int = 0) -> StoredEvent:
     return StoredEvent(
-        id=row[0],
-        sequence=row[1],
-        event_type=row[2],
-        payload=row[3],
-        recorded_at=row[4],
-        has_plain=row[5],
-        task_id=row[6],
-        command_id=row[7],
+        id=row[start],
+        sequence=row[start + 1],
+        event_type=row[start + 2],
+        payload=row[start + 3],
+        recorded_at=row[start + 4],
+        has_plain=row[start + 5],
+        task_id=row[start + 6],
+        command_id=row[start + 7],
     )
 
 

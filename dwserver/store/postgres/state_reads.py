@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
+from typing import NamedTuple
 
 from dwserver.engine.model import (
     Child,
@@ -51,6 +53,18 @@ _LIST_OPEN_CHILDREN = block("list_open_children")
 _LIST_HISTORY = block("list_history")
 
 _LAST_SEQUENCE = 2**63 - 1
+_by_sequence = attrgetter("sequence")
+# Pages may be long: only so many come in one answer.
+_MAX_PAGES = 32
+
+
+class _Page(NamedTuple):
+    """Events of a run: a key of many loads, so a plain tuple."""
+
+    run_id: str
+    after: int
+    upto: int
+    most: int
 
 
 class StateReads:
@@ -59,6 +73,13 @@ class StateReads:
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
         self._loads = LoadCombiner(self._load_runs)
+        self._inputs = LoadCombiner(self._load_inputs)
+        self._pages = LoadCombiner(self._load_pages, max_keys=_MAX_PAGES)
+
+    async def finish_loads(self) -> None:
+        """Wait for the combined loads that were asked for."""
+        for loads in (self._loads, self._inputs, self._pages):
+            await loads.close()
 
     async def load_run(self, run_id: str) -> RunState | None:
         return await self._loads.load(run_id)
@@ -79,7 +100,10 @@ class StateReads:
         rows = await self._pool.fetch(_FIND_CLOSED_ATTEMPT, attempt_id)
         return decode_attempt(rows[0]) if rows else None
 
-    async def run_inputs(self, run_ids: Sequence[str]) -> dict[str, RunInput]:
+    async def run_input(self, run_id: str) -> RunInput | None:
+        return await self._inputs.load(run_id)
+
+    async def _load_inputs(self, run_ids: Sequence[str]) -> dict[str, RunInput]:
         rows = await self._pool.fetch(_LIST_RUN_INPUTS, run_ids)
         return {row[0]: decode_input(row, 1) for row in rows}
 
@@ -131,5 +155,18 @@ class StateReads:
         self, run_id: str, *, after: int, upto: int | None, limit: int
     ) -> list[StoredEvent]:
         last = _LAST_SEQUENCE if upto is None else upto
-        rows = await self._pool.fetch(_LIST_HISTORY, run_id, after, last, limit)
-        return list(map(decode_event, rows))
+        return await self._pages.load(_Page(run_id, after, last, limit)) or []
+
+    async def _load_pages(
+        self, pages: Sequence[_Page]
+    ) -> dict[_Page, list[StoredEvent]]:
+        rows = await self._pool.fetch(
+            _LIST_HISTORY, *map(list, zip(*pages, strict=True))
+        )
+        found: list[list[StoredEvent]] = [[] for _ in pages]
+        for row in rows:
+            found[row[0] - 1].append(decode_event(row, 1))
+        for events in found:
+            # They come in this order; only nobody has promised it.
+            events.sort(key=_by_sequence)
+        return dict(zip(pages, found, strict=True))

@@ -84,7 +84,7 @@ class PostgresStore(
     async def close(self) -> None:
         """Finish what was accepted, then close the connections."""
         await self._commits.close()
-        await self._loads.close()
+        await self.finish_loads()
         await self._writers.close()
         await self._pool.close()
 

@@ -123,11 +123,9 @@ def find_closed_attempt(
     return fetch_one(connection, convert, "find_closed_attempt", attempt_id)
 
 
-def list_run_inputs(
-    connection: sqlite3.Connection, run_ids: Sequence[str]
-) -> dict[str, RunInput]:
-    rows = fetch(connection, "list_run_inputs", to_array(run_ids))
-    return {row["id"]: records.to_run_input(row) for row in rows}
+def find_run_input(connection: sqlite3.Connection, run_id: str) -> RunInput | None:
+    rows = fetch(connection, "list_run_inputs", to_array([run_id]))
+    return records.to_run_input(rows[0]) if rows else None
 
 
 def list_activity_arguments(

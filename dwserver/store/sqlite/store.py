@@ -128,8 +128,8 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
     async def find_closed_attempt(self, attempt_id: str) -> ClosedAttempt | None:
         return await self._read(reads.find_closed_attempt, attempt_id)
 
-    async def run_inputs(self, run_ids: Sequence[str]) -> dict[str, RunInput]:
-        return await self._read(reads.list_run_inputs, run_ids)
+    async def run_input(self, run_id: str) -> RunInput | None:
+        return await self._read(reads.find_run_input, run_id)
 
     async def activity_arguments(
         self, activity_ids: Sequence[str]

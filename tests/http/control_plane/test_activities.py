@@ -107,8 +107,19 @@ def test_failed_cancelled_and_listed(stand: Stand) -> None:
     stand.post(f"activity-tasks/{task['task_id']}/fail", failure)
     stand.start("b")
     path = "/api/workflows/b"
-    refused = stand.control.request("POST", f"{path}/signal/go").expect(404)
-    assert refused["reason"] == "unknown_signal"
+    actions = stand.control.request("GET", path).expect(200)["actions"]
+    assert [name for name, is_possible in actions.items() if is_possible] == [
+        "can_cancel",
+        "can_terminate",
+        "can_repair",
+    ]
+    for command, reason in (
+        ("signal/go", "unknown_signal"),
+        ("update/go", "unknown_update"),
+        ("query/go", "query_not_found"),
+    ):
+        refused = stand.control.request("POST", f"{path}/{command}").expect(404)
+        assert refused["reason"] == reason
     stand.control.request("POST", f"{path}/cancel", {"reason": "r"}).expect(200)
     stand.start("c")
     stand.control.request("POST", "/api/workflows", {"workflow_type": "t"}).expect(201)

@@ -152,6 +152,25 @@ def test_a_run_with_a_bit_of_everything(
     assert report["status"] == "failed"
 
 
+def test_a_run_is_linked_with_its_parent_and_its_predecessor(
+    start_server: StartServer, store_url: str
+) -> None:
+    stand = Stand(start_server, store_url)
+    start = {"workflow_id": "p", **FLOW}
+    stand.control.request("POST", "/api/workflows", start).expect(201)
+    child = {"type": "start_child_workflow", "workflow_type": "e.kid", "queue": "eq"}
+    stand.complete(child)
+    [link] = stand.export("p")["links"]["children"]
+    stand.complete({"type": "continue_as_new"})
+    links = stand.export(link["child_workflow_instance_id"])["links"]
+    assert [
+        (each["type"], each["parent_workflow_instance_id"]) for each in links["parents"]
+    ] == [
+        ("continue_as_new", link["child_workflow_instance_id"]),
+        ("child_workflow", "p"),
+    ]
+
+
 def test_a_bundle_has_the_recorded_members(
     start_server: StartServer, store_url: str
 ) -> None:

@@ -109,7 +109,25 @@ async def test_a_wrong_field_is_refused(handler: Any, path: str, value: Any) -> 
     assert stage.called == []
 
 
-@pytest.mark.parametrize("failure", [None, {}, {"type": "E"}])
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ({"type": "ValueError", "class": "builtins.ValueError"}, "ValueError"),
+        ({"type": " ", "class": "builtins.ValueError"}, "builtins.ValueError"),
+    ],
+)
+async def test_an_empty_message_is_replaced_by_the_name(
+    names: dict[str, str], told: str
+) -> None:
+    stage = Stage({"activity_tasks.fail": Recorded(None)})
+    answer = await ask(fail_activity, stage, failure={"message": "", **names})
+    assert answer.status == 200
+    assert stage.calls[0].arguments[1].message == told
+
+
+@pytest.mark.parametrize(
+    "failure", [None, {}, {"type": "E"}, {"message": ""}, {"message": " ", "type": 5}]
+)
 async def test_a_failure_needs_a_message(failure: Any) -> None:
     answer = await ask(fail_activity, Stage(), failure=failure)
     assert "failure.message" in answer.body["errors"]

@@ -149,8 +149,10 @@ from activities a
 where a.id = any($1::text[])
 
 -- name: list_history
--- Events after one sequence and up to another; held ones are below zero.
+-- Of each run the events after one sequence and up to another, at most so many; held
+-- ones are below zero.
 select
+    k.n,
     e.id,
     e.sequence,
     e.event_type,
@@ -159,9 +161,22 @@ select
     e.has_plain,
     e.task_id,
     e.command_id
-from history_events e
-where e.run_id = $1
-and e.sequence > greatest($2::bigint, 0)
-and e.sequence <= $3
-order by e.sequence
-limit $4
+from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+    with ordinality k(run_id, after, upto, most, n)
+cross join lateral (
+    select
+        c.id,
+        c.sequence,
+        c.event_type,
+        c.payload,
+        c.recorded_at,
+        c.has_plain,
+        c.task_id,
+        c.command_id
+    from history_events c
+    where c.run_id = k.run_id
+    and c.sequence > greatest(k.after, 0)
+    and c.sequence <= k.upto
+    order by c.sequence
+    limit k.most
+) e
