@@ -27,7 +27,8 @@ CHECK: Final = "matching"
 
 
 def polling(stage: Stage) -> tuple[Service, ...]:
-    """What every process needs where polls may wait."""
+    """What every process needs where polls may wait. A node that leaves the sweep to a
+    dedicated process still counts its polls."""
     core, host, metrics = stage.core, stage.host, stage.metrics
     interval = stage.settings.worker_plane.poll_interval_ms / 1000
     return (
@@ -35,6 +36,7 @@ def polling(stage: Stage) -> tuple[Service, ...]:
             core.matcher,
             host,
             interval_seconds=interval,
+            is_sweeping=stage.identity.matching.is_queue_wake_enabled,
             observe_waiting=lambda kind, count: metrics.polls_waiting.set(
                 kind, to=count
             ),
