@@ -214,14 +214,14 @@ class RedisConnection:
     # subscription ---------------------------------------------------------------
     async def listen(
         self,
-        channel: str,
+        channels: Sequence[str],
         *,
         subscribed: Callable[[], None],
         hear: Callable[[bytes], None],
     ) -> None:
         """Pass on what is published until the subscription breaks: then raises
-        :class:`RedisUnavailable`. ``subscribed`` is called when it stands. Whether one
-        that broke means an outage, the next attempt shows."""
+        :class:`RedisUnavailable`. ``subscribed`` is called when it stands for all
+        ``channels``. Whether one that broke means an outage, the next attempt shows."""
         began_at = self._monotonic()
         try:
             client = await self._subscriber()
@@ -230,12 +230,13 @@ class RedisConnection:
         pubsub: PubSub = client.pubsub()
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
-                await pubsub.subscribe(channel)
+                await pubsub.subscribe(*channels)
             while True:
                 message = await self._next_message(pubsub)
                 if message["type"] == "subscribe":
                     self._answered()
-                    subscribed()
+                    if message["data"] == len(channels):
+                        subscribed()
                 elif message["type"] == "message":
                     hear(message["data"])
         except _LOST as error:

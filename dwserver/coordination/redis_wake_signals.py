@@ -1,16 +1,17 @@
-"""Wake signals over Redis pub/sub: one channel, one message for many keys.
+"""Wake signals over Redis pub/sub: a channel for each topic, a message for many keys.
 
-Keys collect until the end of a short window; then one PUBLISH carries all of them,
-each once. While a PUBLISH is under way the next message collects, so a slow Redis gets
-fewer and larger ones. What cannot be sent is kept, up to a bound, for the end of the
-outage. Messages of this process itself are not heard.
+A process subscribes to what can wake it; hearing costs it more than saying costs the
+other. Keys collect until the end of a short window; then one PUBLISH for each topic
+carries all of them, each once. While one is under way the next messages collect, so a
+slow Redis gets fewer and larger ones. What cannot be sent is kept, up to a bound, for
+the end of the outage. Messages of this process itself are not heard.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final, Protocol
 
 import orjson
@@ -21,7 +22,7 @@ from dwserver.coordination.wake_signals import Hear, Key, Topic
 from dwserver.runtime.backoff import Backoff
 from dwserver.runtime.service import wait_event
 
-CHANNEL: Final = "server:long-poll-signal:"
+_CHANNELS: Final = "server:long-poll-signal:"
 # Between two messages; the first after a pause goes out with the event-loop turn.
 WINDOW_SECONDS: Final = 0.005
 # Nobody waits for these: they are for clients that ask again after a time-out.
@@ -44,9 +45,14 @@ class WakeObserver(Protocol):
     def dropped(self, keys: int) -> None: ...
 
 
+def channel_of(topic: Topic) -> str:
+    return f"{_CHANNELS}{topic.value}"
+
+
 class RedisWakeSignals:
     """A :class:`~dwserver.coordination.wake_signals.WakeSignals` and a service: it
-    listens from ``start`` to ``stop``. ``spawn`` owns the tasks it is given."""
+    listens from ``start`` to ``stop``. ``spawn`` owns the tasks it is given. Nobody in
+    this process waits for other than ``topics``: what would listen to them is deaf."""
 
     name = "wake-signals"
     is_shared = True
@@ -57,11 +63,13 @@ class RedisWakeSignals:
         *,
         spawn: Callable[[str, Coroutine[Any, Any, None]], object],
         observer: WakeObserver,
+        topics: Collection[Topic] = tuple(Topic),
         backoff: Backoff | None = None,
     ) -> None:
         self._connection = connection
         self._spawn = spawn
         self._observer = observer
+        self._topics = topics
         self._backoff = backoff or Backoff(initial_seconds=0.1, maximum_seconds=2.0)
         self._sender = secrets.token_hex(8)
         self._kept: dict[tuple[Topic, Key], None] = {}
@@ -109,17 +117,23 @@ class RedisWakeSignals:
 
     async def _send(self) -> None:
         taken = list(self._kept)[:MAX_KEYS_PER_MESSAGE]
+        by_topic: dict[Topic, list[Key]] = {}
         for each in taken:
             del self._kept[each]
+            by_topic.setdefault(each[0], []).append(each[1])
         self._next_message_at = asyncio.get_running_loop().time() + WINDOW_SECONDS
+        patience = 0.0
         try:
-            await self._connection.execute("PUBLISH", CHANNEL, self._message(taken))
+            while by_topic:
+                topic = next(iter(by_topic))
+                keys = by_topic[topic]
+                message = orjson.dumps([self._sender, {topic.value: keys}])
+                await self._connection.execute("PUBLISH", channel_of(topic), message)
+                self._observer.sent(len(keys))
+                del by_topic[topic]
         except RedisUnavailable:
-            self._keep(taken)
+            self._keep([each for each in taken if each[0] in by_topic])
             patience = RETRY_SECONDS
-        else:
-            self._observer.sent(len(taken))
-            patience = 0.0
         finally:
             self._is_sending = False
         if self._kept and not self._stopping.is_set():
@@ -131,26 +145,21 @@ class RedisWakeSignals:
         if len(taken) > room:
             self._observer.dropped(len(taken) - room)
 
-    def _message(self, taken: list[tuple[Topic, Key]]) -> bytes:
-        by_topic: dict[str, list[Key]] = {}
-        for topic, key in taken:
-            by_topic.setdefault(topic.value, []).append(key)
-        return orjson.dumps([self._sender, by_topic])
-
     def _restored(self) -> None:
         if self._kept and not self._is_sending and not self._stopping.is_set():
             self._plan(0.0)
 
     # listening ------------------------------------------------------------------
     def listen(self, topic: Topic, hear: Hear) -> None:
-        self._listeners.setdefault(topic.value, []).append(hear)
+        if topic in self._topics:
+            self._listeners.setdefault(topic.value, []).append(hear)
 
     def on_gap(self, action: Callable[[], None]) -> None:
         self._on_gap.append(action)
 
     async def start(self) -> None:
         """Returns when the first subscription stands or has failed."""
-        if self._listening is None:
+        if self._listening is None and self._listeners:
             self._listening = asyncio.create_task(self._listen(), name=self.name)
             await wait_event(self._first_try, FIRST_SUBSCRIPTION_SECONDS)
 
@@ -181,7 +190,9 @@ class RedisWakeSignals:
         while not self._stopping.is_set():
             try:
                 await self._connection.listen(
-                    CHANNEL, subscribed=subscribed, hear=self._hear
+                    [channel_of(Topic(word)) for word in self._listeners],
+                    subscribed=subscribed,
+                    hear=self._hear,
                 )
             except RedisUnavailable:
                 failures += 1

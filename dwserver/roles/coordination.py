@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from dwserver.config.settings import Settings
 from dwserver.coordination.admission_ledger import MemoryLedger, MissingLedger
-from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
+from dwserver.coordination.memory_query_tasks import MemoryQueryExchange
+from dwserver.coordination.query_limits import QueryLimits
 from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.coordination.redis_address import BadRedisAddress, parse_redis_url
 from dwserver.coordination.redis_admission_ledger import RedisLedger
@@ -14,7 +17,7 @@ from dwserver.coordination.redis_connection import RedisConnection
 from dwserver.coordination.redis_query_table import QueryTable
 from dwserver.coordination.redis_query_tasks import RedisQueryExchange
 from dwserver.coordination.redis_wake_signals import RedisWakeSignals
-from dwserver.coordination.wake_signals import SilentSignals, WakeSignals
+from dwserver.coordination.wake_signals import SilentSignals, Topic, WakeSignals
 from dwserver.http.discovery.workflow_health import (
     HealthCategory,
     HealthCheck,
@@ -22,6 +25,7 @@ from dwserver.http.discovery.workflow_health import (
 )
 from dwserver.roles.admission import build_queue_admission
 from dwserver.roles.errors import BootError
+from dwserver.roles.identity import node_identity
 from dwserver.roles.observers import CoordinationMetrics, QueryTaskMetrics
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.metrics import Metrics
@@ -30,6 +34,7 @@ from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.queue_admission import QueueAdmission
 from dwserver.store.api import Store
 from dwserver.topology.selection import select_topology
+from dwserver.topology.shapes import Role
 
 MICROS = 1_000_000
 SPLIT_SHAPE = "split_control_execution"
@@ -38,6 +43,24 @@ NOT_SHARED = (
     "other processes are found by looking, and queries reach only the workers that "
     "poll the process they are sent to"
 )
+
+
+_POLLED: Final = (
+    Topic.READY_TASK,
+    Topic.RUN_WATCHED,
+    Topic.QUERY_ASKED,
+    Topic.POLL_ANSWERED,
+)
+HEARD_BY: Final[Mapping[Role, Collection[Topic]]] = {
+    Role.API_INGRESS: (),
+    Role.CONTROL_PLANE: tuple(Topic),
+    Role.MATCHING: _POLLED,
+    Role.HISTORY_PROJECTION: (Topic.RUN_CHANGED,),
+    # Its fires may end runs that somebody watches.
+    Role.SCHEDULER: (Topic.RUN_WATCHED,),
+    Role.EXECUTION_PLANE: (),
+}
+"""The topics that somebody can wait for where a role is hosted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +146,9 @@ def build_coordination(
         raise BootError(f"DW_REDIS_URL: {error}") from error
     seen = CoordinationMetrics(metrics)
     redis = RedisConnection(address, observer=seen)
-    signals = RedisWakeSignals(redis, spawn=supervisor.spawn, observer=seen)
+    signals = RedisWakeSignals(
+        redis, spawn=supervisor.spawn, observer=seen, topics=_heard(settings)
+    )
     return Coordination(
         signals=signals,
         query_exchange=RedisQueryExchange(
@@ -141,6 +166,12 @@ def build_coordination(
         is_alone=is_alone,
         services=(signals,),
     )
+
+
+def _heard(settings: Settings) -> frozenset[Topic]:
+    """What can wake somebody in this process."""
+    roles = node_identity(settings).roles
+    return frozenset(topic for role in roles for topic in HEARD_BY[role])
 
 
 def expects_others(settings: Settings) -> bool:

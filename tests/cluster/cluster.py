@@ -32,7 +32,8 @@ EDGES = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSettings:
     """``counts``: processes of each class; None is one of each class that serves.
-    ``environment`` goes to every node, ``of_class`` to those of a class, on top."""
+    ``environment`` goes to every node, ``of_class`` to those of a class, on top.
+    ``ports``: of the first node of a class, where that is known beforehand."""
 
     database_url: str
     redis_url: str
@@ -40,6 +41,7 @@ class ClusterSettings:
     counts: Mapping[ProcessClass, int] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     of_class: Mapping[ProcessClass, Mapping[str, str]] = field(default_factory=dict)
+    ports: Mapping[ProcessClass, int] = field(default_factory=dict)
     server_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     def classes(self) -> Iterator[tuple[ProcessClass, int]]:
@@ -66,7 +68,7 @@ class Cluster:
         # Known before the nodes are made: workers are told where the edge is.
         self._ports = {
             _name(*each): free_port() for each in [*settings.classes(), (edge, 1)]
-        }
+        } | {_name(each, 1): port for each, port in settings.ports.items()}
         self.nodes = {
             _name(*each): self._node(*each, env={}) for each in settings.classes()
         }

@@ -107,7 +107,7 @@ async def test_a_subscription_hears_and_breaks(
     heard: list[bytes] = []
     subscribed = asyncio.Event()
     listening = asyncio.create_task(
-        connection.listen("channel", subscribed=subscribed.set, hear=heard.append)
+        connection.listen(["channel"], subscribed=subscribed.set, hear=heard.append)
     )
     await subscribed.wait()
     await redis.execute("PUBLISH", "channel", "one")
@@ -117,7 +117,9 @@ async def test_a_subscription_hears_and_breaks(
         await listening
     assert connection.state().is_up
     with pytest.raises(RedisUnavailable):
-        await connection.listen("channel", subscribed=subscribed.set, hear=heard.append)
+        await connection.listen(
+            ["channel"], subscribed=subscribed.set, hear=heard.append
+        )
     assert not connection.state().is_up
 
 
@@ -146,7 +148,7 @@ async def test_a_silent_subscription_is_asked_whether_it_lives(
     monkeypatch.setattr(f"{module}.QUIET_SECONDS_WHEN_LOST", 0.05)
     subscribed = asyncio.Event()
     listening = asyncio.create_task(
-        connection.listen("channel", subscribed=subscribed.set, hear=lambda _: None)
+        connection.listen(["channel"], subscribed=subscribed.set, hear=lambda _: None)
     )
     await subscribed.wait()
     link.freeze()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from dwserver.coordination import redis_wake_signals
 from dwserver.coordination.redis_address import parse_redis_url
 from dwserver.coordination.redis_connection import RedisConnection
-from dwserver.coordination.redis_wake_signals import CHANNEL, RedisWakeSignals
+from dwserver.coordination.redis_wake_signals import RedisWakeSignals, channel_of
 from dwserver.coordination.wake_signals import Key, Topic
 from dwserver.runtime.backoff import Backoff
 from dwserver.runtime.supervisor import Supervisor
@@ -61,13 +61,19 @@ class Counts:
 
 
 @asynccontextmanager
-async def an_ear(url: str) -> AsyncIterator[Ear]:
+async def an_ear(
+    url: str, topics: Collection[Topic] = tuple(Topic)
+) -> AsyncIterator[Ear]:
     supervisor, counts = Supervisor(), Counts()
     connection = RedisConnection(
         parse_redis_url(url), observer=UpAndDown(), breaker=AT_ONCE
     )
     signals = RedisWakeSignals(
-        connection, spawn=supervisor.spawn, observer=counts, backoff=AT_ONCE
+        connection,
+        spawn=supervisor.spawn,
+        observer=counts,
+        topics=topics,
+        backoff=AT_ONCE,
     )
     counts.ear = ear = Ear(signals, connection)
     signals.listen(Topic.RUN_CHANGED, ear.heard.append)
@@ -104,9 +110,27 @@ async def test_one_message_tells_everybody_else_everything_once(
     a.signals.publish(Topic.READY_TASK, ("default", "orders", "workflow"))
     told = [f"run-{number}" for number in range(100)]
     await eventually(lambda: b.heard == told and c.heard == told)
-    assert a.messages == [101]
+    assert a.messages == [100, 1]
     assert a.heard == [], "nobody hears himself"
     assert b.messages == []
+
+
+async def test_a_process_subscribes_to_what_can_wake_it(
+    ears: Ears, redis: CountingRedis, redis_url: str
+) -> None:
+    speaker = await ears(redis_url)
+    async with (
+        an_ear(redis_url, [Topic.RUN_CHANGED]) as listener,
+        an_ear(redis_url, [Topic.READY_TASK]) as other,
+        an_ear(redis_url, ()) as deaf,
+    ):
+        names = [channel_of(topic) for topic in (Topic.RUN_CHANGED, Topic.READY_TASK)]
+        counts = await redis.execute("PUBSUB", "NUMSUB", *names)
+        # Nobody listens to ready tasks here, whatever may be heard.
+        assert counts[1::2] == [2, 0]
+        assert deaf.gaps == other.gaps == 0
+        deaf.signals.publish(Topic.RUN_CHANGED, "run-1")
+        await eventually(lambda: listener.heard == speaker.heard == ["run-1"])
 
 
 async def test_messages_are_bounded_and_rare(
@@ -168,7 +192,8 @@ async def test_what_cannot_be_read_disturbs_nobody(
 
     b.signals.listen(Topic.READY_TASK, stumble)
     for message in (b"", b"[]", b'["x",7]', b'["x",{"run":7}]', b'["x",{"new":["k"]}]'):
-        await redis.execute("PUBLISH", CHANNEL, message)
+        for topic in (Topic.READY_TASK, Topic.RUN_CHANGED):
+            await redis.execute("PUBLISH", channel_of(topic), message)
     a.signals.publish(Topic.READY_TASK, "odd")
     a.signals.publish(Topic.RUN_CHANGED, "run-1")
     await eventually(lambda: b.heard == ["run-1"])

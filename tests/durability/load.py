@@ -78,6 +78,15 @@ class Load:
             what=f"{count} more requests of the load",
         )
 
+    async def after_acknowledged(self, count: int) -> None:
+        """Wait until the server has acknowledged so much more."""
+        target = len(self.log) + count
+        await eventually(
+            lambda: len(self.log) >= target,
+            deadline_seconds=ANSWER_SECONDS,
+            what=f"{count} more acknowledgements",
+        )
+
     async def finish(self, deadline_seconds: float) -> None:
         """Start nothing more and wait until every workflow has ended."""
         self._is_ending = True
