@@ -527,6 +527,11 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
 
     async def delete_worker(self, namespace: str, worker_id: str) -> bool: ...
 
+    async def delete_silent_workers(self, *, before: int, limit: int) -> int:
+        """Forget those that were last heard of before an instant, of all namespaces;
+        how many. Reads the whole table."""
+        ...
+
     async def touch_workers(
         self, seen: Sequence[tuple[str, str]], *, at: int
     ) -> list[WorkerRegistration]:
