@@ -21,7 +21,7 @@ from tests.support.ports import LOOPBACK, free_port
 from tests.support.source_tree import ROOT
 from tests.support.waiting import wait_until
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 STOP_SECONDS = 30.0
 PROBE_SECONDS = 5.0
 
