@@ -15,11 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import orjson
+import uvloop
 
 from benchmarks.hardware import describe_hardware
 from benchmarks.load.latency import Latency, summarise
-from benchmarks.private_postgres import running_postgres
+from benchmarks.private_postgres import PrivatePostgres, running_postgres
+from benchmarks.schedules.cost import Cost, Meter
 from benchmarks.schedules.load import POLLERS, Fleet
 from benchmarks.servers import bootstrap
 from dwserver import __version__
@@ -37,6 +40,8 @@ KILLED_AFTER_SECONDS = 1.0
 SECOND_ONES_SECONDS = 2.0
 LAST_WITHIN_SECONDS = 20.0
 IDLE_SECONDS = 3.0
+_LAST_FIRED = "select max(last_fired_at) from schedules"
+UNDISTURBED, KILLED = CASES = ("undisturbed", "killed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +55,12 @@ class Measured:
     missed: int
     twice: int
     lag: Latency | None
+    last_fired_seconds: float
     last_seconds: float
     errors: dict[str, int]
     summary: ScheduleSummary
     terms: int
+    cost: Cost
 
     @property
     def is_sound(self) -> bool:
@@ -70,6 +77,9 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
         description="W9b: schedules of one minute, delivered to workers.",
     )
     parser.add_argument("--schedules", type=int, default=10_000)
+    parser.add_argument(
+        "--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE"
+    )
     parser.add_argument("--json", type=Path, default=OUT / "schedules.json")
     return parser.parse_args(words)
 
@@ -87,8 +97,12 @@ def node(url: str, folder: Path, name: str, **env: str) -> ServerProcess:
     )
 
 
-async def measure(url: str, folder: Path, *, schedules: int, kill: bool) -> Measured:
+async def measure(
+    postgres: PrivatePostgres, folder: Path, *, schedules: int, kill: bool
+) -> Measured:
     """One node for clients, two schedulers; ``kill``: the leader dies in the minute."""
+    url = postgres.databases.create()
+    bootstrap(url)
     with ExitStack() as running:
         api = running.enter_context(node(url, folder, "api"))
         schedulers = [
@@ -104,19 +118,30 @@ async def measure(url: str, folder: Path, *, schedules: int, kill: bool) -> Meas
         print(f"created in {creation_seconds:.1f} s", file=sys.stderr)
         await fleet.register()
         polls = [asyncio.create_task(fleet.poll(n)) for n in range(POLLERS)]
+        await asyncio.sleep(due_at - time.time())
+        meter = Meter(
+            postgres,
+            url,
+            servers={"node": api.pid, **{f"s{n}": schedulers[n].pid for n in (0, 1)}},
+        )
+        await meter.start()
         if kill:
-            await asyncio.sleep(due_at - time.time() + KILLED_AFTER_SECONDS)
+            await asyncio.sleep(KILLED_AFTER_SECONDS)
             leader = await leading(url)
             schedulers[int(leader.removeprefix("s"))].kill()
+            meter.forget(leader)
         left = due_at - time.time() + GIVE_UP_SECONDS
         with suppress(TimeoutError):
             await asyncio.wait_for(fleet.everything.wait(), left)
+        cost = await meter.stop()
         # A second one would come now.
         await asyncio.sleep(SECOND_ONES_SECONDS)
         for poll in polls:
             poll.cancel()
         await asyncio.gather(*polls, return_exceptions=True)
-        return await counted(url, fleet, schedules, creation_seconds, kill=kill)
+        return await counted(
+            url, fleet, cost, creation_seconds=creation_seconds, kill=kill
+        )
 
 
 async def leading(url: str) -> str:
@@ -131,7 +156,7 @@ async def leading(url: str) -> str:
 
 
 async def counted(
-    url: str, fleet: Fleet, schedules: int, creation_seconds: float, *, kill: bool
+    url: str, fleet: Fleet, cost: Cost, *, creation_seconds: float, kill: bool
 ) -> Measured:
     store = open_store(url)
     await store.open()
@@ -140,19 +165,26 @@ async def counted(
         lease = await store.find_leader("scheduler")
     finally:
         await store.close()
+    connection = await asyncpg.connect(url)
+    try:
+        last_fired_at = await connection.fetchval(_LAST_FIRED)
+    finally:
+        await connection.close()
     lags = list(fleet.delivered.values())
     return Measured(
-        schedules=schedules,
+        schedules=fleet.schedules,
         is_killed=kill,
         creation_seconds=round(creation_seconds, 1),
         delivered=len(lags),
-        missed=schedules - len(lags),
+        missed=fleet.schedules - len(lags),
         twice=sum(fleet.twice.values()),
         lag=summarise(lags),
+        last_fired_seconds=round((last_fired_at or 0) / 10**6 - fleet.due_at, 2),
         last_seconds=round(max(lags, default=0.0), 2),
         errors=dict(fleet.errors),
         summary=summary,
         terms=lease.term if lease else 0,
+        cost=cost,
     )
 
 
@@ -163,8 +195,9 @@ def to_markdown(lines: Sequence[str], found: Sequence[Measured]) -> str:
         "- PostgreSQL, one node for clients, two schedulers, lease of 3 s, "
         f"{POLLERS} polls",
         "",
-        "| | schedules | created/s | p50 s | p99 s | last s | missed | twice | terms |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| | schedules | created/s | last fired s | delivered p50 s | p99 s | last s "
+        "| missed | twice | terms |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for each in found:
         name = "leader killed in the minute" if each.is_killed else "undisturbed"
@@ -173,9 +206,23 @@ def to_markdown(lines: Sequence[str], found: Sequence[Measured]) -> str:
         text.append(
             f"| {name} | {each.schedules:,} "
             f"| {each.schedules / each.creation_seconds:,.0f} "
+            f"| {each.last_fired_seconds:.2f} "
             f"| {lag.p50_ms / 1000:.2f} | {lag.p99_ms / 1000:.2f} "
             f"| {each.last_seconds:.2f} | {each.missed} | {each.twice} "
             f"| {each.terms} |"
+        )
+    text += ["", "CPU ms each, from the minute to the last delivery:", ""]
+    for each in found:
+        name = "leader killed in the minute" if each.is_killed else "undisturbed"
+        shares = ", ".join(
+            f"{who} {1000 * seconds / each.schedules:.2f}"
+            for who, seconds in each.cost.cpu_seconds.items()
+        )
+        text.append(
+            f"- {name}: {shares}; {each.cost.commits / each.schedules:.2f} commits, "
+            f"{each.cost.transactions / each.schedules:.2f} transactions each; "
+            f"{each.cost.busy_cores:.2f} cores busy, {each.cost.foreign_cores:.2f} of "
+            "them with something else"
         )
     return "\n".join((*text, ""))
 
@@ -187,13 +234,15 @@ async def run_command(arguments: argparse.Namespace) -> int:
         folder = Path(name)
         hardware = describe_hardware(folder, idle_seconds=IDLE_SECONDS)
         with running_postgres() as postgres:
-            for kill in (False, True):
-                url = postgres.databases.create()
-                bootstrap(url)
-                found.append(
-                    await measure(url, folder, schedules=arguments.schedules, kill=kill)
+            for case in arguments.cases:
+                measured = await measure(
+                    postgres,
+                    folder,
+                    schedules=arguments.schedules,
+                    kill=case == KILLED,
                 )
-                print(found[-1], file=sys.stderr)
+                found.append(measured)
+                print(measured, file=sys.stderr)
     document: dict[str, Any] = {
         "measured_at": datetime.now(UTC).date().isoformat(),
         "version": __version__,
@@ -211,7 +260,7 @@ async def run_command(arguments: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    sys.exit(asyncio.run(run_command(parse_arguments(sys.argv[1:]))))
+    sys.exit(uvloop.run(run_command(parse_arguments(sys.argv[1:]))))
 
 
 if __name__ == "__main__":

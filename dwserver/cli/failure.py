@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dwserver.cli.local_cluster.errors import LocalClusterError
+from dwserver.cli.remote import RemoteError
 from dwserver.config.errors import ConfigurationError
 from dwserver.roles.errors import BootError
 from dwserver.runtime.supervisor import ServiceStartError
@@ -18,6 +19,7 @@ EXPECTED = (
     ServiceStartError,
     StoreError,
     LocalClusterError,
+    RemoteError,
     OSError,
 )
 

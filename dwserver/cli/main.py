@@ -24,6 +24,10 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.scheduler:scheduler",
         "Look at the scheduler: who leads, what is overdue.",
     ),
+    "repair-pass": (
+        "dwserver.cli.repair_pass:repair_pass",
+        "Look after tasks that do not move, once or in a loop.",
+    ),
     "env-audit": (
         "dwserver.cli.env_audit:env_audit",
         "Check the environment for unknown and legacy names.",

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from dwserver.coordination.query_guards import (
     QueryTaskStatus,
     Standing,
+    status_after,
+    unanswered,
     why_not_settled,
 )
+from dwserver.coordination.query_limits import QueryLimits, QueryTaskObserver
 from dwserver.coordination.query_tasks import (
     Answer,
-    Answered,
     QueryExchangeUnavailable,
     QueryLease,
     QueryOutcome,
@@ -30,33 +32,15 @@ from dwserver.coordination.query_tasks import (
     QueryTaskRef,
     Unanswered,
 )
+from dwserver.coordination.query_waits import Callers, WaitingPoll
 from dwserver.coordination.settled_queries import SettledQueries
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.wire_time import MICROS
 from dwserver.runtime.timers import CallLater, TimerHandle, on_event_loop
 
-MICROS = 1_000_000
 MAX_REMEMBERED = 20_000
 
 QueueName: TypeAlias = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryLimits:
-    """``lease`` and ``keep`` (how long an ended task is remembered) in microseconds;
-    ``pending_per_queue`` counts tasks that no worker holds."""
-
-    lease: int
-    keep: int
-    pending_per_queue: int
-    open_tasks: int = 10_000
-    argument_bytes: int = 64 * 1024 * 1024
-
-
-class QueryTaskObserver(Protocol):
-    """Told about changes of one exchange."""
-
-    def pending(self, count: int) -> None: ...
-    def lease_expired(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -76,10 +60,6 @@ class _Asked:
         return (self.task.namespace, self.task.queue)
 
     @property
-    def size(self) -> int:
-        return len(self.task.arguments.data) if self.task.arguments else 0
-
-    @property
     def standing(self) -> Standing:
         is_leased = self.owner is not None
         return Standing(
@@ -89,20 +69,6 @@ class _Asked:
             self.owner,
             self.lease_expires_at,
         )
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """A poll that found nothing yet."""
-
-    poll: QueryPoll
-    answer: asyncio.Future[QueryLease | None] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-    def end(self) -> None:
-        if not self.answer.done():
-            self.answer.set_result(None)
 
 
 class MemoryQueryExchange:
@@ -120,11 +86,10 @@ class MemoryQueryExchange:
         self._limits = limits
         self._observer = observer
         self._call_later = call_later
-        self._asked: dict[str, _Asked] = {}
-        self._argument_bytes = 0
+        self._asked: Callers[_Asked] = Callers(limits)
         self._pending: dict[QueueName, dict[_Asked, None]] = {}
         self._pending_count = 0
-        self._polls: dict[QueueName, dict[_Waiting, None]] = {}
+        self._polls: dict[QueueName, dict[WaitingPoll, None]] = {}
         self._settled = SettledQueries(keep=limits.keep, max_entries=MAX_REMEMBERED)
         self._is_draining = False
 
@@ -138,8 +103,7 @@ class MemoryQueryExchange:
         asked = _Asked(task, is_waited_for, loop.create_future())
         if not self._has_room(asked):
             return Unanswered.QUEUE_FULL
-        self._asked[task.id] = asked
-        self._argument_bytes += asked.size
+        self._asked.add(asked)
         left = (task.deadline_at - self._now()) / MICROS
         deadline = self._call_later(left, partial(self._time_out, asked))
         self._offer(asked)
@@ -158,16 +122,12 @@ class MemoryQueryExchange:
         if len(self._pending.get(queue, ())) >= limits.pending_per_queue:
             for other in tuple(self._pending[queue]):
                 self._end_if_gone(other)
-        return (
-            len(self._pending.get(queue, ())) < limits.pending_per_queue
-            and len(self._asked) < limits.open_tasks
-            and self._argument_bytes + asked.size <= limits.argument_bytes
-        )
+        return len(
+            self._pending.get(queue, ())
+        ) < limits.pending_per_queue and self._asked.has_room(asked.task)
 
     def _time_out(self, asked: _Asked) -> None:
-        was_leased = asked.attempt > 0
-        outcome = Unanswered.TIMED_OUT if was_leased else Unanswered.NOT_CLAIMED
-        self._end(asked, QueryTaskStatus.TIMED_OUT, outcome)
+        self._end(asked, QueryTaskStatus.TIMED_OUT, unanswered(asked.attempt))
 
     def _end_if_gone(self, asked: _Asked) -> bool:
         """End the task of a caller that has left; nobody should work for it."""
@@ -184,9 +144,8 @@ class MemoryQueryExchange:
             asked.answer.set_result(outcome)
 
     def _close(self, asked: _Asked, status: QueryTaskStatus) -> None:
-        if self._asked.pop(asked.task.id, None) is None:
+        if not self._asked.remove(asked):
             return
-        self._argument_bytes -= asked.size
         self._unqueue(asked)
         self._end_lease(asked)
         standing = Standing(asked.task.namespace, status, asked.attempt)
@@ -206,7 +165,7 @@ class MemoryQueryExchange:
             queue[asked] = None
         self._count_pending(1)
 
-    def _suitable_poll(self, asked: _Asked) -> _Waiting | None:
+    def _suitable_poll(self, asked: _Asked) -> WaitingPoll | None:
         for waiting in tuple(self._polls.get(asked.queue, ())):
             if waiting.answer.done() or not waiting.poll.is_connected():
                 self._discard(waiting)
@@ -236,17 +195,15 @@ class MemoryQueryExchange:
         found = self._oldest(poll)
         if found is not None or seconds <= 0:
             return found
-        waiting = _Waiting(poll)
+        waiting = WaitingPoll(poll)
         self._polls.setdefault((poll.namespace, poll.queue), {})[waiting] = None
         end = self._call_later(seconds, waiting.end)
         try:
             return await waiting.answer
         except asyncio.CancelledError:
-            if not waiting.answer.cancelled():
-                # Answered in the same moment: nobody will see this lease.
-                lease = waiting.answer.result()
-                if lease is not None:
-                    await self.give_back(lease)
+            lease = waiting.unseen()
+            if lease is not None:
+                await self.give_back(lease)
             raise
         finally:
             end.cancel()
@@ -271,7 +228,7 @@ class MemoryQueryExchange:
         )
         return lease
 
-    def _discard(self, waiting: _Waiting) -> None:
+    def _discard(self, waiting: WaitingPoll) -> None:
         name = (waiting.poll.namespace, waiting.poll.queue)
         queue = self._polls.get(name)
         if queue is not None:
@@ -325,15 +282,13 @@ class MemoryQueryExchange:
         refused = why_not_settled(ref, standing, now=now)
         if asked is None or refused is not None:
             return refused
-        is_answered = isinstance(answer, Answered)
-        status = QueryTaskStatus.COMPLETED if is_answered else QueryTaskStatus.FAILED
-        self._end(asked, status, answer)
+        self._end(asked, status_after(answer), answer)
         return None
 
     # shutdown -------------------------------------------------------------------
     def drain(self) -> None:
         self._is_draining = True
-        for asked in tuple(self._asked.values()):
+        for asked in self._asked:
             self._end(asked, QueryTaskStatus.TIMED_OUT, None)
         for queue in tuple(self._polls.values()):
             for waiting in tuple(queue):

@@ -1,12 +1,18 @@
-"""Who may answer a query task (``spec/worker-protocol.md §10``): pure, and the same in
-every exchange."""
+"""What becomes of a query task (``spec/worker-protocol.md §10``): pure, and the same
+in every exchange. Who suits a task is :meth:`QueryPoll.accepts`, which the scripts for
+Redis repeat."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dwserver.coordination.query_tasks import QueryTaskRef
+from dwserver.coordination.query_tasks import (
+    Answer,
+    Answered,
+    QueryTaskRef,
+    Unanswered,
+)
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.wire_time import micro
 
@@ -30,6 +36,16 @@ class Standing:
     attempt: int = 0
     owner: str | None = None
     lease_expires_at: int = 0
+
+
+def status_after(answer: Answer) -> QueryTaskStatus:
+    is_answered = isinstance(answer, Answered)
+    return QueryTaskStatus.COMPLETED if is_answered else QueryTaskStatus.FAILED
+
+
+def unanswered(attempts: int) -> Unanswered:
+    """What the caller of a task is told that was leased so often when time is up."""
+    return Unanswered.TIMED_OUT if attempts > 0 else Unanswered.NOT_CLAIMED
 
 
 def why_not_settled(

@@ -12,8 +12,13 @@ from typing import Any
 
 from dwserver.coordination import query_records as records
 from dwserver.coordination import query_scripts as scripts
-from dwserver.coordination.memory_query_tasks import QueryLimits
-from dwserver.coordination.query_guards import QueryTaskStatus, why_not_settled
+from dwserver.coordination.query_guards import (
+    QueryTaskStatus,
+    status_after,
+    unanswered,
+    why_not_settled,
+)
+from dwserver.coordination.query_limits import QueryLimits
 from dwserver.coordination.query_tasks import (
     Answer,
     Answered,
@@ -95,8 +100,7 @@ class QueryTable:
         found = records.decode_answer((status or b"").decode(), answer)
         if found is not None:
             return found
-        was_leased = int(attempt or 0) > 0
-        return Unanswered.TIMED_OUT if was_leased else Unanswered.NOT_CLAIMED
+        return unanswered(int(attempt or 0))
 
     async def lease(self, poll: QueryPoll) -> Look:
         """Take the oldest task that suits."""
@@ -148,8 +152,6 @@ class QueryTable:
 
     async def settle(self, ref: QueryTaskRef, answer: Answer) -> Rejection | None:
         now = self._now()
-        is_answered = isinstance(answer, Answered)
-        status = QueryTaskStatus.COMPLETED if is_answered else QueryTaskStatus.FAILED
         cells: Sequence[bytes | None] = await self._run(
             scripts.SETTLE,
             ref.namespace,
@@ -158,7 +160,7 @@ class QueryTable:
             ref.attempt,
             now,
             self._limits.keep,
-            status.value,
+            status_after(answer).value,
             *records.encode_answer(answer),
         )
         if not cells:

@@ -11,17 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any, TypeAlias
 
-from dwserver.coordination.memory_query_tasks import (
-    MICROS,
-    QueryLimits,
-    QueryTaskObserver,
-)
 from dwserver.coordination.query_guards import QueryTaskStatus
+from dwserver.coordination.query_limits import QueryLimits, QueryTaskObserver
 from dwserver.coordination.query_tasks import (
     Answer,
     QueryExchangeUnavailable,
@@ -32,13 +28,16 @@ from dwserver.coordination.query_tasks import (
     QueryTaskRef,
     Unanswered,
 )
+from dwserver.coordination.query_waits import Callers, WaitingPoll
 from dwserver.coordination.redis_query_table import NEVER, QueryTable
 from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.wire_time import MICROS
 from dwserver.runtime.timers import CallLater, TimerHandle, on_event_loop
 
 QueueName: TypeAlias = tuple[str, str]
 Spawn: TypeAlias = Callable[[str, Coroutine[Any, Any, None]], object]
+
 
 # A caller that waits for longer makes sure that its task is still there: a Redis may
 # forget everything without breaking a connection. Most queries are answered before.
@@ -65,28 +64,9 @@ class _Asked:
     is_pending: bool = True
     again: TimerHandle | None = None
 
-    @property
-    def size(self) -> int:
-        return len(self.task.arguments.data) if self.task.arguments else 0
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """A poll of this process that found nothing yet."""
-
-    poll: QueryPoll
-    answer: asyncio.Future[QueryLease | None] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-    def end(self) -> None:
-        if not self.answer.done():
-            self.answer.set_result(None)
-
 
 class RedisQueryExchange:
-    """A :class:`~dwserver.coordination.query_tasks.QueryExchange`. ``open_tasks`` and
-    ``argument_bytes`` of the limits are those of this process's callers."""
+    """A :class:`~dwserver.coordination.query_tasks.QueryExchange`."""
 
     def __init__(
         self,
@@ -106,10 +86,9 @@ class RedisQueryExchange:
         self._limits = limits
         self._observer = observer
         self._call_later = call_later
-        self._asked: dict[str, _Asked] = {}
-        self._argument_bytes = 0
+        self._asked: Callers[_Asked] = Callers(limits)
         self._pending_count = 0
-        self._polls: dict[QueueName, dict[_Waiting, None]] = {}
+        self._polls: dict[QueueName, dict[WaitingPoll, None]] = {}
         self._lease_ends: dict[QueueName, TimerHandle] = {}
         # Until when a queue has nothing, if nothing is heard of it.
         self._quiet: dict[QueueName, int] = {}
@@ -128,10 +107,9 @@ class RedisQueryExchange:
         if self._is_draining:
             raise QueryExchangeUnavailable("this process stops")
         asked = _Asked(task, is_waited_for, asyncio.get_running_loop().create_future())
-        if not self._has_room(asked):
+        if not self._asked.has_room(task):
             return Unanswered.QUEUE_FULL
-        self._asked[task.id] = asked
-        self._argument_bytes += asked.size
+        self._asked.add(asked)
         self._count_pending(1)
         try:
             if not await self._enqueue(asked):
@@ -140,15 +118,8 @@ class RedisQueryExchange:
         finally:
             self._forget(asked)
 
-    def _has_room(self, asked: _Asked) -> bool:
-        return (
-            len(self._asked) < self._limits.open_tasks
-            and self._argument_bytes + asked.size <= self._limits.argument_bytes
-        )
-
     def _forget(self, asked: _Asked) -> None:
-        del self._asked[asked.task.id]
-        self._argument_bytes -= asked.size
+        self._asked.remove(asked)
         self._is_held(asked)
 
     def _is_held(self, asked: _Asked) -> None:
@@ -163,7 +134,7 @@ class RedisQueryExchange:
     async def _enqueue(self, asked: _Asked) -> bool:
         """False when the queue is full even without those whose callers have gone."""
         if await self._table.put(asked.task) is None:
-            gone = [each for each in self._asked.values() if not each.is_waited_for()]
+            gone = [each for each in self._asked if not each.is_waited_for()]
             for each in gone:
                 self._end(each, _End.CALLER_GONE)
                 await self._table.finish(each.task, is_last=True)
@@ -241,7 +212,7 @@ class RedisQueryExchange:
         self._quiet.clear()
         for queue in tuple(self._polls):
             self._look(queue)
-        for asked in tuple(self._asked.values()):
+        for asked in self._asked:
             self._spawn("query-again", self._ask_again(asked))
 
     def _plan_asking_again(self, asked: _Asked) -> None:
@@ -271,7 +242,7 @@ class RedisQueryExchange:
                 return found
         elif seconds <= 0:
             return None
-        waiting = _Waiting(poll)
+        waiting = WaitingPoll(poll)
         self._polls.setdefault(queue, {})[waiting] = None
         end = self._call_later(seconds, waiting.end)
         if self._news != news:
@@ -281,17 +252,15 @@ class RedisQueryExchange:
         try:
             return await waiting.answer
         except asyncio.CancelledError:
-            if not waiting.answer.cancelled():
-                # Answered in the same moment: nobody will see this lease.
-                lease = waiting.answer.result()
-                if lease is not None:
-                    await asyncio.shield(self._hand_back(lease))
+            lease = waiting.unseen()
+            if lease is not None:
+                await asyncio.shield(self._hand_back(lease))
             raise
         finally:
             end.cancel()
             self._discard(queue, waiting)
 
-    def _discard(self, queue: QueueName, waiting: _Waiting) -> None:
+    def _discard(self, queue: QueueName, waiting: WaitingPoll) -> None:
         polls = self._polls.get(queue)
         if polls is None:
             return
@@ -420,7 +389,7 @@ class RedisQueryExchange:
     # shutdown -------------------------------------------------------------------
     def drain(self) -> None:
         self._is_draining = True
-        for asked in tuple(self._asked.values()):
+        for asked in self._asked:
             self._end(asked, _End.DRAINED)
         for polls in tuple(self._polls.values()):
             for waiting in tuple(polls):

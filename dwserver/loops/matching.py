@@ -16,13 +16,16 @@ def sweep_loop(
     host: TaskHost,
     *,
     interval_seconds: float,
+    is_sweeping: bool = True,
     observe_waiting: Callable[[TaskKind, int], None],
 ) -> Loop:
-    """Looks at every queue with a waiting poller: one statement per interval.
-    ``observe_waiting`` is told how many polls wait for tasks of each kind."""
+    """Looks at every queue with a waiting poller: one statement per interval, none
+    unless ``is_sweeping``. ``observe_waiting`` is told how many polls wait for tasks of
+    each kind."""
 
     async def sweep() -> None:
-        matcher.sweep()
+        if is_sweeping:
+            matcher.sweep()
         for kind, count in matcher.pollers.counts().items():
             observe_waiting(kind, count)
 

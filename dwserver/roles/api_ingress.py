@@ -6,7 +6,8 @@ mounts    nothing of its own: it authenticates, checks versions, and passes on
 runs      the upkeep of the connections to the nodes that it passes requests to
 requires  the shared database (who the other nodes are), the server key (by which
           they trust it)
-readiness check ``peers``: warns while no live node hosts the control plane
+readiness check ``peers``: warns while no node that hosts the control plane lives
+          and can be reached
 ========= ======================================================================
 """
 
@@ -34,14 +35,21 @@ def _build(stage: Stage) -> Parts:
         return Parts(background=background)
 
     def check() -> JsonObject:
-        live = stage.core.membership.live()
-        if peers_hosting(Role.CONTROL_PLANE, live):
-            return {"status": "ok"}
-        return {
-            "status": "warning",
-            "message": "No live node hosts the control plane.",
-            "remediation": "Start a control_plane_node on the same database.",
-        }
+        hosting = peers_hosting(Role.CONTROL_PLANE, stage.core.membership.live())
+        if not hosting:
+            return {
+                "status": "warning",
+                "message": "No live node hosts the control plane.",
+                "remediation": "Start a control_plane_node on the same database.",
+            }
+        away = stage.forwarder.connections.out_of_reach() if stage.forwarder else ()
+        if all(peer.node_id in away for peer in hosting):
+            return {
+                "status": "warning",
+                "message": "No node that hosts the control plane can be reached.",
+                "remediation": "Check the network and the nodes' DW_INTERNAL_ADDRESS.",
+            }
+        return {"status": "ok"}
 
     return Parts(background=background, checks={CHECK: check})
 

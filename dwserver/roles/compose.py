@@ -34,7 +34,7 @@ def compose(
     """Database, coordination, background of the roles, listener, membership, clients of
     a listener, leaders: to be started in this order and stopped in reverse."""
     clock, ids = SystemClock(), UlidSource()
-    store = _store(settings.database, metrics)
+    store = open_settings_store(settings.database, metrics)
     core = build_core(
         settings,
         store=store,
@@ -112,7 +112,9 @@ def _once_each(services: Iterable[Service]) -> list[Service]:
     return list(named.values())
 
 
-def _store(database: DatabaseSettings, metrics: Metrics) -> Store:
+def open_settings_store(database: DatabaseSettings, metrics: Metrics) -> Store:
+    """The store of the settings, to be opened by its ``open()``."""
+
     def observe(transitions: int, seconds: float) -> None:
         metrics.commit_batch_size.observe(value=transitions)
         metrics.commit_seconds.observe(value=seconds)

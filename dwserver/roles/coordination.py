@@ -8,7 +8,8 @@ from typing import Final
 
 from dwserver.config.settings import Settings
 from dwserver.coordination.admission_ledger import MemoryLedger, MissingLedger
-from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
+from dwserver.coordination.memory_query_tasks import MemoryQueryExchange
+from dwserver.coordination.query_limits import QueryLimits
 from dwserver.coordination.query_tasks import QueryExchange
 from dwserver.coordination.redis_address import BadRedisAddress, parse_redis_url
 from dwserver.coordination.redis_admission_ledger import RedisLedger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
@@ -226,14 +227,19 @@ def _matcher(
 ) -> Matcher:
     signals = coordination.signals
     is_alone_on_database = settings.database.sqlite_path is not None
-    interval_seconds = settings.worker_plane.poll_interval_ms / 1000
+    sweep_seconds = settings.worker_plane.poll_interval_ms / 1000
+    if not settings.topology.matching_queue_wake:
+        # No sweep of this process ever comes to the help of a poll.
+        sweep_seconds = math.inf
+    elif is_alone_on_database:
+        sweep_seconds = 0.0
     return Matcher(
         store,
         now=clock.now,
         spawn=supervisor.spawn,
         observer=MatchingMetrics(metrics),
         announce=lambda key: signals.publish(Topic.READY_TASK, tuple(key)),
-        sweep_seconds=0.0 if is_alone_on_database else interval_seconds,
+        sweep_seconds=sweep_seconds,
         is_capped=coordination.admission.is_capped,
     )
 

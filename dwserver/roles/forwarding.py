@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from dwserver.config.settings import Settings
 from dwserver.http.departures import Departures
 from dwserver.http.forwarding.breaker import BreakerState
@@ -15,11 +17,14 @@ from dwserver.roles.identity import node_identity
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.service import FailurePolicy, Loop, TaskHost
+from dwserver.store.api import StoreError
 from dwserver.topology.gate import SERVING_ROLES
 from dwserver.topology.shapes import Role
 
 REFRESH_SECONDS = 0.5
 """How old the forwarder's view of the cluster may be, beyond that of the membership."""
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 def build_forwarder(
@@ -34,6 +39,14 @@ def build_forwarder(
     if Role.API_INGRESS not in roles or not is_wanted or not key:
         return None
     membership = core.membership
+
+    async def look() -> None:
+        try:
+            await membership.look()
+        except StoreError as error:
+            # The view stays as it is; the heartbeats tell of the database.
+            _log.debug("peers_not_seen", error=str(error))
+
     return Forwarder(
         Sender(key=forwarding_key(key), now=clock.now),
         Neighbours(
@@ -41,6 +54,7 @@ def build_forwarder(
             own_roles=roles,
             live=membership.live,
             report_unreachable=membership.report_unreachable,
+            look=look,
         ),
         PoolLimits.of(topology.peer_connections),
         departures=Departures(),
@@ -49,8 +63,9 @@ def build_forwarder(
 
 
 class ForwardingService:
-    """Keeps the forwarder's view of the cluster fresh, ends what takes too long, and
-    closes the connections when nobody needs them any more."""
+    """Keeps the forwarder's view of the cluster fresh, asks silent nodes whether they
+    are still there, ends what takes too long, and closes the connections when nobody
+    needs them any more."""
 
     name = "forwarding"
 
@@ -58,6 +73,7 @@ class ForwardingService:
         self, forwarder: Forwarder, host: TaskHost, *, metrics: Metrics
     ) -> None:
         self._connections = forwarder.connections
+        self._host = host
         self._metrics = metrics
         self._loop = Loop(
             self.name,
@@ -79,6 +95,8 @@ class ForwardingService:
 
     async def _refresh(self) -> None:
         self._connections.refresh()
+        for pool in self._connections.to_probe():
+            self._host.spawn("peer-probe", pool.probe())
         busy, idle = self._connections.counts()
         self._metrics.peer_connections.set("busy", to=busy)
         self._metrics.peer_connections.set("idle", to=idle)

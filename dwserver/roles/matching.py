@@ -16,7 +16,7 @@ from typing import Final
 from dwserver.loops.leases import lease_loop
 from dwserver.loops.matching import sweep_loop, upkeep_loop
 from dwserver.loops.timers import timer_loop
-from dwserver.loops.worker_liveness import liveness_loop
+from dwserver.loops.worker_liveness import expiry_loop, liveness_loop
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.plug import Need, Parts, RolePlug, Stage
 from dwserver.runtime.service import Service
@@ -27,7 +27,8 @@ CHECK: Final = "matching"
 
 
 def polling(stage: Stage) -> tuple[Service, ...]:
-    """What every process needs where polls may wait."""
+    """What every process needs where polls may wait. A node that leaves the sweep to a
+    dedicated process still counts its polls."""
     core, host, metrics = stage.core, stage.host, stage.metrics
     interval = stage.settings.worker_plane.poll_interval_ms / 1000
     return (
@@ -35,12 +36,14 @@ def polling(stage: Stage) -> tuple[Service, ...]:
             core.matcher,
             host,
             interval_seconds=interval,
+            is_sweeping=stage.identity.matching.is_queue_wake_enabled,
             observe_waiting=lambda kind, count: metrics.polls_waiting.set(
                 kind, to=count
             ),
         ),
         upkeep_loop(core.matcher, host),
         liveness_loop(core.services.workers, host),
+        expiry_loop(core.services.workers, host),
     )
 
 

@@ -116,6 +116,11 @@ class Membership:
                 self._notice_displacement(own, rows)
         self._see(rows)
 
+    async def look(self) -> None:
+        """Look at the others without waiting for the next heartbeat; StoreError."""
+        if self._store is not None:
+            self._see(await self._store.live_nodes(within=self._live_within))
+
     async def leave(self) -> None:
         """Take this node out of the others' views; it still sees them. StoreError."""
         if self._store is None or self._has_left:

@@ -24,6 +24,8 @@ from dwserver.store.repair import RepairCandidate
 
 MICROS = 1_000_000
 THROTTLE = "repair-pass"
+# What scope keys call the one place where tasks wait.
+CONNECTION = "default"
 
 Failure = RunContended | StoreError
 
@@ -31,15 +33,28 @@ Failure = RunContended | StoreError
 @dataclass(frozen=True, slots=True)
 class RepairScopeFilter:
     """What a pass is about: these runs and the current run of this workflow id; all of
-    all namespaces when neither is given."""
+    all namespaces when neither is given. ``connection`` and ``queue``: comma-separated
+    names of what the tasks must be in; all when None. There is one connection."""
 
     namespace: str
     run_ids: tuple[str, ...] = ()
     workflow_id: str | None = None
+    connection: str | None = None
+    queue: str | None = None
 
     @property
     def is_narrow(self) -> bool:
         return bool(self.run_ids) or self.workflow_id is not None
+
+    def admits(self, candidate: RepairCandidate) -> bool:
+        connections, queues = _names(self.connection), _names(self.queue)
+        return (not connections or CONNECTION in connections) and (
+            not queues or candidate.queue in queues
+        )
+
+
+def _names(listed: str | None) -> set[str]:
+    return {name.strip() for name in (listed or "").split(",") if name.strip()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +115,7 @@ class TaskRepair:
     async def candidates(self, namespace: str | None = None) -> RepairSelection:
         """What the next pass would look after, of all namespaces or if it were about
         one; StoreError."""
-        return await self._select(None, namespace)
+        return await self._select(None, namespace=namespace)
 
     async def run_pass(
         self, about: RepairScopeFilter, *, respects_throttle: bool
@@ -113,7 +128,7 @@ class TaskRepair:
         if respects_throttle and is_first is None:
             return RepairReport(is_throttled=True)
         run_ids = await self._run_ids(about)
-        selection = await self._select(run_ids)
+        selection = await self._select(run_ids, admits=about.admits)
         mended = await asyncio.gather(*map(self._mend, selection.selected))
         failures = [
             (candidate.task_id, outcome)
@@ -143,7 +158,11 @@ class TaskRepair:
         return run_ids
 
     async def _select(
-        self, run_ids: Sequence[str] | None, namespace: str | None = None
+        self,
+        run_ids: Sequence[str] | None,
+        *,
+        namespace: str | None = None,
+        admits: Callable[[RepairCandidate], bool] = lambda _: True,
     ) -> RepairSelection:
         now = self._now()
         overdue_before = now - self.policy.redispatch_after_seconds * MICROS
@@ -153,7 +172,7 @@ class TaskRepair:
             run_ids=run_ids,
             namespace=namespace,
         )
-        return select(found, scan_limit=self.policy.scan_limit)
+        return select(filter(admits, found), scan_limit=self.policy.scan_limit)
 
     async def _mend(self, candidate: RepairCandidate) -> bool | Failure:
         def mend(draft: Draft) -> bool:

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
+from dwserver.coordination.memory_query_tasks import MemoryQueryExchange
+from dwserver.coordination.query_limits import QueryLimits
 from dwserver.coordination.query_tasks import (
     Answered,
     QueryExchange,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -13,58 +13,16 @@ from dwserver.coordination.redis_address import parse_redis_url
 from dwserver.coordination.redis_admission_ledger import RedisLedger
 from dwserver.coordination.redis_connection import RedisConnection, RedisUnavailable
 from tests.coordination.stage import CountingRedis, Stage, UpAndDown, ref_of
-from tests.support.local_servers import LocalRedis, find_redis
-from tests.support.ports import LOOPBACK, free_port
-from tests.support.waiting import eventually
-
-pytestmark = pytest.mark.skipif(
-    find_redis() is None, reason="needs redis-server of this machine"
+from tests.coordination.topologies import (
+    cluster_node,
+    lone_node,
+    sentinel,
+    take_all_slots,
 )
-
-
-class ClusterNode(LocalRedis):
-    """A cluster of one node."""
-
-    name = "redis-cluster"
-
-    def _command(self) -> list[str]:
-        options = {"--cluster-enabled": "yes", "--cluster-port": str(free_port())}
-        return [*super()._command(), *(w for pair in options.items() for w in pair)]
-
-    async def take_all_slots(self) -> None:
-        node = CountingRedis(self.url)
-        await node.execute("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-
-        async def is_ready() -> bool:
-            return b"cluster_state:ok" in bytes(await node.execute("CLUSTER", "INFO"))
-
-        await eventually(is_ready)
-        await node.close()
-
-
-class SentinelNode(LocalRedis):
-    """Watches one primary, known as ``main``."""
-
-    name = "redis-sentinel"
-
-    def __init__(self, primary: LocalRedis) -> None:
-        super().__init__()
-        self._primary = primary
-
-    def _command(self) -> list[str]:
-        configuration = self.folder / "sentinel.conf"
-        configuration.write_text(
-            f"port {self.port}\nbind {LOOPBACK}\ndir {self.folder}\n"
-            f"sentinel monitor main {LOOPBACK} {self._primary.port} 1\n"
-        )
-        configuration.chmod(0o666)
-        return [str(find_redis()), str(configuration), "--sentinel"]
-
-
-@pytest.fixture
-def primary() -> Iterator[LocalRedis]:
-    with LocalRedis() as server:
-        yield server
+from tests.support.ports import LOOPBACK
+from tests.support.substrate import StoppableRedis
+from tests.support.substrate_choice import Substrate
+from tests.support.waiting import eventually
 
 
 async def works(redis: CountingRedis) -> None:
@@ -94,34 +52,39 @@ async def works(redis: CountingRedis) -> None:
     await asyncio.wait([listening])
 
 
-async def test_cluster() -> None:
-    with ClusterNode() as node:
-        await node.take_all_slots()
-        redis = CountingRedis(f"redis+cluster://{LOOPBACK}:{node.port}")
+async def test_cluster(substrate: Substrate) -> None:
+    with cluster_node(substrate) as node:
+        url = f"redis+cluster://{LOOPBACK}:{node.port}"
+        await take_all_slots(node)
+        redis = CountingRedis(url)
         await works(redis)
         await redis.close()
     with pytest.raises(RedisUnavailable):
-        await CountingRedis(f"redis+cluster://{LOOPBACK}:{node.port}").execute("PING")
+        await CountingRedis(url).execute("PING")
 
 
-async def test_sentinel(primary: LocalRedis) -> None:
-    with SentinelNode(primary) as sentinel:
-        redis = CountingRedis(f"redis+sentinel://{LOOPBACK}:{sentinel.port}/main/1")
-        await works(redis)
-        primary.stop()
-        with pytest.raises(RedisUnavailable):
-            await redis.execute("PING")
-        await redis.close()
+async def test_sentinel(substrate: Substrate) -> None:
+    with ExitStack() as primary_life:
+        primary = primary_life.enter_context(lone_node(substrate))
+        with sentinel(substrate, primary=primary) as node:
+            redis = CountingRedis(f"redis+sentinel://{LOOPBACK}:{node.port}/main/1")
+            await works(redis)
+            primary_life.close()
+            with pytest.raises(RedisUnavailable):
+                await redis.execute("PING")
+            await redis.close()
 
 
-async def test_a_redis_that_was_killed_comes_back_empty(primary: LocalRedis) -> None:
+async def test_a_redis_that_was_killed_comes_back_empty(
+    own_redis: StoppableRedis,
+) -> None:
     seen = UpAndDown()
-    redis = RedisConnection(parse_redis_url(primary.url), observer=seen)
+    redis = RedisConnection(parse_redis_url(own_redis.url), observer=seen)
     await redis.execute("SET", "key", "value")
-    primary.crash()
+    own_redis.crash()
     with pytest.raises(RedisUnavailable):
         await redis.execute("GET", "key")
-    primary.start()
+    own_redis.start()
 
     async def is_back() -> bool:
         try:

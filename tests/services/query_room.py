@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from dwserver.coordination.memory_query_tasks import MemoryQueryExchange, QueryLimits
+from dwserver.coordination.memory_query_tasks import MemoryQueryExchange
+from dwserver.coordination.query_limits import QueryLimits
 from dwserver.coordination.query_tasks import QueryLease, QueryTaskRef
 from dwserver.coordination.wake_signals import SilentSignals
 from dwserver.engine.commands.terminal import CompleteWorkflow

@@ -71,6 +71,17 @@ async def test_nodes_see_each_other_from_their_second_heartbeat_on(
     }
 
 
+async def test_a_node_may_look_before_its_next_heartbeat(any_store: Store) -> None:
+    ann, ben = a_member(any_store, "ann"), a_member(any_store, "ben")
+    await ann.beat(LOAD)
+    await ben.beat(LOAD)
+    await ann.look()
+    assert others(ann) == {"ben"}
+    await ben.leave()
+    await ann.look()
+    assert others(ann) == set()
+
+
 async def test_a_node_that_leaves_is_gone_and_still_sees_the_others(
     any_store: Store,
 ) -> None:

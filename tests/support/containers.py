@@ -7,13 +7,14 @@ waits for a download.
 from __future__ import annotations
 
 import secrets
+import shlex
 import shutil
 import subprocess
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from tests.support import probes
-from tests.support.ports import free_port
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 
 POSTGRES_IMAGE = "postgres:16-alpine"
 POSTGRES_PORT = 5432
-REDIS_IMAGE = "redis:7-alpine"
-REDIS_PORT = 6379
 POSTGRES_COMMAND = "postgres -c max_connections=200"
 # The image lets no other host replicate.
 ALLOW_REPLICATION = (
     'echo "host replication all all scram-sha-256" >> "$PGDATA/pg_hba.conf"'
     ' && kill -HUP "$(head -n 1 "$PGDATA/postmaster.pid")"'
 )
+REDIS_IMAGE = "redis:7-alpine"
+REDIS_PORT = 6379
 START_ATTEMPTS = 3
 START_SECONDS = 60.0
 STOP_SECONDS = 20
@@ -190,14 +191,7 @@ class RedisContainer:
         self._place = ("", 0)
 
     def __enter__(self) -> Self:
-        from testcontainers.core.container import DockerContainer
-
-        self._container = DockerContainer(REDIS_IMAGE)
-        self._container.with_command("redis-server --save '' --appendonly no")
-        self._container.with_bind_ports(REDIS_PORT, free_port())
-        self._container.start()
-        host = self._container.get_container_host_ip()
-        self._place = (host, int(self._container.get_exposed_port(REDIS_PORT)))
+        self._container = self._create()
         self._wait_for_answer()
         return self
 
@@ -213,6 +207,10 @@ class RedisContainer:
     def url(self) -> str:
         host, port = self._place
         return f"redis://{host}:{port}/0"
+
+    @property
+    def port(self) -> int:
+        return self._place[1]
 
     def start(self) -> None:
         """Run it again and wait until it answers."""
@@ -232,6 +230,21 @@ class RedisContainer:
     def resume(self) -> None:
         self._running().get_wrapped_container().unpause()
 
+    def stop(self) -> None:
+        """Orderly shutdown."""
+        self._running().get_wrapped_container().stop(timeout=STOP_SECONDS)
+
+    def _create(self) -> DockerContainer:
+        from testcontainers.core.container import DockerContainer
+
+        container = DockerContainer(REDIS_IMAGE)
+        container.with_command("redis-server --save '' --appendonly no")
+        container.with_bind_ports(REDIS_PORT, free_port())
+        container.start()
+        host = container.get_container_host_ip()
+        self._place = (host, int(container.get_exposed_port(REDIS_PORT)))
+        return container
+
     def _running(self) -> DockerContainer:
         assert self._container is not None, "the container was never started"
         return self._container
@@ -242,6 +255,30 @@ class RedisContainer:
             deadline_seconds=START_SECONDS,
             what=f"start of {REDIS_IMAGE}",
         )
+
+
+class HostRedisContainer(RedisContainer):
+    """A Redis in the network of the machine, so that it is found where it says it is,
+    by its peers and by clients. ``configuration``: lines of a file, of which ``{port}``
+    is filled in; ``words`` follow the file."""
+
+    def __init__(self, configuration: str, *words: str) -> None:
+        super().__init__()
+        port = free_port()
+        self._place = (LOOPBACK, port)
+        self._configuration = configuration.format(port=port)
+        self._words = words
+
+    def _create(self) -> DockerContainer:
+        from testcontainers.core.container import DockerContainer
+
+        path = "/tmp/node.conf"
+        run = shlex.join(["exec", "redis-server", path, *self._words])
+        script = f"printf %s {shlex.quote(self._configuration)} > {path} && {run}"
+        container = DockerContainer(REDIS_IMAGE, network_mode="host")
+        container.with_command(["sh", "-c", script])
+        container.start()
+        return container
 
 
 def fetch_images() -> None:

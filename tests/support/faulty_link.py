@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
+from typing import TypeAlias
 
 from tests.support.ports import LOOPBACK
 
@@ -18,29 +19,22 @@ class Direction(StrEnum):
     BACK = "back"
 
 
-def _open_gates() -> dict[Direction, asyncio.Event]:
-    gates = {direction: asyncio.Event() for direction in Direction}
-    for gate in gates.values():
-        gate.set()
-    return gates
+_Limits: TypeAlias = dict[Direction, int]
 
 
 class FaultyLink:
     """Forwards connections to ``host:port``. A cut link closes every connection, open
     or new; a frozen one keeps them and passes nothing on, not even their ends.
 
-    ``budget``: how many bytes a new connection may pass on in each direction; within
-    the byte that exceeds it, wherever that is, the connection ends. ``cuts`` counts
-    the connections that ended so.
+    ``cuts``: how many connections :meth:`end_soon` has ended, by direction.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
-        self.budget: Callable[[Direction], int] | None = None
         self.cuts: Counter[Direction] = Counter()
-        self._flows = _open_gates()
+        self._flows = _open_flows()
         self._is_cut = False
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], _Limits] = {}
         self._server: asyncio.Server | None = None
         self.delay_seconds = 0.0
         self.port = 0
@@ -67,21 +61,28 @@ class FaultyLink:
             await self.drop()
             return
         self.freeze()
-        self._flows = _open_gates()
+        self._flows = _open_flows()
 
     def freeze(self, *, there: bool = True, back: bool = True) -> None:
         """``there``: what clients send; ``back``: what they are answered."""
-        for direction, is_frozen in ((Direction.THERE, there), (Direction.BACK, back)):
-            if is_frozen:
-                self._flows[direction].clear()
+        if there:
+            self._flows[Direction.THERE].clear()
+        if back:
+            self._flows[Direction.BACK].clear()
 
     def mend(self) -> None:
         """Undo whatever was done to it."""
         self._is_cut = False
-        self.budget = None
         self.delay_seconds = 0.0
-        for gate in self._flows.values():
-            gate.set()
+        for flow in self._flows.values():
+            flow.set()
+
+    def end_soon(self, limit: Callable[[], tuple[Direction, int]]) -> None:
+        """End each connection that is open once it has passed on so many more bytes in
+        a direction: wherever that is, in the middle of a message most likely."""
+        for limits in self._connections.values():
+            direction, count = limit()
+            limits[direction] = count
 
     async def drop(self) -> None:
         """End what is open; whoever comes next is served."""
@@ -97,22 +98,26 @@ class FaultyLink:
         if self._is_cut:
             writer.close()
             return
-        task = asyncio.create_task(self._join(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        limits: _Limits = {}
+        task = asyncio.create_task(self._join(reader, writer, limits))
+        self._connections[task] = limits
+        task.add_done_callback(self._connections.pop)
 
     async def _join(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        limits: _Limits,
     ) -> None:
         writers = [writer]
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
             writers.append(far_writer)
             there = asyncio.ensure_future(
-                self._pass_on(reader, far_writer, Direction.THERE)
+                self._pass_on(reader, far_writer, Direction.THERE, limits)
             )
             back = asyncio.ensure_future(
-                self._pass_on(far_reader, writer, Direction.BACK)
+                self._pass_on(far_reader, writer, Direction.BACK, limits)
             )
             try:
                 await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
@@ -130,21 +135,29 @@ class FaultyLink:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         direction: Direction,
+        limits: _Limits,
     ) -> None:
-        left = None if self.budget is None else self.budget(direction)
         flows = self._flows[direction]
         with suppress(OSError):
             while data := await reader.read(CHUNK):
                 await asyncio.sleep(self.delay_seconds)
                 await flows.wait()
+                left = limits.get(direction)
                 writer.write(data[:left])
                 await writer.drain()
+                if left is not None and left < len(data):
+                    self.cuts[direction] += 1
+                    return
                 if left is not None:
-                    left -= len(data)
-                    if left < 0:
-                        self.cuts[direction] += 1
-                        return
+                    limits[direction] = left - len(data)
         await flows.wait()
+
+
+def _open_flows() -> dict[Direction, asyncio.Event]:
+    flows = {direction: asyncio.Event() for direction in Direction}
+    for flow in flows.values():
+        flow.set()
+    return flows
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -37,15 +37,25 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """A parsed spec."""
+    """A parsed spec. Many schedules may share one: the last answer is remembered, with
+    the instants for which it is the same."""
 
     crons: tuple[Cron, ...]
     zone: ZoneInfo
     intervals: tuple[Interval, ...]
+    _answered: list[range] = field(default_factory=list, compare=False, repr=False)
 
     def next_after(self, at: int) -> int | None:
         """The first occurrence strictly after an instant (epoch microseconds) before
         ``END_OF_TIME``."""
+        if self._answered and at in self._answered[0]:
+            return self._answered[0].stop
+        next_at = self._find_next(at)
+        if next_at is not None:
+            self._answered[:] = [range(at, next_at)]
+        return next_at
+
+    def _find_next(self, at: int) -> int | None:
         found = [next_interval(i.every, i.offset, at) for i in self.intervals]
         for cron in self.crons:
             occurrence = next_cron(cron, self.zone, at)

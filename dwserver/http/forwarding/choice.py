@@ -96,6 +96,10 @@ class Choice:
         self._turns: dict[RouteFamily, list[tuple[Peer, ...]]] = {}
         self._turn = 0
 
+    def serves(self, family: RouteFamily) -> bool:
+        """Whether anybody can answer."""
+        return bool(self._serving[family])
+
     def order(self, family: RouteFamily, key: str | None) -> tuple[Peer, ...]:
         """The nodes of the preferred role, then those of its substitutes; empty when
         nobody can answer."""

@@ -86,13 +86,15 @@ class Sender:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """A request on its way to another node. ``request``: its bytes; ``key``: what it
-    shares with those that should meet it on one node."""
+    shares with those that should meet it on one node; ``is_elsewhere``: this node
+    cannot answer it."""
 
     exchange: Exchange
     family: RouteFamily
     key: str | None
     request: bytes
     is_poll: bool
+    is_elsewhere: bool
 
     @property
     def is_repeatable(self) -> bool:
@@ -143,6 +145,7 @@ class Forwarder:
                 exchange, principal=principal, namespace=namespace, raw=raw
             ),
             is_poll=endpoint.route.idle is not None,
+            is_elsewhere=not endpoint.is_here,
         )
         outcome: Outcome
         result: Answer | Reply | Refusal | None
@@ -205,7 +208,10 @@ class Forwarder:
         may_repeat = passage.is_repeatable
         loop = asyncio.get_running_loop()
         began_at = loop.time()
-        for pool in self.connections.in_order(passage.family, passage.key):
+        connections, family = self.connections, passage.family
+        if passage.is_elsewhere and not connections.knows(family):
+            await connections.wait_for(family)
+        for pool in connections.in_order(family, passage.key):
             try:
                 return Outcome.ANSWERED, await self._ask(pool, passage)
             except ConnectFailed:

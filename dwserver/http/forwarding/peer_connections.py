@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from dwserver.http.forwarding.breaker import BreakerState
 from dwserver.http.forwarding.choice import Choice
@@ -14,16 +16,22 @@ from dwserver.topology.gate import RouteFamily
 from dwserver.topology.peers import Peer
 from dwserver.topology.shapes import Bundle
 
+LOOK_SECONDS: Final = 0.25
+PATIENCE_SECONDS: Final = 1.5
+"""A late answer is better than none, while a cluster comes up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbours:
     """The view of the cluster: all live nodes with this one, and where to report that
-    one of them cannot be reached. ``own_roles`` are those of this node."""
+    one of them cannot be reached. ``own_roles`` are those of this node. ``look`` brings
+    the view up to date, as far as that is possible now."""
 
     own_id: str
     own_roles: Bundle
     live: Callable[[], Sequence[Peer]]
     report_unreachable: Callable[[str], None]
+    look: Callable[[], Awaitable[None]]
 
 
 class PeerConnections:
@@ -37,15 +45,38 @@ class PeerConnections:
         self._choice = Choice()
         # Some node is silent or has an open breaker.
         self._is_troubled = False
+        self._next_look_at = 0.0
 
     def in_order(self, family: RouteFamily, key: str | None) -> Iterator[PeerPool]:
         """The nodes to try for a request, one after the other. Those that have been
         silent for too long come last; those that cannot be reached are left out."""
-        order = self._choice.order(family, key)
-        if not order:
+        return self._pools_of(self._choice.order(family, key))
+
+    def knows(self, family: RouteFamily) -> bool:
+        """Whether any live node serves the family."""
+        if not self._choice.serves(family):
             # Perhaps one has joined since.
             self.refresh()
-            order = self._choice.order(family, key)
+        return self._choice.serves(family)
+
+    async def wait_for(self, family: RouteFamily) -> None:
+        """Until a node that serves the family is known, or ``PATIENCE_SECONDS``: it may
+        have joined since the last heartbeat of this one. However many requests wait,
+        the cluster is looked at once in ``LOOK_SECONDS``."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not self.knows(family):
+                    await self._look()
+
+    async def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._next_look_at:
+            await asyncio.sleep(self._next_look_at - now)
+            return
+        self._next_look_at = now + LOOK_SECONDS
+        await self._neighbours.look()
+
+    def _pools_of(self, order: Sequence[Peer]) -> Iterator[PeerPool]:
         pools = map(self._pool_of, order)
         return self._admitted(pools) if self._is_troubled else pools
 
@@ -71,6 +102,16 @@ class PeerConnections:
             pool.is_silent or not pool.breaker.is_closed
             for pool in self._pools.values()
         )
+
+    def to_probe(self) -> list[PeerPool]:
+        """Those that have to show that they are still there."""
+        now = asyncio.get_running_loop().time()
+        return [pool for pool in self._pools.values() if pool.needs_probe(now)]
+
+    def out_of_reach(self) -> set[str]:
+        """Ids of nodes whose breaker is open."""
+        pools = self._pools.values()
+        return {pool.peer.node_id for pool in pools if not pool.breaker.is_closed}
 
     def release_polls(self, error: Exception, *, others_end_in: float) -> None:
         """Cut what holds a long poll, and give the rest so many seconds."""

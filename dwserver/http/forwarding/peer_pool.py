@@ -27,12 +27,17 @@ ANSWER_SECONDS: Final = 90.0
 """Longer than the longest wait that a client can ask for, with what follows it."""
 SILENCE_SECONDS: Final = 2.0
 """A node that has not said a word since a request this old is asked last."""
+PROBE_SECONDS: Final = 4.0
+"""What it then gets to answer a request that asks for nothing."""
 # Shorter than the other side keeps them (``http/server.py``).
 IDLE_SECONDS: Final = 60.0
 DEPARTED_SECONDS: Final = 10.0
 """What a node that has left the cluster gets to finish what it was asked."""
 
 _HTTP_PORT: Final = 80
+_PROBE: Final = (
+    b"OPTIONS /api/health HTTP/1.1\r\nHost: peer\r\nContent-Length: 0\r\n\r\n"
+)
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -80,6 +85,7 @@ class PeerPool:
         self.departed_at: float | None = None
         self.is_silent = False
         self._heard_at = 0.0
+        self._probed_at: float | None = None
         self._limits = limits
         self._on_breaker_opened = on_breaker_opened
         self._held = 0
@@ -153,10 +159,52 @@ class PeerPool:
     def failed(self, error: Exception) -> None:
         """The node could not be reached, or broke off."""
         if self.breaker.failed(asyncio.get_running_loop().time()):
-            _log.warning(
-                "peer_unreachable", node_id=self.peer.node_id, error=str(error)
-            )
+            self._log_unreachable(error)
             self._on_breaker_opened()
+
+    def _log_unreachable(self, error: Exception) -> None:
+        text = str(error) or "no answer"
+        _log.warning("peer_unreachable", node_id=self.peer.node_id, error=text)
+
+    def needs_probe(self, now: float) -> bool:
+        """Whether something waits for an answer of the node, which has given none for
+        some time: a poll that is held does not tell a node that is idle from one that
+        is out of reach. One that fell silent is asked until it speaks."""
+        if self._probed_at is not None or self.departed_at is not None:
+            return False
+        if self.breaker.awaits_answer:
+            return True
+        since = now - SILENCE_SECONDS
+        return self._heard_at < since and any(
+            connection.sent_at < since for connection in self.busy
+        )
+
+    async def probe(self) -> None:
+        """Ask the node for nothing, over a connection of its own. No answer at all:
+        whoever waits for one need not wait longer."""
+        clock = asyncio.get_running_loop().time
+        self._probed_at = clock()
+        connection: PeerConnection | None = None
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                connection = await self._connect()
+                await connection.send(_PROBE)
+        except OSError as error:
+            if self._heard_at < self._probed_at:
+                self._fell_silent(error)
+        else:
+            self.heard(clock())
+        finally:
+            self._probed_at = None
+            if connection is not None:
+                connection.close()
+
+    def _fell_silent(self, error: Exception) -> None:
+        """Its heartbeats may go on: the membership, which would take the next one for
+        a sign that it is back, is not told."""
+        self.abort(AnswerLost("the node does not answer"))
+        if self.breaker.fell_silent(asyncio.get_running_loop().time()):
+            self._log_unreachable(error)
 
     def tidy(self, now: float) -> None:
         """End what has taken too long and what nobody has used for long."""
@@ -167,7 +215,7 @@ class PeerPool:
             and connection.sent_at > self._heard_at
             and now - connection.sent_at > SILENCE_SECONDS
             for connection, is_held in self.busy.items()
-        )
+        ) or (self._probed_at is not None and now - self._probed_at > SILENCE_SECONDS)
         departed_at = self.departed_at
         if departed_at is None:
             self._close_idle(now - IDLE_SECONDS)

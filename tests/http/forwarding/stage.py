@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -84,6 +84,11 @@ class Ingress:
         return [outcome.value for _, outcome in self.counted]
 
 
+async def see_nothing_new() -> None:
+    """Nobody waits for nodes that no test lets join."""
+    raise TimeoutError
+
+
 @dataclass(kw_only=True)
 class Setting:
     """What a test may vary about the ingress."""
@@ -92,6 +97,7 @@ class Setting:
     connections: int = 64
     routes: tuple[Route, ...] = ROUTES
     node: dict[str, Any] = field(default_factory=dict)
+    look: Callable[[], Awaitable[None]] = see_nothing_new
 
 
 def listener(pipeline: Pipeline, *, departures: Departures | None = None) -> HttpServer:
@@ -139,6 +145,7 @@ async def ingress(
                 *live,
             ),
             report_unreachable=unreachable.append,
+            look=setting.look,
         ),
         PoolLimits.of(setting.connections),
         departures=Departures(),

@@ -77,3 +77,19 @@ def test_a_try_without_a_verdict_leaves_room_for_another() -> None:
     assert breaker.admits(OPEN_SECONDS)
     breaker.gave_up()
     assert breaker.admits(OPEN_SECONDS)
+
+
+def test_a_peer_that_fell_silent_is_asked_by_no_request_until_it_answers() -> None:
+    breaker = Breaker()
+    assert breaker.fell_silent(0.0)
+    assert not breaker.fell_silent(1.0)
+    later = 10 * MAX_OPEN_SECONDS
+    assert breaker.state(later) is BreakerState.OPEN
+    assert not breaker.admits(later)
+    breaker.connected()
+    assert not breaker.failed(later)
+    assert not breaker.admits(later)
+    assert breaker.is_troubled
+    breaker.succeeded()
+    assert breaker.admits(later)
+    assert breaker.state(later) is BreakerState.CLOSED

@@ -12,7 +12,7 @@ import pytest
 
 from dwserver.http.call import Call, Reply
 from dwserver.http.forwarding import forwarder as forwarder_module
-from dwserver.http.forwarding import peer_pool
+from dwserver.http.forwarding import peer_connections, peer_pool
 from dwserver.http.forwarding.breaker import FAILURES_TO_OPEN
 from dwserver.http.forwarding.peer_connection import PeerConnection
 from dwserver.services.catalog import Services
@@ -133,6 +133,36 @@ async def test_a_node_that_joins_is_found_by_the_next_request() -> None:
         assert (await front.client.send("GET", LIST, CONTROL)).status == 503
         front.live.append(peer)
         assert (await front.client.send("GET", LIST, CONTROL)).status == 200
+
+
+async def test_requests_wait_for_the_first_node_and_look_together() -> None:
+    async with AsyncExitStack() as stack:
+        peer = await stack.enter_async_context(node())
+        looks = 0
+
+        async def look() -> None:
+            nonlocal looks
+            looks += 1
+            if looks == 2:
+                front.live.append(peer)
+
+        front = await stack.enter_async_context(ingress(setting=Setting(look=look)))
+        sent = [front.client.send("GET", LIST, CONTROL) for _ in range(20)]
+        answers = await asyncio.gather(*sent)
+        assert {answer.status for answer in answers} == {200}
+        assert looks == 2
+
+
+async def test_nobody_waits_for_ever_for_the_first_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peer_connections, "PATIENCE_SECONDS", 0.1)
+
+    async def look() -> None:
+        await asyncio.sleep(3600)
+
+    async with ingress(setting=Setting(look=look)) as front:
+        assert (await front.client.send("GET", LIST, CONTROL)).status == 503
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", LIST), ("POST", START)])

@@ -308,3 +308,73 @@ async def test_a_node_that_left_gets_time_to_finish_unless_it_is_silent(
             waiting.exception()
         pool.release(connection)
         assert pool.idle == []
+
+
+async def answer_probes_only(connection: RawConnection) -> None:
+    """As a node that holds polls and has nothing for them."""
+    if b"OPTIONS" in (await connection.request()):
+        await connection.write(ANSWER)
+    await connection.is_closed_by_client()
+
+
+async def test_a_node_that_holds_polls_is_asked_whether_it_is_still_there() -> None:
+    async with raw_peer(answer_probes_only) as peer:
+        pool = pool_of(peer.peer())
+        connection = await pool.acquire(is_held=True)
+        waiting = connection.send(REQUEST)
+        connection.sent_at = now()
+        assert not pool.needs_probe(now() + SILENCE_SECONDS / 2)
+        assert pool.needs_probe(now() + SILENCE_SECONDS + 1)
+        await pool.probe()
+        assert not pool.needs_probe(now() + SILENCE_SECONDS / 2)
+        assert pool.breaker.is_closed
+        assert not waiting.done()
+        connection.abort(AnswerLost("the test is over"))
+        waiting.exception()
+        pool.release(connection)
+
+
+async def test_a_node_that_answers_nothing_is_left_alone_until_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peer_pool, "PROBE_SECONDS", 0.05)
+    is_mute = True
+
+    async def behave(connection: RawConnection) -> None:
+        await connection.request()
+        if not is_mute:
+            await connection.write(ANSWER)
+        await connection.is_closed_by_client()
+
+    async with raw_peer(behave) as peer:
+        pool = pool_of(peer.peer())
+        connection = await pool.acquire(is_held=True)
+        waiting = connection.send(REQUEST)
+        await pool.probe()
+        with pytest.raises(AnswerLost):
+            await waiting
+        pool.release(connection)
+        assert pool.breaker.state(now() + 60) is BreakerState.OPEN
+        # It still takes connections.
+        pool.release(await pool.acquire(is_held=False))
+        assert not pool.breaker.admits(now() + 60)
+        assert pool.needs_probe(now())
+        is_mute = False
+        await pool.probe()
+        assert pool.breaker.is_closed
+        assert not pool.needs_probe(now())
+
+
+async def test_an_answer_that_comes_while_a_probe_waits_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peer_pool, "PROBE_SECONDS", 0.05)
+    async with raw_peer(stay_silent) as peer:
+        pool = pool_of(peer.peer())
+        probing = asyncio.create_task(pool.probe())
+        await until(lambda: peer.connections)
+        pool.tidy(now() + SILENCE_SECONDS + 1)
+        assert pool.is_silent
+        pool.heard(now())
+        await probing
+        assert pool.breaker.is_closed
