@@ -107,9 +107,10 @@ class WaitingPollers:
         return len(self._queues.get(key, ()))
 
     def counts(self) -> dict[TaskKind, int]:
+        """Of polls whose clients are still there."""
         totals = dict.fromkeys(TaskKind, 0)
         for key, queue in self._queues.items():
-            totals[key.kind] += len(queue)
+            totals[key.kind] += sum(poller.is_connected() for poller in queue)
         return totals
 
     def release_overdue(self, keys: Iterable[QueueKey]) -> None:
