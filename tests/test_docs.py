@@ -28,6 +28,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     DEPLOYMENT,
+    ROOT / "docs" / "bounded-growth.md",
     *PAGES.values(),
 ]
 

@@ -37,13 +37,20 @@ def arguments(function: Function) -> tuple[int, int]:
     return len(positional) + len(function.args.kwonlyargs), len(positional)
 
 
+def is_of_command_line(function: Function) -> bool:
+    """Its arguments are the options of a command: nobody calls it in Python."""
+    return any(
+        ast.unparse(each).startswith("click.") for each in function.decorator_list
+    )
+
+
 def function_excesses(path: Path, function: Function) -> Iterator[str]:
     where = f"{source_tree.position(path, function)} {function.name}"
     lines = (function.end_lineno or function.lineno) - function.lineno + 1
     total, positional = arguments(function)
     if lines > MAX_FUNCTION_LINES:
         yield f"{where}: {lines} lines"
-    if total > MAX_ARGUMENTS:
+    if total > MAX_ARGUMENTS and not is_of_command_line(function):
         yield f"{where}: {total} arguments"
     is_ours = not function.name.startswith("_") and function.name not in OVERRIDING
     if positional > MAX_POSITIONAL_ARGUMENTS and is_ours:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import click
 import orjson
@@ -63,18 +64,7 @@ class Rounds:
 @click.option("--json", "as_json", is_flag=True, help="One report per line.")
 @click.option("--server", help="Ask the server at this address to do it.")
 def repair_pass(
-    *,
-    run_ids: tuple[str, ...],
-    instance_id: str | None,
-    namespace: str | None,
-    connection: str | None,
-    queue: str | None,
-    loop: bool,
-    sleep_seconds: float | None,
-    max_iterations: int | None,
-    respect_throttle: bool,
-    as_json: bool,
-    server: str | None,
+    *, loop: bool, as_json: bool, server: str | None, **options: Any
 ) -> None:
     """Announce tasks that nobody has taken, take back leases that are over, end what is
     past its deadline.
@@ -88,18 +78,19 @@ def repair_pass(
         configure_logging(
             level=settings.logging.level, log_format=LogFormat(settings.logging.format)
         )
+        namespace = options["namespace"] or settings.server.default_namespace
         about = RepairScopeFilter(
-            (namespace or settings.server.default_namespace).lower(),
-            run_ids,
-            instance_id,
-            connection=connection,
-            queue=queue,
+            namespace.lower(),
+            options["run_ids"],
+            options["instance_id"],
+            connection=options["connection"],
+            queue=options["queue"],
         )
         throttle = settings.repair.loop_throttle_seconds
         rounds = Rounds(
-            most=max_iterations if loop else 1,
-            pause_seconds=throttle if sleep_seconds is None else sleep_seconds,
-            respects_throttle=loop or respect_throttle,
+            most=options["max_iterations"] if loop else 1,
+            pause_seconds=options["sleep_seconds"] or throttle,
+            respects_throttle=loop or options["respect_throttle"],
             as_json=as_json,
         )
         is_fine = asyncio.run(_run(settings, about, rounds, server=server))

@@ -16,7 +16,7 @@ from typing import Final
 from dwserver.loops.leases import lease_loop
 from dwserver.loops.matching import sweep_loop, upkeep_loop
 from dwserver.loops.timers import timer_loop
-from dwserver.loops.worker_liveness import liveness_loop
+from dwserver.loops.worker_liveness import expiry_loop, liveness_loop
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.plug import Need, Parts, RolePlug, Stage
 from dwserver.runtime.service import Service
@@ -43,6 +43,7 @@ def polling(stage: Stage) -> tuple[Service, ...]:
         ),
         upkeep_loop(core.matcher, host),
         liveness_loop(core.services.workers, host),
+        expiry_loop(core.services.workers, host),
     )
 
 

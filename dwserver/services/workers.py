@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import structlog
+
 from dwserver.engine.outcome import Rejection
 from dwserver.services.fresh_cache import FreshCache
 from dwserver.store.api import Store, WorkerRegistration
 
 MAX_CACHED = 50_000
+# Long after it counts as stale a registration says nothing to anybody.
+FORGET_AFTER = 86_400 * 1_000_000
+# Registrations that one pass forgets.
+BATCH = 1_000
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Workers:
@@ -117,6 +125,15 @@ class Workers:
                 seen.pop((worker.namespace, worker.worker_id), None)
             for gone in seen:
                 self._known.forget(gone)
+
+    async def forget_silent(self) -> float | None:
+        """Delete registrations of workers that have long been silent: ids are made up
+        anew with every start of most workers. 0 when there are probably more."""
+        before = self._now() - max(FORGET_AFTER, self.stale_after)
+        deleted = await self._store.delete_silent_workers(before=before, limit=BATCH)
+        if deleted:
+            _log.info("workers_forgotten", count=deleted)
+        return 0.0 if deleted == BATCH else None
 
     async def deregister(self, namespace: str, worker_id: str) -> bool:
         is_deleted = await self._store.delete_worker(namespace, worker_id)

@@ -20,7 +20,7 @@ from dwserver.topology.shapes import BUNDLES, ProcessClass, Role, Shape
 
 CLASSES = [(shape, name) for shape, classes in BUNDLES.items() for name in classes]
 
-POLLING = {"matching-sweep", "matching-upkeep", "worker-liveness"}
+POLLING = {"matching-sweep", "matching-upkeep", "worker-liveness", "worker-expiry"}
 CONTROL = {
     "timers",
     "expired-leases",

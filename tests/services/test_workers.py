@@ -235,3 +235,15 @@ async def test_a_worker_that_left_is_not_touched(process: Process) -> None:
     await process.workers.deregister("default", "w1")
     await process.workers.write_seen()
     assert process.faults.calls["touch_workers"] == 0
+
+
+async def test_a_worker_that_was_silent_for_a_day_is_forgotten(
+    process: Process,
+) -> None:
+    await process.register()
+    process.clock.advance(seconds=86_400)
+    assert await process.workers.forget_silent() is None
+    assert len(await process.workers.find_all("default")) == 1
+    process.clock.advance(microseconds=1)
+    await process.workers.forget_silent()
+    assert await process.workers.find_all("default") == []

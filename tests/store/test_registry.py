@@ -217,3 +217,19 @@ async def test_touch_raises_the_heartbeats_of_those_seen(store: Store) -> None:
         unseen,
     ]
     assert await store.find_worker("billing", "unseen") == replace(elsewhere, **touched)
+
+
+async def test_workers_that_are_long_silent_are_forgotten(store: Store) -> None:
+    for number, heard_at in enumerate((NOON - 3, NOON - 2, NOON - 1, NOON)):
+        namespace = "default" if number % 2 else "other"
+        worker = a_worker(f"w{number}", namespace=namespace, last_heartbeat_at=heard_at)
+        await store.put_worker(worker)
+    assert await store.delete_silent_workers(before=NOON - 1, limit=1) == 1
+    assert await store.delete_silent_workers(before=NOON - 1, limit=9) == 1
+    assert await store.delete_silent_workers(before=NOON - 1, limit=9) == 0
+    left = [
+        worker.worker_id
+        for namespace in ("default", "other")
+        for worker in await store.list_workers(namespace, queue=None)
+    ]
+    assert left == ["w3", "w2"]

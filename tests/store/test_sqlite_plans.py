@@ -91,6 +91,7 @@ SCANS = {
     "sum_leased_tasks": "t USING INDEX tasks_leased",
     "sum_open_activities": "t USING INDEX tasks_leased",
     "count_failed_attempts": "p USING INDEX activity_attempts_failed",
+    "delete_silent_workers": "s",
     "list_live_nodes": "cluster_nodes",
     "delete_silent_nodes": "cluster_nodes",
     "list_buffering_schedules": "s USING INDEX schedules_buffering",

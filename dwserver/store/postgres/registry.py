@@ -20,6 +20,7 @@ _DELETE_SEARCH_ATTRIBUTE = block("delete_search_attribute")
 _FIND_WORKER = block("find_worker")
 _PUT_WORKER = block("put_worker")
 _DELETE_WORKER = block("delete_worker")
+_DELETE_SILENT_WORKERS = block("delete_silent_workers")
 _TOUCH_WORKERS = block("touch_workers")
 _LIST_WORKERS = block("list_workers")
 
@@ -107,6 +108,9 @@ class Registry:
 
     async def delete_worker(self, namespace: str, worker_id: str) -> bool:
         return bool(await self._pool.write(_DELETE_WORKER, namespace, worker_id))
+
+    async def delete_silent_workers(self, *, before: int, limit: int) -> int:
+        return len(await self._pool.write(_DELETE_SILENT_WORKERS, before, limit))
 
     async def touch_workers(
         self, seen: Sequence[tuple[str, str]], *, at: int

@@ -94,6 +94,13 @@ def delete_worker(
     return cursor.rowcount > 0
 
 
+def delete_silent_workers(
+    connection: sqlite3.Connection, *, before: int, limit: int
+) -> int:
+    cursor = connection.execute(BLOCKS["delete_silent_workers"], (before, limit))
+    return cursor.rowcount
+
+
 def touch_workers(
     connection: sqlite3.Connection, seen: Sequence[tuple[str, str]], *, at: int
 ) -> list[WorkerRegistration]:

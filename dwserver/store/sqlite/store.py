@@ -295,6 +295,11 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
     async def delete_worker(self, namespace: str, worker_id: str) -> bool:
         return await self._write(registry.delete_worker, namespace, worker_id)
 
+    async def delete_silent_workers(self, *, before: int, limit: int) -> int:
+        return await self._write(
+            registry.delete_silent_workers, before=before, limit=limit
+        )
+
     async def touch_workers(
         self, seen: Sequence[tuple[str, str]], *, at: int
     ) -> list[WorkerRegistration]:

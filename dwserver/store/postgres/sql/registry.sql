@@ -89,6 +89,20 @@ where namespace = $1
 and worker_id = $2
 returning worker_id
 
+-- name: delete_silent_workers
+-- Forget workers that were last heard of before $1, up to $2 of them.
+delete from worker_registrations
+where (namespace, worker_id) in (
+    select
+        s.namespace,
+        s.worker_id
+    from worker_registrations s
+    where s.last_heartbeat_at < $1
+    limit $2
+    for update skip locked
+)
+returning worker_id
+
 -- name: touch_workers
 -- Raise the heartbeat of workers that were seen, and read their registrations.
 update worker_registrations

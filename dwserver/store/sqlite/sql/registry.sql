@@ -96,6 +96,16 @@ delete from worker_registrations
 where namespace = $1
 and worker_id = $2
 
+-- name: delete_silent_workers
+-- Forget workers that were last heard of before $1, up to $2 of them.
+delete from worker_registrations
+where rowid in (
+    select s.rowid
+    from worker_registrations s
+    where s.last_heartbeat_at < $1
+    limit $2
+)
+
 -- name: touch_workers
 -- Raise the heartbeat of workers to $2 and read them; $1: array of pairs of namespace
 -- and worker id.
