@@ -56,6 +56,7 @@ from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.standalone_activities import StandaloneActivities
+from dwserver.services.start_gate import StartGate
 from dwserver.services.task_repair import RepairPolicy, TaskRepair
 from dwserver.services.tasks import Tasks
 from dwserver.services.update_waiters import UpdateWaiters
@@ -306,7 +307,12 @@ def _services(settings: Settings, parts: _Parts) -> Services:
     timeouts = ActivityTimeouts(store, parts.deadlines, now=clock.now)
     repair = _task_repair(settings, parts, timeouts)
     poll_news = PollNews(parts.coordination.signals, now=clock.now)
-    workflows = _workflows(settings, parts)
+    gate = StartGate(
+        workers,
+        now=clock.now,
+        is_closing=settings.compatibility.fleet_validation_mode == "fail",
+    )
+    workflows = _workflows(settings, parts, gate)
     commands = _commands(parts, contracts)
     return Services(
         namespaces=namespaces,
@@ -337,9 +343,13 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             store, runs=runs, workflows=workflows
         ),
         commands=commands,
-        schedules=_schedules(settings, parts, commands, external_payloads),
+        schedules=_schedules(
+            settings, parts, gate, commands=commands, payloads=external_payloads
+        ),
         history_exports=_history_exports(settings, parts, workflows),
-        signal_with_start=SignalWithStart(store, runs=runs, contracts=contracts),
+        signal_with_start=SignalWithStart(
+            store, runs=runs, gate=gate, contracts=contracts
+        ),
         queries=_queries(settings, parts, workers),
         query_tasks=build_query_tasks(
             parts.coordination.query_exchange,
@@ -381,10 +391,11 @@ def _polls(parts: _Parts, workers: Workers, news: PollNews) -> Polls:
     )
 
 
-def _workflows(settings: Settings, parts: _Parts) -> Workflows:
+def _workflows(settings: Settings, parts: _Parts, gate: StartGate) -> Workflows:
     return Workflows(
         parts.store,
         runs=parts.runs,
+        gate=gate,
         waiters=parts.waiters.history,
         recheck_seconds=settings.worker_plane.poll_interval_ms / 1000,
     )
@@ -439,14 +450,17 @@ def _queries(settings: Settings, parts: _Parts, workers: Workers) -> Queries:
 def _schedules(
     settings: Settings,
     parts: _Parts,
+    gate: StartGate,
+    *,
     commands: OperatorCommands,
-    external_payloads: ExternalPayloads,
+    payloads: ExternalPayloads,
 ) -> Schedules:
     fires = ScheduleFires(
         parts.store,
         runs=parts.runs,
+        gate=gate,
         commands=commands,
-        external_payloads=external_payloads,
+        external_payloads=payloads,
         default_task_queue=DEFAULT_TASK_QUEUE,
         compatibility=settings.compatibility.current,
     )
