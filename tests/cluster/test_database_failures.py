@@ -109,10 +109,14 @@ class Stage:
 async def at_work(
     cluster: Cluster, log: ClientLog, choice: random.Random, report: Report
 ) -> AsyncIterator[Stage]:
+    """No node ends because of the database."""
+    pids = {name: node.pid for name, node in cluster.nodes.items()}
     async with running_load(cluster.base_url, TOKEN, log, choice) as load:
         yield Stage(cluster, load, log, report)
         await load.finish(END_SECONDS)
     assert load.repeated > 0, "no request met what was done to the database"
+    assert all(node.is_running for node in cluster.nodes.values())
+    assert {name: node.pid for name, node in cluster.nodes.items()} == pids
 
 
 def through(link: FaultyLink, url: str) -> str:
