@@ -17,6 +17,7 @@ from dwserver.protocol.payloads.framing import framing_for
 from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
 from dwserver.roles.coordination import Coordination, build_coordination
 from dwserver.roles.history_exports import build_history_exports
+from dwserver.roles.identity import node_identity
 from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
 from dwserver.roles.operator_metrics import build_operator_metrics
@@ -63,6 +64,7 @@ from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
 from dwserver.store.api import QueueKey, Store
+from dwserver.topology.shapes import Role
 
 MICROS = 1_000_000
 # How long another process's change of a namespace may go unnoticed.
@@ -148,6 +150,7 @@ def build_core(
     hot = HotRuns(
         max_runs=settings.engine.run_cache_size,
         max_bytes=settings.engine.history_cache_bytes,
+        keeps_ready=Role.MATCHING in node_identity(settings).roles,
     )
     coordination = build_coordination(
         settings, store, clock=clock, metrics=metrics, supervisor=supervisor
