@@ -24,7 +24,7 @@ def scheduler() -> None:
 def status(as_json: bool) -> None:
     """Who leads, in which term, and how schedules stand.
 
-    Reads the database; an SQLite file that a server has open cannot be read so.
+    Reads the database, also an SQLite file that a server has open.
     """
     with reported():
         report = asyncio.run(

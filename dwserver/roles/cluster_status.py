@@ -13,7 +13,7 @@ async def read_cluster_status(settings: Settings) -> JsonObject:
     """What ``GET /api/cluster/nodes`` answers, without an answering node. Opens a store
     of its own; may raise StoreError."""
     within = round(MISSED_HEARTBEATS * settings.topology.heartbeat_seconds * MICROS)
-    store = open_store(settings.database.url)
+    store = open_store(settings.database.url, reads_only=True)
     await store.open()
     try:
         nodes = await store.live_nodes(within=within)

@@ -45,7 +45,7 @@ def hosts_scheduler(settings: Settings, roles: Bundle) -> bool:
 async def read_scheduler_status(settings: Settings) -> JsonObject:
     """What the database says: ``leader``, null before the first one, and the figures of
     all schedules. Opens a store of its own; may raise StoreError."""
-    store = open_store(settings.database.url)
+    store = open_store(settings.database.url, reads_only=True)
     await store.open()
     try:
         lease = await store.find_leader(LEADERSHIP)

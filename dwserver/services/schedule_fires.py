@@ -32,6 +32,7 @@ from dwserver.services.external_payloads import (
 )
 from dwserver.services.operator_commands import OperatorCommands
 from dwserver.services.runs import RunContended, Runs
+from dwserver.services.start_gate import StartGate
 from dwserver.store.api import Store, StoreUnavailable
 
 _CLOSE_REASONS: Final = {
@@ -78,6 +79,7 @@ class ScheduleFires:
         store: Store,
         *,
         runs: Runs,
+        gate: StartGate,
         commands: OperatorCommands,
         external_payloads: ExternalPayloads,
         default_task_queue: str,
@@ -85,6 +87,7 @@ class ScheduleFires:
     ) -> None:
         self._store = store
         self._runs = runs
+        self._gate = gate
         self._commands = commands
         self._external_payloads = external_payloads
         self._default_task_queue = default_task_queue
@@ -144,17 +147,22 @@ class ScheduleFires:
             context=self._runs.context(),
         )
         if isinstance(decided, Starts):
+            start = await self._start_of(schedule, fire, decided.workflow_id)
+            if await self._gate.refusal(start) is not None:
+                blocked = fires.block(schedule, fire, context=self._runs.context())
+                if blocked is None or not await self._write(blocked.change, term):
+                    return None
+                return _not_started(blocked)
             if decided.closes is not None:
                 await self._close_latest(schedule, decided.closes, term)
-            return await self._start(schedule, fire, decided.workflow_id, term)
+            return await self._start(schedule, fire, start, term)
         if not await self._write(decided.change, term):
             return None
         return _not_started(decided)
 
     async def _start(
-        self, schedule: Schedule, fire: Fire, workflow_id: str, term: TermGuard | None
+        self, schedule: Schedule, fire: Fire, start: Start, term: TermGuard | None
     ) -> Fired | None:
-        start = await self._start_of(schedule, fire, workflow_id)
         changes: list[ScheduleChange] = []
 
         def change(draft: Draft) -> ScheduleChange:

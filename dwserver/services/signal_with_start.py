@@ -29,6 +29,7 @@ from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.command_targets import Target, decide_command
 from dwserver.services.messages import Commanded, Message, SignalAction
 from dwserver.services.runs import RunContended, RunNotFound, Runs
+from dwserver.services.start_gate import StartGate
 from dwserver.services.workflows import type_conflict
 from dwserver.store.api import Store
 
@@ -48,10 +49,16 @@ class SignalWithStart:
     """See the module text."""
 
     def __init__(
-        self, store: Store, *, runs: Runs, contracts: CommandContracts
+        self,
+        store: Store,
+        *,
+        runs: Runs,
+        gate: StartGate,
+        contracts: CommandContracts,
     ) -> None:
         self._store = store
         self._runs = runs
+        self._gate = gate
         self._contracts = contracts
 
     async def send(self, start: Start, message: Message) -> SignalledStart | Rejection:
@@ -85,7 +92,11 @@ class SignalWithStart:
         self, start: Start, message: Message
     ) -> SignalledStart | Rejection | None:
         """A new run with the signal; None when the id has been taken meanwhile. A
-        signal that would be rejected starts nothing."""
+        signal that would be rejected starts nothing, nor does one for workers that are
+        not there."""
+        refusal = await self._gate.refusal(start)
+        if refusal is not None:
+            return refusal
         action = SignalAction(message, self._contracts)
         contract = await self._contracts.of_type(
             start.namespace, start.task_queue, start.workflow_type

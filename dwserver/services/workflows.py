@@ -11,6 +11,7 @@ from dwserver.engine.model import Failure, Instance, RunState
 from dwserver.engine.outcome import Rejection
 from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.runs import RunContended, Runs
+from dwserver.services.start_gate import StartGate
 from dwserver.store.api import (
     RunCursor,
     RunFilter,
@@ -47,25 +48,33 @@ class Workflows:
         store: Store,
         *,
         runs: Runs,
+        gate: StartGate,
         waiters: HistoryWaiters,
         recheck_seconds: float,
     ) -> None:
         self._store = store
         self._runs = runs
+        self._gate = gate
         self._waiters = waiters
         self._recheck_seconds = recheck_seconds
 
     async def start(self, start: Start) -> Started | Rejection:
         """A new run, the active one, or a refusal. The id is assumed to be free; the
         uniqueness guard of the write says when it is not."""
+        refusal = await self._gate.refusal(start)
         for _ in range(MAX_START_ROUNDS):
-            draft = await self._runs.create(lambda context: start_new(start, context))
-            if draft is not None:
-                return Started(draft.run, "started_new")
+            if refusal is None:
+                draft = await self._runs.create(
+                    lambda context: start_new(start, context)
+                )
+                if draft is not None:
+                    return Started(draft.run, "started_new")
             instance = await self._store.find_instance(
                 start.namespace, start.workflow_id
             )
             if instance is None:
+                if refusal is not None:
+                    return refusal
                 continue
             if instance.workflow_type != start.workflow_type:
                 return type_conflict(instance, start)

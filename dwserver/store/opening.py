@@ -29,17 +29,19 @@ def open_store(
     writers: int = 2,
     statement_cache_size: int = 256,
     command_timeout_seconds: float = 30.0,
+    reads_only: bool = False,
     observe: Observe | None = None,
 ) -> Store:
     """The store of a database, to be opened by its ``open()``.
 
-    All but ``observe`` concern connections to a server; a file has its own threads.
+    All but the last two concern connections to a server; a file has its own threads.
+    ``reads_only``: it may be a file that another process serves, and must exist.
     Raises UnknownDatabaseError.
     """
     store: Store
     if (path := _sqlite_path(url)) is not None:
         sqlite = import_module("dwserver.store.sqlite.store")
-        store = sqlite.SqliteStore(path, observe=observe)
+        store = sqlite.SqliteStore(path, reads_only=reads_only, observe=observe)
         return store
     postgres = import_module("dwserver.store.postgres.store")
     store = postgres.PostgresStore(

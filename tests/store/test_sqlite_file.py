@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from dwserver.store.api import StoreUnavailable
+from dwserver.store.api import StoreError, StoreUnavailable
 from dwserver.store.sqlite import SqliteStore
 from dwserver.store.sqlite.connections import connect_reader, connect_writer
 from tests.store.raw_sql import execute
-from tests.support.builders import a_start_transition
+from tests.support.builders import a_run, a_start_transition
 from tests.support.source_tree import ROOT
 
 HOLDER = """
@@ -137,3 +137,27 @@ async def test_transitions_that_wait_share_a_transaction(path: Path) -> None:
     await store.close()
     assert sum(batches) == 64
     assert len(batches) <= 4
+
+
+async def test_a_served_file_can_be_read_and_not_written(
+    store: SqliteStore, path: Path
+) -> None:
+    run = a_run()
+    assert await store.commit(a_start_transition(run))
+    reading = SqliteStore(path, reads_only=True)
+    await reading.open()
+    try:
+        await reading.ping()
+        assert await reading.load_run(run.id) is not None
+        with pytest.raises(StoreUnavailable):
+            await reading.commit(a_start_transition())
+    finally:
+        await reading.close()
+    assert await store.commit(a_start_transition())
+
+
+async def test_a_file_that_is_not_there_is_not_made_by_reading(path: Path) -> None:
+    missing = path.with_name("missing.sqlite")
+    with pytest.raises(StoreError):
+        await SqliteStore(missing, reads_only=True).open()
+    assert not missing.exists()

@@ -52,6 +52,7 @@ class SkipReason(StrEnum):
     REMAINING_ACTIONS_EXHAUSTED = "remaining_actions_exhausted"
     BUFFER_FULL = "buffer_full"
     OVERLAP_POLICY_SKIP = "overlap_policy_skip"
+    COMPATIBILITY_BLOCKED = "compatibility_blocked"
 
 
 @quick_init

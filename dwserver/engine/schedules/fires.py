@@ -232,8 +232,22 @@ def already_fired(
     return revision.freeze()
 
 
+def block(schedule: Schedule, fire: Fire, *, context: Context) -> Skipped | None:
+    """No worker that is there could take the run (§3.4 step 5). A buffered fire keeps
+    its place, and is told of once: it is tried again all the time, then with None."""
+    reason = SkipReason.COMPATIBILITY_BLOCKED
+    if fire.is_drained and schedule.last_skip_reason == reason:
+        return None
+    return _skip(schedule, fire, reason, context, keeps_place=fire.is_drained)
+
+
 def _skip(
-    schedule: Schedule, fire: Fire, reason: SkipReason, context: Context
+    schedule: Schedule,
+    fire: Fire,
+    reason: SkipReason,
+    context: Context,
+    *,
+    keeps_place: bool = False,
 ) -> Skipped:
     revision = Revision(schedule, context, command=fire.command)
     count = schedule.skipped_trigger_count + 1
@@ -242,7 +256,7 @@ def _skip(
         last_skipped_at=context.now,
         skipped_trigger_count=count,
     )
-    if schedule.is_active:
+    if schedule.is_active and not keeps_place:
         _dealt_with(revision, fire)
     revision.record(
         ScheduleEventType.SKIPPED,

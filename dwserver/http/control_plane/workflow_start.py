@@ -173,7 +173,10 @@ ROUTES = (
         shape=RouteShape(
             body=START_FIELDS,
             answers=dict.fromkeys(STATUS_OF_OUTCOME.values(), StartAnswer),
-            reasons=(Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,),
+            reasons=(
+                Reason.COMPATIBILITY_BLOCKED,
+                Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,
+            ),
         ),
     ),
 )

@@ -65,11 +65,18 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
     """:class:`~dwserver.store.api.Store` on the file at ``path``.
 
     Only one open store, in whatever process, may serve a file: ``open`` raises
-    StoreUnavailable for the second one. ``observe``: see
+    StoreUnavailable for the second one. One that ``reads_only`` serves nothing: it may
+    be open beside another one, and cannot write. ``observe``: see
     :data:`~dwserver.store.combiner.Observe`.
     """
 
-    def __init__(self, path: str | Path, *, observe: Observe | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        reads_only: bool = False,
+        observe: Observe | None = None,
+    ) -> None:
         if str(path) == ":memory:":
             raise ValueError("a SQLite store needs a file")
         self._path = Path(path)
@@ -82,7 +89,9 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
             reader=DatabaseThread("sqlite-reader", connect_to_read, run_each),
             lister=DatabaseThread("sqlite-lister", connect_to_read, run_each),
         )
-        self._threads = (self._writer, self._reader, self._lister)
+        self._reads_only = reads_only
+        readers = (self._reader, self._lister)
+        self._threads = readers if reads_only else (self._writer, *readers)
         self._observe = observe
         self._commits = self._new_combiner()
         self._loads = LoadCombiner(self._load_runs)
@@ -90,7 +99,8 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
     # life cycle -----------------------------------------------------------------
     async def open(self) -> None:
         """Lock the file, create it if need be, and start the threads."""
-        self._lock.acquire()
+        if not self._reads_only:
+            self._lock.acquire()
         self._commits = self._new_combiner()
         try:
             for thread in self._threads:

@@ -9,6 +9,7 @@ import pytest
 
 from dwserver.engine.lifecycle.start import DuplicatePolicy, Start, Started
 from dwserver.engine.model import Payload, RunInput
+from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import RunStatus
 from dwserver.http.control_plane.workflow_start import start_workflow
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
@@ -290,3 +291,24 @@ async def test_a_used_id_is_a_conflict_that_every_sdk_recognises() -> None:
     assert answer.body["rejection_reason"] == "instance_already_started"
     assert answer.body["run_id"] == RUN_ID
     assert answer.body["message"]
+
+
+async def test_a_start_without_a_fitting_worker_is_refused() -> None:
+    blocked = Rejection(
+        "compatibility_blocked",
+        "No live worker of task queue [default] supports the compatibility [b1].",
+        {
+            "workflow_id": "order-42",
+            "run_id": None,
+            "outcome": "rejected_compatibility_blocked",
+            "command_status": "rejected",
+            "command_source": "control_plane",
+            "rejection_reason": "compatibility_blocked",
+        },
+    )
+    stage = Stage({"workflows.start": blocked})
+    answer = await stage.ask(start_workflow, body=VALID)
+    assert answer.status == 409
+    assert answer.body["reason"] == "compatibility_blocked"
+    assert answer.body["outcome"] == "rejected_compatibility_blocked"
+    assert answer.body["run_id"] is None
