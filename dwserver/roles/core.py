@@ -14,7 +14,7 @@ from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.roles.coordination import Coordination, build_coordination
 from dwserver.roles.history_exports import build_history_exports
-from dwserver.roles.identity import advertised_version
+from dwserver.roles.identity import advertised_version, node_identity
 from dwserver.roles.limits import (
     DEFAULT_TASK_QUEUE,
     engine_policy,
@@ -65,6 +65,7 @@ from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
 from dwserver.store.api import Store
+from dwserver.topology.shapes import Role
 
 MICROS = 1_000_000
 # How long another process's change of a namespace may go unnoticed.
@@ -129,6 +130,7 @@ def build_core(
     hot = HotRuns(
         max_runs=settings.engine.run_cache_size,
         max_bytes=settings.engine.history_cache_bytes,
+        keeps_ready=Role.MATCHING in node_identity(settings).roles,
     )
     coordination = build_coordination(
         settings, store, clock=clock, metrics=metrics, supervisor=supervisor
