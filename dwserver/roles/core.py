@@ -54,6 +54,7 @@ from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.runs import Runs
 from dwserver.services.schedule_fires import ScheduleFires
+from dwserver.services.schedule_retention import ScheduleRetention
 from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
@@ -262,6 +263,12 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         storage_diagnosis=storage_diagnosis,
         workers=workers,
         retention=_retention(settings, parts, namespaces),
+        schedule_retention=ScheduleRetention(
+            store,
+            namespaces,
+            now=clock.now,
+            default_days=settings.history.retention_days,
+        ),
         polls=_polls(parts, workers, poll_news),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
