@@ -19,6 +19,7 @@ LATENCY_OF = {
     Kind.TIMERS: "due to TimerFired",
     Kind.SIGNALS: "signal to acknowledged",
     Kind.GROWTH: "turn to next turn",
+    Kind.LOSSES: "start to completed",
 }
 
 

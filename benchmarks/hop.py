@@ -132,7 +132,33 @@ def of_median_cpu(ways: list[Way]) -> Way:
     return min(ways, key=lambda way: abs(way.ingress_us + way.answering_us - middle))
 
 
-def table(direct: Way, forwarded: Way) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """Both ways to the same node, of each the round in the middle by CPU."""
+
+    direct: Way
+    forwarded: Way
+
+    @property
+    def ingress_share(self) -> float:
+        """CPU of the ingress ÷ CPU of the direct answer."""
+        return self.forwarded.ingress_us / self.direct.answering_us
+
+
+def measure_hop(folder: Path, *, clients: int, seconds: float, rounds: int) -> Hop:
+    """``seconds`` of each way in each round, in turns."""
+    with running_nodes(folder) as nodes:
+        ways: dict[str, list[Way]] = {ANSWERING: [], INGRESS: []}
+        for _ in range(rounds):
+            for entry, found in ways.items():
+                found.append(measured(nodes, entry, clients=clients, seconds=seconds))
+    return Hop(
+        direct=of_median_cpu(ways[ANSWERING]), forwarded=of_median_cpu(ways[INGRESS])
+    )
+
+
+def table(hop: Hop) -> str:
+    direct, forwarded = hop.direct, hop.forwarded
     rows = [
         ("requests/s", direct.per_second, forwarded.per_second),
         ("p50 µs", direct.p50_us, forwarded.p50_us),
@@ -148,8 +174,8 @@ def table(direct: Way, forwarded: Way) -> str:
     for name, one, other in rows:
         ratio = f"{other / one:.2f}" if one else ""
         lines.append(f"| {name} | {one:.0f} | {other:.0f} | {ratio} |")
-    hop = forwarded.ingress_us / direct.answering_us
-    lines.append(f"\nThe ingress takes {hop:.2f} × the CPU of the direct answer.")
+    share = f"{hop.ingress_share:.2f} × the CPU of the direct answer"
+    lines.append(f"\nThe ingress takes {share}.")
     return "\n".join(lines)
 
 
@@ -160,22 +186,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args(sys.argv[1:])
     allow_open_files()
-    with (
-        tempfile.TemporaryDirectory(prefix="dwserver-hop-") as folder,
-        running_nodes(Path(folder)) as nodes,
-    ):
-        ways: dict[str, list[Way]] = {ANSWERING: [], INGRESS: []}
-        for _ in range(arguments.rounds):
-            for entry, found in ways.items():
-                found.append(
-                    measured(
-                        nodes,
-                        entry,
-                        clients=arguments.clients,
-                        seconds=arguments.seconds,
-                    )
-                )
-    print(table(of_median_cpu(ways[ANSWERING]), of_median_cpu(ways[INGRESS])))
+    with tempfile.TemporaryDirectory(prefix="dwserver-hop-") as folder:
+        hop = measure_hop(
+            Path(folder),
+            clients=arguments.clients,
+            seconds=arguments.seconds,
+            rounds=arguments.rounds,
+        )
+    print(table(hop))
 
 
 if __name__ == "__main__":

@@ -136,11 +136,11 @@ def _workload_lines(run: Run, workload: Workload) -> Iterator[str]:
     yield "dwserver / floor (dwserver ÷ floor)"
     yield ""
     headings = [heading.format(unit=workload.unit) for heading, _ in columns]
-    yield from _heading(["C", *headings])
+    yield from heading(["C", *headings])
     for item in compared:
-        yield _row([str(item.concurrency), *(_compare(item, f) for _, f in columns)])
+        yield row([str(item.concurrency), *(_compare(item, f) for _, f in columns)])
     yield ""
-    yield from _heading(["C", "target", *(h for h, _ in details), "foreign cores"])
+    yield from heading(["C", "target", *(h for h, _ in details), "foreign cores"])
     for item in compared:
         for point in (item.ours, item.floor):
             if point is not None:
@@ -155,10 +155,10 @@ def _latency_lines(point: Point | None) -> Iterator[str]:
     if point is None or not point.load.latencies:
         return
     yield ""
-    yield from _heading([f"C={point.concurrency}", "times", "p50 ms", "p99 ms", "max"])
+    yield from heading([f"C={point.concurrency}", "times", "p50 ms", "p99 ms", "max"])
     for name, found in point.load.latencies.items():
         values = (found.p50_ms, found.p99_ms, found.max_ms)
-        yield _row([name, number(found.count), *map(number, values)])
+        yield row([name, number(found.count), *map(number, values)])
 
 
 def _statement_lines(point: Point | None) -> Iterator[str]:
@@ -167,10 +167,10 @@ def _statement_lines(point: Point | None) -> Iterator[str]:
     yield ""
     yield f"Statements of {point.target}, most called first:"
     yield ""
-    yield from _heading(["calls/s", "statement"])
+    yield from heading(["calls/s", "statement"])
     for text, calls in list(point.statements.items())[:MOST_STATEMENTS]:
         shown = text[:STATEMENT_WIDTH].replace("|", "\\|")
-        yield _row([number(calls / point.seconds), f"`{shown}`"])
+        yield row([number(calls / point.seconds), f"`{shown}`"])
 
 
 def _compare(compared: Comparison, figure: str) -> str:
@@ -185,7 +185,7 @@ def _detail_row(point: Point, names: Sequence[str]) -> str:
     figures = figures_of(point)
     cells = [str(point.concurrency), str(point.target)]
     cells += [number(_figure(figures, name)) for name in names]
-    return _row([*cells, number(point.usage.foreign_cores)])
+    return row([*cells, number(point.usage.foreign_cores)])
 
 
 def _figure(figures: Figures | None, name: str) -> float | None:
@@ -198,18 +198,18 @@ def _bound_lines(run: Run) -> Iterator[str]:
     if not verdicts:
         yield "None of the bounded points was measured."
         return
-    yield from _heading(["bound", "at most", "measured", "kept"])
+    yield from heading(["bound", "at most", "measured", "kept"])
     for verdict in verdicts:
         bound = verdict.bound
         kept = "yes" if verdict.is_kept else "NO"
-        yield _row([bound.text, f"{bound.most:g}", number(verdict.value), kept])
+        yield row([bound.text, f"{bound.most:g}", number(verdict.value), kept])
 
 
-def _heading(cells: Sequence[str]) -> list[str]:
-    return [_row(cells), "|" + "---|" * len(cells)]
+def heading(cells: Sequence[str]) -> list[str]:
+    return [row(cells), "|" + "---|" * len(cells)]
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     TIMERS = "timers"
     SIGNALS = "signals"
     GROWTH = "growth"
+    LOSSES = "losses"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,4 +122,18 @@ W9A = Workload(
     concurrencies=(64,),
 )
 
-WORKLOADS = {workload.name: workload for workload in (W1, W2, W3, W4, W5, W6, W8, W9A)}
+WX = Workload(
+    name="wx",
+    title="one activity, while nodes die",
+    kind=Kind.LOSSES,
+    unit="workflow",
+    concurrencies=(64,),
+    steps=1,
+    is_single=True,
+    has_floor=False,
+)
+
+ON_ONE_SERVER = (W1, W2, W3, W4, W5, W6, W8, W9A)
+"""Those that one server is measured with; WX needs a cluster."""
+
+WORKLOADS = {workload.name: workload for workload in (*ON_ONE_SERVER, WX)}

@@ -11,6 +11,7 @@ import uvloop
 from benchmarks.load.closed_loop import run_closed_loop
 from benchmarks.load.growth import run_growth
 from benchmarks.load.idle_polls import run_idle_polls
+from benchmarks.load.losses import run_losses
 from benchmarks.load.order import LoadResult, Order, Phase
 from benchmarks.load.session import Session
 from benchmarks.load.signals import run_signals
@@ -54,6 +55,8 @@ async def run_order(order: Order) -> LoadResult:
                 await run_signals(session, workload, _announce)
             case Kind.GROWTH:
                 await run_growth(session, workload, _announce)
+            case Kind.LOSSES:
+                await run_losses(session, workload, _announce)
     finally:
         await session.close()
     return session.load_result()

@@ -27,6 +27,7 @@ PROTOCOL_VERSION = "1.0"
 CONTROL_PLANE_VERSION = "2"
 RUN_TIMEOUT_SECONDS = 3_600
 AFTER_ERROR_SECONDS = 0.2
+BEFORE_REPEAT_SECONDS = 0.05
 
 now = time.monotonic
 
@@ -43,6 +44,9 @@ class Session:
         self.counts: Counter[str] = Counter()
         self.operations = 0
         self.is_stopping = False
+        # Whether what got no answer, or a 5xx, is sent again until it is answered.
+        self.is_persistent = False
+        self.completed_at: list[float] = []
         self._samples: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
         self._window = (math.inf, math.inf)
         self._tasks: list[asyncio.Task[None]] = []
@@ -112,16 +116,26 @@ class Session:
         self, connection: Connection, path: str, body: bytes | None
     ) -> Document | None:
         method = "GET" if body is None else "POST"
-        try:
-            status, raw = await connection.request(method, path, body)
-        except (HttpError, OSError) as error:
-            await self._failed(f"{method} {_route(path)}: {error}")
-            return None
-        if 200 <= status < 300:
-            document: Document = orjson.loads(raw)
-            return document
-        await self._failed(f"{method} {_route(path)}: {status} {_reason(raw)}")
-        return None
+        while True:
+            try:
+                status, raw = await connection.request(method, path, body)
+            except (HttpError, OSError) as error:
+                status, problem = 0, str(error)
+            else:
+                if 200 <= status < 300:
+                    document: Document = orjson.loads(raw)
+                    return document
+                problem = f"{status} {_reason(raw)}"
+            text = f"{method} {_route(path)}: {problem}"
+            if not self.is_persistent or self.is_stopping:
+                await self._failed(text)
+                return None
+            if status and status < 500:
+                # The answer to what was done already, or is not wanted any more.
+                self.counts["refused"] += 1
+                return None
+            self.counts["sent again"] += 1
+            await asyncio.sleep(BEFORE_REPEAT_SECONDS)
 
     async def _failed(self, text: str) -> None:
         if not self.is_stopping:
@@ -184,6 +198,7 @@ class Session:
             counts=dict(sorted(self.counts.items())),
             errors=dict(self.errors.most_common()),
             latencies=latencies,
+            completed_at=self.completed_at,
         )
 
 

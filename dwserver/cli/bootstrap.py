@@ -32,7 +32,8 @@ def describe(report: BootstrapReport, settings: Settings, *, plan: bool) -> str:
     if plan:
         lines = [f"would apply {name}" for name in report.pending]
         return "\n".join(lines) or "nothing to apply: the schema is up to date"
-    lines = [f"applied {name}" for name in report.applied]
+    lines = [f"adopted {name}" for name in report.adopted]
+    lines += [f"applied {name}" for name in report.applied]
     lines.append("the schema is up to date")
     lines.append(f"the namespace {namespace} exists")
     return "\n".join(lines)

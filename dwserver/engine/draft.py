@@ -372,35 +372,46 @@ class Draft:
             history_bytes=self._history_bytes,
             last_progress_at=self.context.now,
         )
-        new_activities = self.activities.new.values()
         return RunChange(
             base_version=base,
             run=self.run,
             input=self.input,
             output=self.output,
-            events=tuple(self.events),
-            released=tuple(self._released),
-            new_tasks=tuple(self.tasks.new.values()),
-            tasks=tuple(self.tasks.changed.values()),
-            new_activities=tuple(
-                NewActivity(activity, self.arguments[activity.id])
-                for activity in new_activities
-            ),
-            activities=tuple(self.activities.changed.values()),
-            attempts=tuple(self._attempts),
-            new_timers=tuple(self.timers.new.values()),
-            timers=tuple(self.timers.changed.values()),
-            new_children=tuple(self.children.new.values()),
-            children=tuple(self.children.changed.values()),
-            new_waits=tuple(self.waits.new.values()),
-            waits=tuple(self.waits.changed.values()),
-            new_signals=tuple(self.signals.new.values()),
-            signals=tuple(self.signals.changed.values()),
-            new_updates=tuple(self.updates.new.values()),
-            updates=tuple(self.updates.changed.values()),
-            commands=tuple(self._commands),
-            applied_commands=tuple(self._applied_commands.values()),
-            failures=tuple(self._failures),
-            lease_guards=tuple(self._lease_guards),
-            outbox=tuple(self._outbox),
+            **self._written(),
         )
+
+    def _written(self) -> dict[str, Any]:
+        """The rows of the change by its fields, without those that are empty: a
+        decision writes three or four of two dozen kinds."""
+        written: dict[str, Any] = {
+            name: tuple(rows)
+            for name, rows in (
+                ("events", self.events),
+                ("released", self._released),
+                ("attempts", self._attempts),
+                ("commands", self._commands),
+                ("applied_commands", self._applied_commands.values()),
+                ("failures", self._failures),
+                ("lease_guards", self._lease_guards),
+                ("outbox", self._outbox),
+            )
+            if rows
+        }
+        if self.activities.writes:
+            written["new_activities"] = tuple(
+                NewActivity(activity, self.arguments[activity.id])
+                for activity in self.activities.new.values()
+            )
+            written["activities"] = tuple(self.activities.changed.values())
+        for name, collection in (
+            ("tasks", self.tasks),
+            ("timers", self.timers),
+            ("children", self.children),
+            ("waits", self.waits),
+            ("signals", self.signals),
+            ("updates", self.updates),
+        ):
+            if collection.writes:
+                written[f"new_{name}"] = tuple(collection.new.values())
+                written[name] = tuple(collection.changed.values())
+        return written

@@ -14,7 +14,7 @@ from dwserver.engine.context import Context
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Activity, ClosedAttempt, RetryPolicy, Run, Task
 from dwserver.engine.outcome import Rejection
-from dwserver.engine.records import replace
+from dwserver.engine.records import quick_init, replace
 from dwserver.engine.wakes import delivered_anew
 from dwserver.engine.wire_time import MICROS, micro_or_none
 from dwserver.engine.words import (
@@ -27,6 +27,7 @@ from dwserver.engine.words import (
 )
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Leased:
     """A task as its new holder gets it, with the run and activity of that moment."""

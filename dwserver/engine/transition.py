@@ -36,6 +36,7 @@ from dwserver.engine.model.schedules import Occurrence, Schedule, ScheduleEvent
 from dwserver.engine.records import quick_init
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class NewActivity:
     """An activity with the arguments that are written once beside it."""

@@ -7,6 +7,7 @@ no new connections, long polls let go, requests in flight finished.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from dwserver.http.answer import Answer
 from dwserver.http.body import ClientGone
 from dwserver.http.connection import Connection
 from dwserver.http.departures import Departures
+from dwserver.http.listening import bound_sockets, close_after_the_last
 from dwserver.http.pipeline import Pipeline
 
 _BACKLOG: Final = 1024
@@ -26,6 +28,8 @@ _BACKLOG: Final = 1024
 _KEEPALIVE_SECONDS: Final = 620.0
 # By custom; nobody gets to see it.
 _CLIENT_CLOSED_REQUEST: Final = 499
+# What a client that was accepted last of all gets for its request to arrive.
+_FIRST_REQUEST_SECONDS: Final = 0.2
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -97,6 +101,7 @@ class HttpServer:
         self._release_polls = release_polls
         self._server: _Listener | None = None
         self._runner: web.ServerRunner | None = None
+        self._sockets: list[socket.socket] = []
         self._is_draining = False
         self._is_closing = False
         # Connections with a request that is not answered yet.
@@ -158,13 +163,9 @@ class HttpServer:
         assert self._runner is not None
         host = self._settings.host
         try:
-            await web.TCPSite(
-                self._runner,
-                host,
-                port,
-                backlog=_BACKLOG,
-                reuse_port=reuse_port or None,
-            ).start()
+            for bound in await bound_sockets(host, port, reuse_port=reuse_port):
+                self._sockets.append(bound)
+                await web.SockSite(self._runner, bound, backlog=_BACKLOG).start()
         except OSError as error:
             await self.stop()
             cause = error.strerror or str(error)
@@ -177,8 +178,7 @@ class HttpServer:
         self._is_draining = True
         self._begin_drain()
         await asyncio.sleep(self._settings.drain_delay_seconds)
-        for site in self._runner.sites:
-            await site.stop()
+        await self._stop_listening(self._runner, self._server)
         # Requests that have arrived become busy before the idle ones are closed.
         await asyncio.sleep(0)
         # A busy one closes with its answer; closed now, it would lose the rest of a
@@ -190,12 +190,29 @@ class HttpServer:
         self._release_polls()
         await self._is_idle.wait()
 
+    async def _stop_listening(
+        self, runner: web.ServerRunner, server: _Listener
+    ) -> None:
+        """Take no more connections than those that have been made."""
+        kept = [bound.dup() for bound in self._sockets]
+        for site in runner.sites:
+            await site.stop()
+        loop = asyncio.get_running_loop()
+        late = [client for each in kept for client in close_after_the_last(each)]
+        for client in late:
+            await loop.connect_accepted_socket(server, client)
+        if late:
+            await asyncio.sleep(_FIRST_REQUEST_SECONDS)
+
     async def stop(self) -> None:
         """Close the listener and, after the time limit, what is still open."""
         runner, self._runner = self._runner, None
         self._server = None
         if runner is not None:
             await runner.cleanup()
+        for bound in self._sockets:
+            bound.close()
+        self._sockets.clear()
 
     async def _handle(self, request: web.BaseRequest) -> Answer:
         connection = request.protocol

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from dwserver.engine.leases import Leased
 from dwserver.engine.model import Payload
+from dwserver.engine.records import quick_init
 from dwserver.engine.words import TaskKind
 from dwserver.store.api import QueueKey
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A leased task on its way to a poller. ``arguments`` of an activity travel along
@@ -78,13 +80,16 @@ class WaitingPollers:
         """Take the longest waiting poller that suits; pollers that have gone are
         answered empty on the way."""
         chosen: Poller | None = None
-        for poller in tuple(self._queues.get(key, ())):
+        gone: list[Poller] = []
+        for poller in self._queues.get(key, ()):
             if poller.answer.done() or not poller.is_connected():
-                self.discard(poller)
-                self.answer_empty(poller)
+                gone.append(poller)
             elif poller.accepts(type_name, compatibility):
                 chosen = poller
                 break
+        for poller in gone:
+            self.discard(poller)
+            self.answer_empty(poller)
         if chosen is not None:
             self.discard(chosen)
         return chosen
@@ -107,9 +112,10 @@ class WaitingPollers:
         return len(self._queues.get(key, ()))
 
     def counts(self) -> dict[TaskKind, int]:
+        """Of polls whose clients are still there."""
         totals = dict.fromkeys(TaskKind, 0)
         for key, queue in self._queues.items():
-            totals[key.kind] += len(queue)
+            totals[key.kind] += sum(poller.is_connected() for poller in queue)
         return totals
 
     def release_overdue(self, keys: Iterable[QueueKey]) -> None:

@@ -7,28 +7,32 @@ from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
 from dwserver.coordination.query_tasks import QueryExchange
-from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
-from dwserver.engine.context import Limits, Policy
-from dwserver.engine.words import TaskKind
+from dwserver.coordination.wake_signals import Topic
 from dwserver.loops.leases import ExpiredLeases
 from dwserver.loops.timers import DueTimers
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
-from dwserver.protocol.versions import DEFAULT_WORKER_VERSION, WorkerVersion
 from dwserver.roles.coordination import Coordination, build_coordination
 from dwserver.roles.history_exports import build_history_exports
+from dwserver.roles.identity import advertised_version
+from dwserver.roles.limits import (
+    DEFAULT_TASK_QUEUE,
+    engine_policy,
+    request_limits,
+)
 from dwserver.roles.membership import build_membership
 from dwserver.roles.observers import CommitMetrics, MatchingMetrics
 from dwserver.roles.operator_metrics import build_operator_metrics
 from dwserver.roles.queries import build_queries, build_query_tasks
 from dwserver.roles.storage import build_external_payloads
+from dwserver.roles.waiters import Waiters, build_waiters, hear_of_others
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.activity_timeouts import ActivityTimeouts
-from dwserver.services.catalog import RequestLimits, Services
+from dwserver.services.catalog import Services
 from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.commits import CommitObserver
@@ -36,7 +40,6 @@ from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_exports.exporting import HistoryExports
-from dwserver.services.history_waiters import HistoryWaiters
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
@@ -49,7 +52,6 @@ from dwserver.services.queue_admission import FreedRoom
 from dwserver.services.renewals import Renewals
 from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
-from dwserver.services.run_news import RunNews
 from dwserver.services.runs import Runs
 from dwserver.services.schedule_fires import ScheduleFires
 from dwserver.services.schedules import Schedules
@@ -59,11 +61,10 @@ from dwserver.services.standalone_activities import StandaloneActivities
 from dwserver.services.start_gate import StartGate
 from dwserver.services.task_repair import RepairPolicy, TaskRepair
 from dwserver.services.tasks import Tasks
-from dwserver.services.update_waiters import UpdateWaiters
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
-from dwserver.store.api import QueueKey, Store
+from dwserver.store.api import Store
 
 MICROS = 1_000_000
 # How long another process's change of a namespace may go unnoticed.
@@ -72,27 +73,6 @@ NAMESPACE_TTL_SECONDS = 30
 REGISTRATION_TTL_SECONDS = 120
 # How long the declarations of a worker that registered elsewhere may go unnoticed.
 CONTRACT_TTL_SECONDS = 2
-# Published in worker acknowledgements; workers send a heartbeat this often.
-HEARTBEAT_INTERVAL_SECONDS = 60
-DEFAULT_TASK_QUEUE = "default"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiters:
-    """Requests that wait for what a commit brings, here or elsewhere."""
-
-    history: HistoryWaiters
-    updates: UpdateWaiters
-    news: RunNews
-
-    @property
-    def observers(self) -> tuple[CommitObserver, ...]:
-        return (self.history, self.updates, self.news)
-
-    def release_all(self) -> None:
-        """End every wait (shutdown)."""
-        self.history.release_all()
-        self.updates.release_all()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +141,9 @@ def build_core(
         metrics=metrics,
         supervisor=supervisor,
     )
-    waiters = _waiters(settings, store, hot, signals=coordination.signals, clock=clock)
-    hear_of_others(coordination.signals, matcher, waiters)
+    signals = coordination.signals
+    waiters = build_waiters(settings, store, hot, signals=signals, clock=clock)
+    hear_of_others(signals, matcher, waiters)
     observers: list[CommitObserver] = [*waiters.observers, CommitMetrics(metrics)]
     runs = Runs(
         store,
@@ -245,48 +226,6 @@ def _matcher(
     )
 
 
-def _waiters(
-    settings: Settings,
-    store: Store,
-    hot: HotRuns,
-    *,
-    signals: WakeSignals,
-    clock: Clock,
-) -> Waiters:
-    news = RunNews(
-        signals,
-        is_known=lambda run_id: hot.get(run_id) is not None,
-        now=clock.now,
-        watch_duration=settings.worker_plane.wake_signal_ttl_seconds * MICROS,
-    )
-    recheck_seconds = settings.engine.update_wait_poll_interval_ms / 1000
-    return Waiters(
-        history=HistoryWaiters(news.watch),
-        updates=UpdateWaiters(
-            store, hot, recheck_seconds=recheck_seconds, watch=news.watch
-        ),
-        news=news,
-    )
-
-
-def hear_of_others(signals: WakeSignals, matcher: Matcher, waiters: Waiters) -> None:
-    """What other processes tell wakes those who wait here."""
-
-    def ready_task(key: Key) -> None:
-        namespace, queue, kind = map(str, key)
-        matcher.heard_from_elsewhere(QueueKey(namespace, queue, TaskKind(kind)))
-
-    def run_changed(key: Key) -> None:
-        waiters.history.heard_of(str(key))
-        waiters.updates.heard_of(str(key))
-
-    signals.listen(Topic.READY_TASK, ready_task)
-    signals.listen(Topic.RUN_CHANGED, run_changed)
-    signals.on_gap(matcher.missed_signals)
-    signals.on_gap(waiters.history.missed_news)
-    signals.on_gap(waiters.updates.missed_news)
-
-
 def _services(settings: Settings, parts: _Parts) -> Services:
     store, runs, clock = parts.store, parts.runs, parts.clock
     plane = settings.worker_plane
@@ -359,7 +298,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
             clock=clock,
         ),
         membership=parts.membership,
-        limits=_request_limits(settings),
+        limits=request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
     )
@@ -408,7 +347,7 @@ def _history_exports(
         settings,
         parts.store,
         workflows=workflows,
-        framing=framing_for(_advertised_version(settings)),
+        framing=framing_for(advertised_version(settings)),
         now=parts.clock.now,
     )
 
@@ -520,59 +459,3 @@ def _search_attributes(settings: Settings, parts: _Parts) -> SearchAttributes:
         max_defined=settings.published_limits.max_search_attributes,
         cache_ttl=NAMESPACE_TTL_SECONDS * MICROS,
     )
-
-
-def engine_policy(settings: Settings) -> Policy:
-    limits, plane = settings.engine_limits, settings.worker_plane
-    return Policy(
-        limits=Limits(
-            pending_activities=limits.pending_activities,
-            pending_children=limits.pending_children,
-            pending_timers=limits.pending_timers,
-            pending_signals=limits.pending_signals,
-            pending_updates=limits.pending_updates,
-            command_batch_size=limits.command_batch_size,
-            history_transaction_size=limits.history_transaction_size,
-            history_events=limits.history_events,
-            payload_bytes=limits.payload_size_bytes,
-            search_attributes=limits.search_attribute_count,
-            search_attribute_bytes=limits.search_attribute_size_bytes,
-            search_attribute_key_length=limits.search_attribute_key_length,
-            search_attribute_value_bytes=limits.search_attribute_value_bytes,
-        ),
-        workflow_task_lease=plane.workflow_task_lease_seconds * MICROS,
-        activity_task_lease=plane.activity_task_lease_seconds * MICROS,
-        redispatch_after=settings.repair.redispatch_after_seconds * MICROS,
-        failure_backoff_max=settings.repair.failure_backoff_max_seconds * MICROS,
-        recognises_resent_commands=settings.engine.replay_command_dedup,
-        holds_messages=settings.engine.buffer_messages_while_leased,
-        wakes_at_first_failure=settings.engine.parallel_fail_fast,
-    )
-
-
-def _request_limits(settings: Settings) -> RequestLimits:
-    published = settings.published_limits
-    return RequestLimits(
-        poll_timeout_seconds=settings.worker_plane.poll_timeout_seconds,
-        query_poll_timeout_seconds=settings.query_tasks.poll_timeout_seconds,
-        history_page_default=settings.history.page_size_default,
-        history_page_max=settings.history.page_size_max,
-        payload_bytes=published.max_payload_bytes,
-        external_payload_bytes=settings.storage.max_payload_bytes,
-        memo_bytes=published.max_memo_bytes,
-        search_attributes=published.max_search_attributes,
-        attributes=engine_policy(settings).limits,
-        update_wait_seconds=settings.engine.update_wait_timeout_seconds,
-        operation_name_bytes=settings.engine_limits.operation_name_length,
-        retention_days=settings.history.retention_days,
-        default_task_queue=DEFAULT_TASK_QUEUE,
-        worker_heartbeat_interval_seconds=HEARTBEAT_INTERVAL_SECONDS,
-        control_plane_framing=framing_for(_advertised_version(settings)),
-        compatibility=settings.compatibility.current,
-    )
-
-
-def _advertised_version(settings: Settings) -> WorkerVersion:
-    configured = settings.worker_plane.protocol_version
-    version = WorkerVersion.parse(configured) if configured else None
-    return version or DEFAULT_WORKER_VERSION

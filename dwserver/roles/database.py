@@ -34,7 +34,7 @@ class DatabaseService:
             report = await self._store.migration_report()
         except StoreError:
             return False
-        return not report.pending and not report.missing_tables
+        return not report.blocking and not report.missing_tables
 
     async def drain(self) -> None:
         """Commits in flight belong to requests, which drain before."""

@@ -79,7 +79,8 @@ async def _schema_state(store: Store) -> SchemaState:
     return SchemaState(
         has_ledger=report.has_ledger,
         pending=report.pending,
-        blocking=report.pending,
+        adoptable=report.adoptable,
+        blocking=report.blocking,
         missing_tables=report.missing_tables,
     )
 

@@ -27,6 +27,11 @@ Pause = Callable[[asyncio.Event, float | None], Awaitable[None]]
 """Waits until the event is set or the seconds (None: no limit) have passed."""
 
 
+# After an outage of the database its tasks are redispatched within 3 s
+# (spec/topology-and-operations.md §7.3), however long it took.
+RETRY = Backoff(maximum_seconds=2.0)
+
+
 class Service(Protocol):
     """A part of a process with a life of its own."""
 
@@ -105,7 +110,7 @@ class Loop:
         self._interval_seconds = interval_seconds
         self._wake = wake or asyncio.Event()
         self._on_failure = on_failure
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or RETRY
         self._pause = pause or wait_event
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -162,7 +167,9 @@ class Loop:
             loop=self.name,
             policy=self._on_failure.value,
             failures_in_a_row=failure_count,
-            exc_info=error,
+            error=repr(error),
+            # An outage makes every loop fail again and again.
+            exc_info=error if failure_count == 1 else None,
         )
         match self._on_failure:
             case FailurePolicy.STOP_PROCESS:

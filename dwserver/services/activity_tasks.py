@@ -15,7 +15,7 @@ from dwserver.engine.lifecycle.activity_outcome import (
 from dwserver.engine.lifecycle.heartbeat import HeartbeatState, heartbeat
 from dwserver.engine.model import JsonMap, Payload
 from dwserver.engine.outcome import Rejection
-from dwserver.engine.records import replace
+from dwserver.engine.records import quick_init, replace
 from dwserver.engine.words import TaskKind
 from dwserver.services.renewals import Renewals
 from dwserver.services.runs import Runs
@@ -26,6 +26,7 @@ Answer = TypeVar("Answer")
 NOT_FOUND = Rejection("task_not_found", "The activity task was not found.")
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class AttemptRef:
     """How a worker names the attempt it works on."""

@@ -14,6 +14,7 @@ from dwserver.coordination.query_tasks import QueryLease
 from dwserver.engine.events import retry_policy_snapshot
 from dwserver.engine.leases import Leased
 from dwserver.engine.model import Activity, Payload, RunInput
+from dwserver.engine.records import quick_init
 from dwserver.engine.wire_time import iso, micro, micro_or_none
 from dwserver.matching.pollers import Delivery
 from dwserver.protocol.history_events import with_blobs, worker_event
@@ -51,6 +52,7 @@ RESUME_FIELDS = (
 )
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class HistoryRequest:
     """How a worker wants history: page size, and the encodings it reads."""

@@ -54,9 +54,14 @@ class PollNews:
         self._expected: dict[str, Callable[[LeaseNote], None]] = {}
         signals.listen(Topic.POLL_ANSWERED, self._hear)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether there are other processes that could lease something to a poll."""
+        return self._signals.is_shared
+
     def tell(self, key: PollRequestKey, note: LeaseNote) -> None:
         """This process has leased something to the poll."""
-        if self._signals.is_shared:
+        if self.is_shared:
             self._signals.publish(Topic.POLL_ANSWERED, (key.digest(), *note))
 
     def find(self, key: PollRequestKey) -> LeaseNote | None:
@@ -69,9 +74,6 @@ class PollNews:
         self, key: PollRequestKey, answer: Callable[[LeaseNote], None]
     ) -> Iterator[None]:
         """While the poll waits: ``answer`` is called with a note that comes."""
-        if not self._signals.is_shared:
-            yield
-            return
         digest = key.digest()
         self._expected[digest] = answer
         try:

@@ -138,7 +138,7 @@ class Polls:
         if worker.status == "draining":
             await self._matcher.idle(seconds=request.wait_seconds)
             return None
-        if key is None:
+        if key is None or not self._news.is_shared:
             return await self._matcher.wait(poller, seconds=request.wait_seconds)
 
         def answer(note: LeaseNote) -> None:

@@ -75,6 +75,8 @@ class QueueAdmission:
         self._ledger = ledger
         self._settings = settings
         self._now = now
+        self.has_caps = settings.is_any
+        """Whether any queue may have one."""
         self._caps: dict[QueueKey, Caps] = {}
         self._refused_until: dict[QueueKey, float] = {}
 
@@ -93,13 +95,8 @@ class QueueAdmission:
             )
         return known
 
-    @property
-    def has_caps(self) -> bool:
-        """Whether any queue may have one."""
-        return self._settings.is_any
-
     def is_capped(self, key: QueueKey) -> bool:
-        return self._settings.is_any and self.caps(key).is_any
+        return self.has_caps and self.caps(key).is_any
 
     async def claim(
         self, key: QueueKey, claim: Callable[[], Awaitable[Claimed | None]]

@@ -1,16 +1,17 @@
 """Forget closed runs that are old enough (``spec/scheduling-and-maintenance.md`` §10).
 
 A pruned run keeps its row, so that its workflow id stays used and describe can tell
-what became of it. Each run is pruned in a transaction of its own, a few at once, so
-that others may write meanwhile. Several processes may do this: who comes second finds
-it done. Payloads in external storage stay: they are named by what they hold, and
-another run may refer to the same.
+what became of it. Transactions are bounded and follow each other, and the loop rests
+between its batches for a multiple of the time that the last one took: on a busy machine
+that is longer, so that those who work lose little. Several processes may do this: who
+comes second finds it done, and rests until the next look. Payloads in external storage
+stay: they are named by what they hold, and another run may refer to the same.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,17 +19,22 @@ import structlog
 
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
-from dwserver.store.api import Store, StoreError
+from dwserver.store.api import Store, StoreError, StoreUnavailable
 from dwserver.store.retention import BEFORE_ALL, ClosedRun, RunPart
 
 MICROS = 1_000_000
 DAY = 86_400 * MICROS
 # Runs that one pass of the loop prunes in a namespace.
 BATCH = 100
+# Runs, and events of their histories, that one transaction prunes; at least one run.
+MAX_RUNS = 25
+MAX_EVENTS = 2000
 # Candidates that are read at once; those under open runs are passed over.
 WINDOW = 200
 MAX_WINDOWS = 20
-AT_ONCE = 4
+# The loop rests so many times as long as it has worked, and no longer than this.
+REST = 9.0
+MAX_REST_SECONDS = 30.0
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -65,7 +71,7 @@ class Expired:
 
 class Retention:
     """``default_days``: of a namespace that is not known yet. ``observe`` is told how
-    many runs were pruned."""
+    many runs were pruned. ``monotonic``: seconds, to tell how long a pass took."""
 
     def __init__(
         self,
@@ -76,6 +82,7 @@ class Retention:
         now: Callable[[], int],
         default_days: int,
         observe: Callable[[int], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._namespaces = namespaces
@@ -83,30 +90,33 @@ class Retention:
         self._now = now
         self._default_days = default_days
         self._observe = observe
+        self._monotonic = monotonic
+        # Namespaces that had more than a batch when they were looked at.
+        self._full: list[str] = []
 
     async def expired(self, namespace: str, *, limit: int) -> Expired:
         """What the next pass would prune, the oldest first; StoreError."""
-        found = await self._namespaces.find(namespace)
-        days = found.retention_days if found else self._default_days
-        cutoff = self._now() - days * DAY
-        run_ids: list[str] = []
-        async for window in self._windows(namespace, cutoff):
-            blocked = await self._store.runs_under_open_ones(window)
-            run_ids += [run_id for run_id in window if run_id not in blocked]
-            if len(run_ids) >= limit:
-                break
-        return Expired(days, cutoff, tuple(run_ids[:limit]))
+        days, cutoff = await self._cutoff(namespace)
+        runs = await self._expired(namespace, cutoff, limit)
+        return Expired(days, cutoff, tuple(run.run_id for run in runs))
 
     async def enforce(self, namespace: str, *, limit: int) -> list[Pruned]:
         """Prune what has expired; StoreError when that cannot be read."""
-        expired = await self.expired(namespace, limit=limit)
-        return await self._prune_all(namespace, expired.run_ids)
+        _, cutoff = await self._cutoff(namespace)
+        return await self._prune_all(
+            namespace, await self._expired(namespace, cutoff, limit)
+        )
 
     async def enforce_on(self, namespace: str, run_ids: Sequence[str]) -> list[Pruned]:
         """Prune these closed runs whatever their age; each is answered once."""
         named = list(dict.fromkeys(run_ids))
         blocked = await self._store.runs_under_open_ones(named)
-        free = [run_id for run_id in named if run_id not in blocked]
+        # How long their histories are is not known: one after the other.
+        free = [
+            ClosedRun(run_id, 0, events=MAX_EVENTS)
+            for run_id in named
+            if run_id not in blocked
+        ]
         pruned = {each.run_id: each for each in await self._prune_all(namespace, free)}
         return [
             pruned.get(run_id) or Pruned(run_id, await self._left(namespace, run_id))
@@ -114,53 +124,85 @@ class Retention:
         ]
 
     async def pass_over_all(self) -> float | None:
-        """One batch of every namespace; 0 when there is probably more."""
-        is_full = False
-        for namespace in await self._namespaces.find_all():
-            pruned = await self.enforce(namespace.name, limit=BATCH)
-            for each in pruned:
-                if isinstance(each.outcome, StoreError):
-                    raise each.outcome
-            count = sum(isinstance(each.outcome, Mapping) for each in pruned)
-            if count:
-                _log.info("runs_pruned", namespace=namespace.name, count=count)
-            is_full = is_full or count == BATCH
-        return 0.0 if is_full else None
+        """One batch of every namespace, or of those that had more than that the last
+        time. Seconds to rest when there is probably more; StoreError."""
+        began = self._monotonic()
+        names = self._full or [each.name for each in await self._namespaces.find_all()]
+        self._full = [name for name in names if await self._pass_over(name)]
+        if not self._full:
+            return None
+        return min(REST * (self._monotonic() - began), MAX_REST_SECONDS)
+
+    async def _pass_over(self, namespace: str) -> bool:
+        """Whether there is probably more. Where another process was faster there may
+        be, but not for this one."""
+        pruned = await self.enforce(namespace, limit=BATCH)
+        for each in pruned:
+            if isinstance(each.outcome, StoreError):
+                raise each.outcome
+        count = sum(isinstance(each.outcome, Mapping) for each in pruned)
+        if count:
+            _log.info("runs_pruned", namespace=namespace, count=count)
+        return len(pruned) == BATCH and count > 0
+
+    async def _cutoff(self, namespace: str) -> tuple[int, int]:
+        """Days that closed runs are kept for, and what closed before is too old."""
+        found = await self._namespaces.find(namespace)
+        days = found.retention_days if found else self._default_days
+        return days, self._now() - days * DAY
+
+    async def _expired(
+        self, namespace: str, cutoff: int, limit: int
+    ) -> list[ClosedRun]:
+        runs: list[ClosedRun] = []
+        async for window in self._windows(namespace, cutoff):
+            ids = [run.run_id for run in window]
+            blocked = await self._store.runs_under_open_ones(ids)
+            runs += [run for run in window if run.run_id not in blocked]
+            if len(runs) >= limit:
+                break
+        return runs[:limit]
 
     async def _windows(
         self, namespace: str, cutoff: int
-    ) -> AsyncIterator[Sequence[str]]:
+    ) -> AsyncIterator[Sequence[ClosedRun]]:
         last = BEFORE_ALL
         for _ in range(MAX_WINDOWS):
-            found: list[ClosedRun] = await self._store.expired_runs(
+            found = await self._store.expired_runs(
                 namespace, closed_before=cutoff, after=last, limit=WINDOW
             )
             if found:
-                yield [run.run_id for run in found]
+                yield found
             if len(found) < WINDOW:
                 return
             last = found[-1]
 
-    async def _prune_all(self, namespace: str, run_ids: Sequence[str]) -> list[Pruned]:
-        turns = asyncio.Semaphore(AT_ONCE)
-
-        async def prune(run_id: str) -> Pruned:
-            async with turns:
-                return Pruned(run_id, await self._prune(namespace, run_id))
-
-        pruned = list(await asyncio.gather(*map(prune, run_ids)))
+    async def _prune_all(
+        self, namespace: str, runs: Sequence[ClosedRun]
+    ) -> list[Pruned]:
+        pruned: list[Pruned] = []
+        for run_ids in _transactions(runs):
+            pruned += await self._prune_together(namespace, run_ids)
         self._observe(sum(isinstance(each.outcome, Mapping) for each in pruned))
         return pruned
 
-    async def _prune(self, namespace: str, run_id: str) -> Outcome:
+    async def _prune_together(
+        self, namespace: str, run_ids: Sequence[str]
+    ) -> list[Pruned]:
+        """What one run is at fault for does not keep the others."""
         try:
-            deleted = await self._store.prune_run(namespace, run_id, at=self._now())
-            self._hot.drop(run_id)
-            return (
-                deleted if deleted is not None else await self._left(namespace, run_id)
-            )
+            deleted = await self._store.prune_runs(namespace, run_ids, at=self._now())
         except StoreError as error:
-            return error
+            if len(run_ids) == 1 or isinstance(error, StoreUnavailable):
+                return [Pruned(run_id, error) for run_id in run_ids]
+            alone = [await self._prune_together(namespace, (each,)) for each in run_ids]
+            return [pruned for each in alone for pruned in each]
+        for run_id in deleted:
+            self._hot.drop(run_id)
+        return [
+            Pruned(run_id, deleted.get(run_id) or await self._left(namespace, run_id))
+            for run_id in run_ids
+        ]
 
     async def _left(self, namespace: str, run_id: str) -> PruneSkip:
         view = await self._store.find_run_view(namespace, run_id)
@@ -171,3 +213,17 @@ class Retention:
         if view.run.archived_at is not None:
             return PruneSkip.ARCHIVED
         return PruneSkip.ANCESTOR_OPEN
+
+
+def _transactions(runs: Sequence[ClosedRun]) -> Iterator[list[str]]:
+    """The runs in their order, in parts that are not too large for a transaction."""
+    part: list[str] = []
+    events = 0
+    for run in runs:
+        if part and (len(part) == MAX_RUNS or events + run.events > MAX_EVENTS):
+            yield part
+            part, events = [], 0
+        part.append(run.run_id)
+        events += run.events
+    if part:
+        yield part

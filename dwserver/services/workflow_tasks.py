@@ -19,7 +19,7 @@ from dwserver.engine.lifecycle.task_failure import (
 )
 from dwserver.engine.model import Run, Task
 from dwserver.engine.outcome import Rejection
-from dwserver.engine.records import replace
+from dwserver.engine.records import quick_init, replace
 from dwserver.engine.run_timeout import RunTimedOut
 from dwserver.engine.words import EventType, TaskKind
 from dwserver.protocol.payloads.framing import Framing
@@ -36,6 +36,7 @@ Reply = TypeVar("Reply")
 NOT_FOUND = Rejection("task_not_found", "The workflow task was not found.")
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class TaskRef:
     """How a worker names a leased workflow task."""

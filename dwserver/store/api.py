@@ -304,12 +304,19 @@ class LiveNode:
 
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
-    """State of the schema: ledger present, names applied and still pending."""
+    """State of the schema: ledger present, names applied and still pending.
+    ``adoptable``: pending ones that only have to be recorded."""
 
     has_ledger: bool
     applied: tuple[str, ...]
     pending: tuple[str, ...]
     missing_tables: tuple[str, ...]
+    adoptable: tuple[str, ...] = ()
+
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        """What must be done before the schema can be used."""
+        return tuple(name for name in self.pending if name not in self.adoptable)
 
 
 class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):

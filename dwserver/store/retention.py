@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedRun:
-    """A closed run, and its position among them, the oldest first."""
+    """A closed run, and its position among them, the oldest first. ``events``: how many
+    its history has."""
 
     run_id: str
     closed_at: int
+    events: int = field(default=0, compare=False)
 
 
 BEFORE_ALL = ClosedRun("", 0)
@@ -54,10 +56,10 @@ class Retention(Protocol):
         """Those of the runs that descend from an open run."""
         ...
 
-    async def prune_run(
-        self, namespace: str, run_id: str, *, at: int
-    ) -> Mapping[RunPart, int] | None:
-        """Delete what a closed run has beside its row, and its payloads there, in one
-        transaction; how many rows of each part. None: the namespace has no such run
-        that is closed, not archived, and not pruned yet."""
+    async def prune_runs(
+        self, namespace: str, run_ids: Sequence[str], *, at: int
+    ) -> Mapping[str, Mapping[RunPart, int]]:
+        """Delete what closed runs have beside their rows, and their payloads there, in
+        one transaction; by run, how many rows of each part. Absent are those that the
+        namespace does not have, or not as closed, not archived and not pruned yet."""
         ...

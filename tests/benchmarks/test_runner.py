@@ -8,12 +8,12 @@ from benchmarks.campaign import Plan
 from benchmarks.profiling import top_of_stacks
 from benchmarks.run import FULL, QUICK, parse_arguments, windows_of
 from benchmarks.servers import Target
-from benchmarks.workloads import W1, W4, W6, WORKLOADS
+from benchmarks.workloads import ON_ONE_SERVER, W1, W4, W6
 
 
 def test_arguments_default_to_everything_on_both_targets() -> None:
     arguments = parse_arguments([])
-    assert arguments.workloads == list(WORKLOADS)
+    assert arguments.workloads == [workload.name for workload in ON_ONE_SERVER]
     assert set(arguments.targets) == set(Target)
     assert windows_of(arguments) == FULL
 

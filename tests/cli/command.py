@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tests.support.environment import clean_environment
 from tests.support.source_tree import ROOT
 
-END_SECONDS = 30
+END_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)

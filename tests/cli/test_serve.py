@@ -22,7 +22,7 @@ from tests.support.processes import TEST_TOKEN, StartServer
 from tests.support.server_process import ServerProcess
 from tests.support.waiting import wait_until
 
-STOP_SECONDS = 20.0
+STOP_SECONDS = 45.0
 ABORTED = 128 + signal.SIGTERM
 
 

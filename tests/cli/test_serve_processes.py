@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,7 +71,7 @@ def group(postgres_url: str, tmp_path: Path) -> Iterator[ServerProcess]:
         "DW_DATABASE_URL": postgres_url,
         "DW_AUTH_TOKEN": TEST_TOKEN,
         "DW_SERVER_ID": "node",
-        "DW_NODE_HEARTBEAT_SECONDS": "0.5",
+        "DW_NODE_HEARTBEAT_SECONDS": "1",
     }
     command = ("serve", "--processes", str(COUNT))
     log = tmp_path / "server.log"
@@ -143,10 +142,8 @@ def test_an_empty_cluster_and_one_without_a_schema(
 
 def test_the_first_process_that_cannot_boot_ends_all() -> None:
     env = {"DW_DATABASE_URL": UNUSED, "DW_WORKER_PROTOCOL_VERSION": "9.9"}
-    began = time.monotonic()
     ended = run("serve", "--processes", "4", "--port", str(free_port()), env=env)
     assert "DW_WORKER_PROTOCOL_VERSION" in ended.complaint
-    assert time.monotonic() - began < 30
     late = {"DW_DATABASE_URL": f"postgresql://dw@{LOOPBACK}:{free_port()}/dw"}
     ended = run("serve", "--processes", "4", "--port", str(free_port()), env=late)
     assert "database did not start" in ended.complaint

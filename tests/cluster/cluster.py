@@ -16,6 +16,7 @@ from typing import Self
 from dwserver.topology.shapes import BUNDLES, ProcessClass, Role, Shape
 from tests.support.ports import free_port
 from tests.support.server_process import ServerProcess
+from tests.support.source_tree import ROOT
 
 SPLIT = Shape.SPLIT_CONTROL_EXECUTION
 TOKEN = "cluster-token"
@@ -33,7 +34,8 @@ EDGES = {
 class ClusterSettings:
     """``counts``: processes of each class; None is one of each class that serves.
     ``environment`` goes to every node, ``of_class`` to those of a class, on top.
-    ``ports``: of the first node of a class, where that is known beforehand."""
+    ``ports``: of the first node of a class, where that is known beforehand;
+    ``source``: the folder with the package that nodes run."""
 
     database_url: str
     redis_url: str
@@ -42,6 +44,7 @@ class ClusterSettings:
     environment: Mapping[str, str] = field(default_factory=dict)
     of_class: Mapping[ProcessClass, Mapping[str, str]] = field(default_factory=dict)
     ports: Mapping[ProcessClass, int] = field(default_factory=dict)
+    source: Path = ROOT
     server_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     def classes(self) -> Iterator[tuple[ProcessClass, int]]:
@@ -70,7 +73,8 @@ class Cluster:
             _name(*each): free_port() for each in [*settings.classes(), (edge, 1)]
         } | {_name(each, 1): port for each, port in settings.ports.items()}
         self.nodes = {
-            _name(*each): self._node(*each, env={}) for each in settings.classes()
+            _name(*each): self._node(*each, env={}, source=settings.source)
+            for each in settings.classes()
         }
 
     def __enter__(self) -> Self:
@@ -137,19 +141,29 @@ class Cluster:
             node.wait_ready(READY_SECONDS)
 
     def replace(
-        self, process_class: ProcessClass, number: int, env: Mapping[str, str]
+        self,
+        process_class: ProcessClass,
+        number: int,
+        env: Mapping[str, str],
+        *,
+        source: Path = ROOT,
     ) -> ServerProcess:
-        """End a node and start another configuration of it on its port: a class, a
-        setting. Its name in ``nodes`` stays."""
+        """End a node and start another configuration or build of it on its port: a
+        class, a setting. Its name in ``nodes`` stays."""
         name = _name(process_class, number)
         self.nodes[name].terminate()
-        self.nodes[name] = self._node(process_class, number, env=env)
+        self.nodes[name] = self._node(process_class, number, env=env, source=source)
         self.nodes[name].start()
         self.nodes[name].wait_ready(READY_SECONDS)
         return self.nodes[name]
 
     def _node(
-        self, process_class: ProcessClass, number: int, *, env: Mapping[str, str]
+        self,
+        process_class: ProcessClass,
+        number: int,
+        *,
+        env: Mapping[str, str],
+        source: Path,
     ) -> ServerProcess:
         name, settings = _name(process_class, number), self.settings
         port = self._ports[name]
@@ -175,6 +189,7 @@ class Cluster:
             },
             log_path=self._folder / f"{name}.log",
             port=port,
+            source=source,
         )
 
 

@@ -17,15 +17,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from dwserver.protocol.history_bundles.integrity import integrity_of
 from tests.cluster.cluster import TOKEN, Cluster
 from tests.cluster.conftest import GREETING_WORKER, WITH_WORKER, NewCluster, Report
+from tests.cluster.rehearsal import ask
 from tests.durability.checker import check
-from tests.durability.client_log import ClientLog, Started
+from tests.durability.client_log import ClientLog, Started, TaskDone
 from tests.durability.conftest import SHORT_LEASES
 from tests.durability.load import Load, running_load
 from tests.support.databases import bootstrap
 from tests.support.faulty_link import Direction, FaultyLink, faulty_link
-from tests.support.json_http import Answer, operator
+from tests.support.json_http import Answer, JsonHttp, operator
 from tests.support.ports import LOOPBACK
 from tests.support.postgres_databases import PostgresDatabases
 from tests.support.replication import promote, wait_for_the_standby
@@ -73,7 +75,7 @@ class Stage:
     async def start(self, workflow_id: str) -> Answer:
         client = operator(self.cluster.base_url, TOKEN)
         body = {"workflow_id": workflow_id, "workflow_type": "durability.direct"}
-        return await asyncio.to_thread(client.request, "POST", "/api/workflows", body)
+        return await ask(client, "POST", "/api/workflows", body)
 
     async def survive(self, what: str, *, leave: Outage, come_back: Outage) -> None:
         """An outage: refused and not acknowledged in it, and over soon after it."""
@@ -100,8 +102,7 @@ class Stage:
         self.report(f"{what}: recovered", seconds, bound_seconds=RECOVERY_SECONDS)
         # What was refused was not kept for later.
         client = operator(self.cluster.base_url, TOKEN)
-        path = f"/api/workflows/{refused_id}"
-        (await asyncio.to_thread(client.request, "GET", path)).expect(404)
+        (await ask(client, "GET", f"/api/workflows/{refused_id}")).expect(404)
 
 
 @asynccontextmanager
@@ -213,6 +214,73 @@ async def test_ha_database_failover_to_a_promoted_standby(
             what = f"primary {'vanished' if has_vanished else 'crashed'}"
             await stage.survive(what, leave=leave, come_back=fail_over)
     assert check(read_state(at(standby.admin_dsn, url)), client_log) == []
+
+
+async def test_another_region_goes_on_with_the_database_and_nothing_else(
+    new_cluster: NewCluster,
+    own_postgres: StoppablePostgres,
+    standby: StoppablePostgres,
+    client_log: ClientLog,
+    choice: random.Random,
+    report: Report,
+) -> None:
+    """The order of §7.4: promote, bootstrap, start nodes on an empty Redis, switch the
+    traffic. The nodes have the names of those that are gone."""
+    url = PostgresDatabases(own_postgres.admin_dsn).create()
+    await asyncio.to_thread(bootstrap, url)
+    promoted_url = at(standby.admin_dsn, url)
+    settings = {"environment": {**SHORT_LEASES, "DW_SCHEDULER_LEASE_SECONDS": "3"}}
+    lost = await asyncio.to_thread(lambda: new_cluster(database_url=url, **settings))
+    async with faulty_link(LOOPBACK, urlsplit(lost.base_url).port or 0) as traffic:
+        edge = f"http://{LOOPBACK}:{traffic.port}"
+        client = operator(edge, TOKEN)
+        async with running_load(edge, TOKEN, client_log, choice) as load:
+            await load.after_requests(WARM_REQUESTS)
+            topology = (await ask(client, "GET", "/api/cluster/info")).expect(200)
+            await asyncio.to_thread(lost.kill)
+            await asyncio.to_thread(own_postgres.crash)
+            began = time.monotonic()
+            await asyncio.to_thread(promote, standby.admin_dsn)
+            await asyncio.to_thread(bootstrap, promoted_url)
+            stand_in = await asyncio.to_thread(
+                lambda: new_cluster(database_url=promoted_url, **settings)
+            )
+            await traffic.lead_to(LOOPBACK, urlsplit(stand_in.base_url).port or 0)
+            switched_at, acknowledged = time.monotonic(), len(client_log)
+            await eventually(
+                lambda: len(client_log) > acknowledged,
+                deadline_seconds=READY_SECONDS,
+                what="an acknowledged write",
+            )
+            report("region lost: first write", time.monotonic() - began)
+            await load.after_requests(WARM_REQUESTS)
+            seconds = time.monotonic() - switched_at
+            report(
+                "region lost, traffic switched: recovered",
+                seconds,
+                bound_seconds=RECOVERY_SECONDS,
+            )
+            found = (await ask(client, "GET", "/api/cluster/info")).expect(200)
+            assert found["topology"] == topology["topology"]
+            await export_is_intact(client, client_log)
+            await load.finish(END_SECONDS)
+    assert check(read_state(promoted_url), client_log) == []
+
+
+async def export_is_intact(client: JsonHttp, log: ClientLog) -> None:
+    """The history of the first run that ended, as it was before the database moved."""
+    run_id = next(
+        each.run_id for each in log if isinstance(each, TaskDone) and each.output
+    )
+    workflow_id = next(
+        each.workflow_id
+        for each in log
+        if isinstance(each, Started) and each.run_id == run_id
+    )
+    path = f"/api/workflows/{workflow_id}/runs/{run_id}/history/export"
+    bundle = (await ask(client, "GET", path)).expect(200)
+    given = bundle.pop("integrity")
+    assert given == integrity_of(bundle, None)
 
 
 # A commit is a few thousand bytes long, its answer a few dozen.

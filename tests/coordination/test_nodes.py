@@ -10,6 +10,7 @@ import pytest
 from tests.support.faulty_link import FaultyLink
 from tests.support.json_http import WORKER_HEADER, JsonHttp, operator
 from tests.support.processes import TEST_TOKEN, StartServer
+from tests.support.server_process import ServerProcess
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.cluster
@@ -54,6 +55,13 @@ async def warnings(client: JsonHttp) -> list[str]:
     return found + checks["workflow_v2"]["warning_checks"]
 
 
+def losses(node: ServerProcess) -> list[str]:
+    """What the node has told about its Redis."""
+    lines = node.log_text().splitlines()
+    words = ("redis_lost", "redis_back")
+    return [word for line in lines for word in words if f'"{word}"' in line]
+
+
 async def test_nodes_lose_redis_and_only_latency(
     start_server: StartServer, postgres_url: str, link: FaultyLink, link_url: str
 ) -> None:
@@ -91,8 +99,10 @@ async def test_nodes_lose_redis_and_only_latency(
 
     await eventually(is_whole)
     for node in (a, b):
-        await eventually(lambda node=node: node.log_text().count("redis_back") == 1)
-        assert node.log_text().count("redis_lost") == 1
+        await eventually(lambda node=node: losses(node)[-1:] == ["redis_back"])
+        told = losses(node)
+        # A busy machine may lose it more than once; each loss and its end is told once.
+        assert told == ["redis_lost", "redis_back"] * (len(told) // 2)
 
 
 async def test_a_node_starts_without_its_redis(

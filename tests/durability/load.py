@@ -26,6 +26,7 @@ from tests.support.json_http import CONTROL_PLANE_HEADER, WORKER_HEADER
 from tests.support.waiting import eventually
 
 QUEUE = "durability"
+WORKER_PROTOCOL = "1.20"
 IN_FLIGHT = 16
 WORKFLOW_POLLERS = 4
 ACTIVITY_POLLERS = 6
@@ -62,6 +63,7 @@ class Load:
     session: aiohttp.ClientSession
     log: ClientLog
     choice: random.Random
+    worker_protocol: str = WORKER_PROTOCOL
     sent: int = 0
     repeated: int = 0
     troubles: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -129,9 +131,8 @@ class Load:
         self.troubles[operation or parts[-1], why] += 1
 
     async def ask_worker_plane(self, path: str, body: Mapping[str, object]) -> Reply:
-        return await self.ask(
-            "POST", f"/api/worker/{path}", body, {WORKER_HEADER: "1.20"}
-        )
+        headers = {WORKER_HEADER: self.worker_protocol}
+        return await self.ask("POST", f"/api/worker/{path}", body, headers)
 
     # --- clients ----------------------------------------------------------------------
 
@@ -240,7 +241,12 @@ class Load:
 
 @asynccontextmanager
 async def running_load(
-    base_url: str, token: str, log: ClientLog, choice: random.Random
+    base_url: str,
+    token: str,
+    log: ClientLog,
+    choice: random.Random,
+    *,
+    worker_protocol: str = WORKER_PROTOCOL,
 ) -> AsyncIterator[Load]:
     """Starters and workers at work until the block ends; their errors end the block."""
     session = aiohttp.ClientSession(
@@ -254,7 +260,7 @@ async def running_load(
         connector=aiohttp.TCPConnector(limit=0),
     )
     async with session, asyncio.TaskGroup() as group:
-        load = Load(session, log, choice)
+        load = Load(session, log, choice, worker_protocol)
         pollers = [
             group.create_task(load.keep_polling(kind))
             for kind, count in (

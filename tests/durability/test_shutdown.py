@@ -20,7 +20,7 @@ IDLE_QUEUE = "idle"
 IDLE_POLLS = 10
 # Far longer than a stop may take: a poll that is answered was let go.
 HOLD_SECONDS = 60
-STOP_SECONDS = 20.0
+STOP_SECONDS = 45.0
 END_SECONDS = 60.0
 LONG_POLLS = {**SHORT_LEASES, "DW_WORKER_POLL_TIMEOUT": str(HOLD_SECONDS)}
 

@@ -9,8 +9,6 @@ history number given twice fail the test at the spot.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import count
 from typing import Any, TypeVar
 
@@ -18,11 +16,8 @@ import orjson
 
 from dwserver.engine import leases, wakes
 from dwserver.engine.background import Background
-from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.commands.batch import Completed, Completion, complete_workflow_task
 from dwserver.engine.commands.kinds import WorkflowCommand
-from dwserver.engine.commands.timers import StartTimer
-from dwserver.engine.commands.waits import OpenConditionWait, OpenSignalWait
 from dwserver.engine.context import Context, Policy
 from dwserver.engine.draft import Draft
 from dwserver.engine.leases import Leased
@@ -47,217 +42,26 @@ from dwserver.engine.lifecycle.update import (
     accept_update,
 )
 from dwserver.engine.model import (
-    Activity,
-    Child,
-    ClosedAttempt,
-    Command,
-    Event,
-    Failure,
     Instance,
     JsonMap,
-    OutboxEntry,
-    Payload,
-    RetryPolicy,
     Run,
     RunInput,
     RunState,
     Signal,
     Task,
-    Timer,
     Update,
-    Wait,
 )
 from dwserver.engine.outcome import Rejection
-from dwserver.engine.transition import RunChange, apply
+from dwserver.engine.transition import RunChange
 from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import CommandStatus, TaskKind, TaskStatus
-
-NOON = int(datetime(2026, 4, 13, 12, tzinfo=UTC).timestamp()) * MICROS
-"""When every play begins."""
+from tests.engine.kept_rows import Rows
+from tests.engine.parts import NOON, avro
 
 MESSAGES = 1 << 39
 """Events held below the negative of this are arrivals of messages."""
 
 _Reply = TypeVar("_Reply")
-
-
-def at(seconds: float) -> str:
-    """The wire's word for the moment ``seconds`` (below one hour) after the start."""
-    whole, micros = divmod(round(seconds * MICROS), MICROS)
-    return f"2026-04-13T12:{whole // 60:02d}:{whole % 60:02d}.{micros:06d}Z"
-
-
-def avro(text: str) -> Payload:
-    return Payload("avro", text)
-
-
-def plain(text: str) -> Payload:
-    return Payload("json", text)
-
-
-def activity(
-    activity_type: str, arguments: str | None = None, **fields: Any
-) -> ScheduleActivity:
-    """``fields`` of the retry policy make one; the others are the command's own."""
-    own = {key: fields.pop(key) for key in ("queue", "parallel") if key in fields}
-    return ScheduleActivity(
-        activity_type=activity_type,
-        arguments=None if arguments is None else avro(arguments),
-        retry_policy=RetryPolicy(**fields) if fields else None,
-        **own,
-    )
-
-
-def timer(seconds: int, parallel: JsonMap | None = None) -> StartTimer:
-    return StartTimer(delay_seconds=seconds, parallel=parallel)
-
-
-def condition(
-    key: str | None = "k", timeout: int | None = None, parallel: JsonMap | None = None
-) -> OpenConditionWait:
-    """A wait as the Python SDK opens it: the fingerprint belongs to the key."""
-    return OpenConditionWait(
-        condition_key=key,
-        fingerprint=None if key is None else f"sha256:{key}",
-        timeout_seconds=timeout,
-        parallel=parallel,
-    )
-
-
-def signal_wait(name: str, timeout: int | None = None) -> OpenSignalWait:
-    return OpenSignalWait(name=name, timeout_seconds=timeout)
-
-
-def group(*, base: int, size: int, index: int, prefix: str = "activities") -> JsonMap:
-    """The metadata that an SDK sends with one member of a flat parallel group."""
-    entry = {
-        "parallel_group_id": f"parallel-{prefix}:{base}:{size}",
-        "parallel_group_kind": "activity",
-        "parallel_group_base_sequence": base,
-        "parallel_group_size": size,
-        "parallel_group_index": index,
-    }
-    return {**entry, "parallel_group_path": [entry]}
-
-
-def signal(name: str) -> JsonMap:
-    """A reason to run that has nothing to do with the pending steps."""
-    return {"workflow_wait_kind": "signal", "signal_name": name}
-
-
-@dataclass
-class Rows:
-    """Everything that a store would hold of one run."""
-
-    state: RunState
-    input: RunInput | None = None
-    output: Payload | None = None
-    events: dict[int, Event] = field(default_factory=dict)
-    payloads: dict[int, dict[str, Any]] = field(default_factory=dict)
-    tasks: dict[str, Task] = field(default_factory=dict)
-    activities: dict[int, Activity] = field(default_factory=dict)
-    arguments: dict[str, Payload | None] = field(default_factory=dict)
-    timers: dict[int, Timer] = field(default_factory=dict)
-    children: dict[int, Child] = field(default_factory=dict)
-    waits: dict[int, Wait] = field(default_factory=dict)
-    signals: dict[int, Signal] = field(default_factory=dict)
-    updates: dict[int, Update] = field(default_factory=dict)
-    attempts: dict[str, ClosedAttempt] = field(default_factory=dict)
-    outbox: list[OutboxEntry] = field(default_factory=list)
-    commands: list[Command] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-
-    @property
-    def run(self) -> Run:
-        return self.state.run
-
-    def keep(self, change: RunChange, *, is_new: bool) -> None:
-        """Write ``change``; ``is_new``: it is the change that creates this run."""
-        before = None if is_new else self.state
-        assert change.base_version == (before.run.version if before else None)
-        assert change.run.version == (before.run.version + 1 if before else 1)
-        self.state = apply(before, change)
-        self.input = change.input or self.input
-        self.output = change.output or self.output
-        for event in change.events:
-            assert event.sequence not in self.events, "history number given twice"
-            self.events[event.sequence] = event
-            self.payloads[event.sequence] = orjson.loads(event.payload)
-        for moved in change.released:
-            assert moved.sequence not in self.events, "history number given twice"
-            self.events[moved.sequence] = replace(
-                self.events.pop(moved.held),
-                sequence=moved.sequence,
-                recorded_at=moved.recorded_at,
-            )
-            self.payloads[moved.sequence] = self.payloads.pop(moved.held)
-        for new in change.new_activities:
-            self.arguments[new.activity.id] = new.arguments
-            insert(self.activities, new.activity.step, new.activity)
-        for activity in change.activities:
-            update(self.activities, activity.step, activity)
-        for timer in change.new_timers:
-            insert(self.timers, timer.step, timer)
-        for timer in change.timers:
-            update(self.timers, timer.step, timer)
-        for child in change.new_children:
-            insert(self.children, child.step, child)
-        for child in change.children:
-            update(self.children, child.step, child)
-        self.outbox += change.outbox
-        self._keep_messages(change)
-        self._keep_tasks(change)
-        for attempt in change.attempts:
-            insert(self.attempts, attempt.id, attempt)
-        self.failures += change.failures
-
-    def _keep_messages(self, change: RunChange) -> None:
-        for wait in change.new_waits:
-            insert(self.waits, wait.step, wait)
-        for wait in change.waits:
-            update(self.waits, wait.step, wait)
-        for signal in change.new_signals:
-            insert(self.signals, signal.sequence, signal)
-        for signal in change.signals:
-            update(self.signals, signal.sequence, signal)
-        for new in change.new_updates:
-            insert(self.updates, new.sequence, new)
-        for changed in change.updates:
-            update(self.updates, changed.sequence, changed)
-        self.commands += change.commands
-        for applied in change.applied_commands:
-            index = applied.sequence - 1
-            known = self.commands[index]
-            assert known.sequence == applied.sequence
-            assert known.applied_at is None, "a command takes effect once"
-            self.commands[index] = replace(
-                known, outcome=applied.outcome, applied_at=applied.applied_at
-            )
-
-    def _keep_tasks(self, change: RunChange) -> None:
-        for guard in change.lease_guards:
-            assert self.tasks[guard.task_id].lease_expires_at == guard.lease_expires_at
-        for task in change.new_tasks:
-            insert(self.tasks, task.id, task)
-        for task in change.tasks:
-            known = self.tasks[task.id]
-            assert known.status.is_open, "a closed task never changes"
-            assert task.attempt >= known.attempt
-            self.tasks[task.id] = task
-
-
-_Key = TypeVar("_Key")
-_Row = TypeVar("_Row")
-
-
-def insert(rows: dict[_Key, _Row], key: _Key, row: _Row) -> None:
-    assert key not in rows, f"inserted twice: {row}"
-    rows[key] = row
-
-
-def update(rows: dict[_Key, _Row], key: _Key, row: _Row) -> None:
-    assert key in rows, f"updated but never inserted: {row}"
-    rows[key] = row
 
 
 class Play:

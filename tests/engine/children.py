@@ -16,7 +16,12 @@ from dwserver.engine.words import (
     RunStatus,
     TaskStatus,
 )
-from tests.engine.builders import Play, avro
+from tests.engine.builders import (
+    Play,
+)
+from tests.engine.parts import (
+    avro,
+)
 
 FAILED: dict[str, Any] = {
     "category": FailureCategory.TIMEOUT,

@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from dwserver.engine.model import Activity, Command, Task
-from tests.engine.builders import at
+from tests.engine.parts import (
+    at,
+)
 
 
 def task_document(

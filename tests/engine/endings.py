@@ -20,7 +20,9 @@ from dwserver.engine.model import JsonMap, Task
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.run_timeout import time_out_run
 from dwserver.engine.words import CommandType
-from tests.engine.builders import Play
+from tests.engine.builders import (
+    Play,
+)
 
 
 def close(

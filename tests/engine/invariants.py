@@ -19,7 +19,10 @@ from dwserver.engine.words import (
     WaitStatus,
 )
 from tests.engine import message_invariants
-from tests.engine.builders import MESSAGES, Rows
+from tests.engine.builders import (
+    MESSAGES,
+)
+from tests.engine.kept_rows import Rows
 
 RESOLUTION: dict[EventType, object] = {
     EventType.ACTIVITY_COMPLETED: ActivityStatus.COMPLETED,

@@ -19,7 +19,10 @@ from dwserver.engine.words import (
     WaitFor,
     WaitStatus,
 )
-from tests.engine.builders import MESSAGES, Rows
+from tests.engine.builders import (
+    MESSAGES,
+)
+from tests.engine.kept_rows import Rows
 
 TIMEOUT_AFTER = {
     WaitStatus.OPEN: {TimerStatus.PENDING},

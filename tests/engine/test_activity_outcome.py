@@ -33,17 +33,19 @@ from dwserver.engine.words import (
     TaskStatus,
 )
 from tests.engine.builders import (
-    NOON,
     Play,
-    activity,
     after_commands,
+    begun,
+)
+from tests.engine.documents import activity_document, task_document
+from tests.engine.parts import (
+    NOON,
+    activity,
     at,
     avro,
-    begun,
     plain,
     timer,
 )
-from tests.engine.documents import activity_document, task_document
 
 POLICY_DOCUMENT = {
     "snapshot_version": 1,

@@ -23,9 +23,18 @@ from dwserver.engine.words import (
     TaskStatus,
     TimeoutKind,
 )
-from tests.engine.builders import Play, activity, after_commands, at, group, timer
+from tests.engine.builders import (
+    Play,
+    after_commands,
+)
 from tests.engine.documents import activity_document, task_document
 from tests.engine.endings import alive, close, time_out_step, timed_out
+from tests.engine.parts import (
+    activity,
+    at,
+    group,
+    timer,
+)
 
 TIMEOUTS = {
     TimeoutKind.SCHEDULE_TO_CLOSE: "schedule_to_close_timeout",

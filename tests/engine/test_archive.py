@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dwserver.engine.words import CommandStatus, CommandType
-from tests.engine.builders import Play, begun
+from tests.engine.builders import (
+    Play,
+    begun,
+)
 from tests.engine.documents import command_document
 from tests.engine.endings import archive_run, close
 

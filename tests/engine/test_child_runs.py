@@ -27,9 +27,7 @@ from dwserver.engine.words import (
     RunStatus,
 )
 from tests.engine.builders import (
-    NOON,
     after_commands,
-    avro,
 )
 from tests.engine.children import (
     DONE,
@@ -42,6 +40,10 @@ from tests.engine.children import (
     finish,
     first_task,
     stop,
+)
+from tests.engine.parts import (
+    NOON,
+    avro,
 )
 
 # continued children ------------------------------------------------------------------

@@ -22,15 +22,8 @@ from dwserver.engine.words import (
     RunStatus,
 )
 from tests.engine.builders import (
-    NOON,
-    activity,
     after_commands,
-    at,
-    avro,
     begun,
-    group,
-    signal,
-    timer,
 )
 from tests.engine.children import (
     DONE,
@@ -43,6 +36,15 @@ from tests.engine.children import (
     stop,
 )
 from tests.engine.documents import task_document
+from tests.engine.parts import (
+    NOON,
+    activity,
+    at,
+    avro,
+    group,
+    signal,
+    timer,
+)
 
 # the worked example ------------------------------------------------------------------
 

@@ -31,15 +31,17 @@ from dwserver.engine.words import (
 )
 from tests.engine.builders import (
     Play,
-    activity,
     after_commands,
-    at,
     begun,
-    group,
-    timer,
 )
 from tests.engine.documents import activity_document, task_document
 from tests.engine.endings import beat, close, time_out
+from tests.engine.parts import (
+    activity,
+    at,
+    group,
+    timer,
+)
 
 KINDS = [CommandType.CANCEL, CommandType.TERMINATE]
 PAST = {CommandType.CANCEL: "cancelled", CommandType.TERMINATE: "terminated"}

@@ -27,18 +27,20 @@ from dwserver.engine.words import (
     TimerStatus,
 )
 from tests.engine.builders import (
-    NOON,
     Play,
-    activity,
     after_commands,
+    begun,
+)
+from tests.engine.documents import activity_document, task_document
+from tests.engine.parts import (
+    NOON,
+    activity,
     at,
     avro,
-    begun,
     group,
     signal,
     timer,
 )
-from tests.engine.documents import activity_document, task_document
 
 
 def test_one_activity_from_start_to_end() -> None:

@@ -20,16 +20,18 @@ from dwserver.engine.words import (
     TimerStatus,
 )
 from tests.engine.builders import (
+    begun,
+)
+from tests.engine.documents import activity_document, task_document
+from tests.engine.parts import (
     NOON,
     activity,
     at,
     avro,
-    begun,
     group,
     signal,
     timer,
 )
-from tests.engine.documents import activity_document, task_document
 
 
 def test_from_the_first_run_to_the_second() -> None:

@@ -9,9 +9,11 @@ from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import SignalStatus, TimerStatus, WaitStatus
 from tests.engine.builders import (
     Play,
-    activity,
     after_commands,
     begun,
+)
+from tests.engine.parts import (
+    activity,
     condition,
     signal_wait,
     timer,

@@ -12,9 +12,16 @@ from dwserver.engine.lifecycle.heartbeat import HeartbeatState
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import CommandType, TaskStatus
-from tests.engine.builders import Play, activity, after_commands, at
+from tests.engine.builders import (
+    Play,
+    after_commands,
+)
 from tests.engine.documents import activity_document, task_document
 from tests.engine.endings import alive, beat, close, timed_out
+from tests.engine.parts import (
+    activity,
+    at,
+)
 
 PROGRESS = {"message": "half", "current": 5, "total": 10.5, "details": {"k": "v"}}
 RETRY_POLICY = {

@@ -44,15 +44,17 @@ from tests.engine import invariants
 from tests.engine.builders import (
     MESSAGES,
     Play,
-    Rows,
+)
+from tests.engine.children import DONE, child
+from tests.engine.endings import archive_run, repair_run
+from tests.engine.kept_rows import Rows
+from tests.engine.parts import (
     activity,
     avro,
     group,
     signal,
     timer,
 )
-from tests.engine.children import DONE, child
-from tests.engine.endings import archive_run, repair_run
 
 OWNERS = st.sampled_from(["w1", "w2"])
 NEWEST_FIRST = st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, 3, 5])

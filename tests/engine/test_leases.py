@@ -24,12 +24,14 @@ from dwserver.engine.words import (
     TaskStatus,
 )
 from tests.engine.builders import (
-    NOON,
     Play,
-    activity,
     after_commands,
-    at,
     begun,
+)
+from tests.engine.parts import (
+    NOON,
+    activity,
+    at,
     signal,
     timer,
 )

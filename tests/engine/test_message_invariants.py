@@ -15,7 +15,11 @@ from dwserver.engine.commands.updates import CompleteUpdate, FailUpdate
 from dwserver.engine.run_timeout import RunTimedOut
 from dwserver.engine.wakes import update_of
 from dwserver.engine.words import CommandStatus, UpdateStatus
-from tests.engine.builders import Rows, condition, signal_wait
+from tests.engine.kept_rows import Rows
+from tests.engine.parts import (
+    condition,
+    signal_wait,
+)
 from tests.engine.test_ending_invariants import EndingStory
 from tests.engine.test_invariants import (
     BLOCKING,

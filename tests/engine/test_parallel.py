@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwserver.engine.parallel import GROUP_KEYS, rebase
-from tests.engine.builders import activity, after_commands, begun, group, timer
+from tests.engine.builders import (
+    after_commands,
+    begun,
+)
+from tests.engine.parts import (
+    activity,
+    group,
+    timer,
+)
 
 
 def test_no_metadata() -> None:

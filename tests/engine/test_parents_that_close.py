@@ -25,17 +25,19 @@ from dwserver.engine.words import (
     RunStatus,
 )
 from tests.engine.builders import (
-    NOON,
     after_commands,
     begun,
-    signal,
-    timer,
 )
 from tests.engine.children import (
     DONE,
     TWICE,
     child,
     finish,
+)
+from tests.engine.parts import (
+    NOON,
+    signal,
+    timer,
 )
 
 # parents that close ------------------------------------------------------------------

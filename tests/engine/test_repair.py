@@ -21,16 +21,18 @@ from dwserver.engine.words import (
 )
 from tests.engine.builders import (
     Play,
-    activity,
     after_commands,
     begun,
+)
+from tests.engine.documents import command_document, task_document
+from tests.engine.endings import close, repair_run
+from tests.engine.parts import (
+    activity,
     condition,
     signal,
     signal_wait,
     timer,
 )
-from tests.engine.documents import command_document, task_document
-from tests.engine.endings import close, repair_run
 
 
 def lose_tasks(play: Play, kind: TaskKind) -> None:

@@ -11,13 +11,15 @@ from dwserver.engine.context import Limits, Policy
 from dwserver.engine.words import ClosedReason, EventType, RunStatus
 from tests.engine.builders import (
     Play,
-    activity,
     after_commands,
+)
+from tests.engine.children import FAILED, child, stop
+from tests.engine.parts import (
+    activity,
     group,
     signal,
     timer,
 )
-from tests.engine.children import FAILED, child, stop
 
 A = activity("a", "AA==")
 B = activity("b", "BB==")

@@ -16,8 +16,15 @@ from dwserver.engine.words import (
     TaskStatus,
     TimerStatus,
 )
-from tests.engine.builders import Play, activity, begun, timer
+from tests.engine.builders import (
+    Play,
+    begun,
+)
 from tests.engine.endings import beat, close, time_out
+from tests.engine.parts import (
+    activity,
+    timer,
+)
 
 RUN = "run_timeout"
 EXECUTION = "execution_timeout"

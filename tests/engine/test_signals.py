@@ -11,15 +11,17 @@ from dwserver.engine.context import Limits, Policy
 from dwserver.engine.words import SignalStatus, TimerStatus, WaitStatus
 from tests.engine.builders import (
     Play,
-    activity,
     after_commands,
-    at,
     begun,
+)
+from tests.engine.endings import close
+from tests.engine.parts import (
+    activity,
+    at,
     condition,
     signal_wait,
     timer,
 )
-from tests.engine.endings import close
 
 
 def unapplied(play: Play) -> list[str]:

@@ -18,8 +18,13 @@ from dwserver.engine.words import (
     TaskKind,
 )
 from tests.engine import invariants
-from tests.engine.builders import Play, avro
+from tests.engine.builders import (
+    Play,
+)
 from tests.engine.endings import close, repair_run, time_out_step
+from tests.engine.parts import (
+    avro,
+)
 
 
 def a_play(policy: RetryPolicy | None = None) -> Play:

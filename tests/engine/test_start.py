@@ -11,7 +11,15 @@ from dwserver.engine.lifecycle.start import DuplicatePolicy
 from dwserver.engine.model import Instance, RunInput
 from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import CommandStatus, RunStatus, TaskKind, TaskStatus
-from tests.engine.builders import NOON, Play, avro, begun, plain
+from tests.engine.builders import (
+    Play,
+    begun,
+)
+from tests.engine.parts import (
+    NOON,
+    avro,
+    plain,
+)
 
 
 def test_a_new_run_writes_two_events_and_one_task() -> None:

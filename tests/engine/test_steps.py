@@ -12,10 +12,12 @@ from dwserver.engine.lifecycle.timer_due import fire
 from dwserver.engine.words import RunStatus
 from tests.engine.builders import (
     Play,
-    activity,
     after_commands,
-    at,
     begun,
+)
+from tests.engine.parts import (
+    activity,
+    at,
     group,
     signal,
     timer,

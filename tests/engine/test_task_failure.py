@@ -7,7 +7,15 @@ from dwserver.engine.context import Policy
 from dwserver.engine.lifecycle.task_failure import TaskFailed
 from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import RunStatus, TaskStatus
-from tests.engine.builders import Play, activity, after_commands, signal, timer
+from tests.engine.builders import (
+    Play,
+    after_commands,
+)
+from tests.engine.parts import (
+    activity,
+    signal,
+    timer,
+)
 
 
 def fail_again_and_again(play: Play, times: int) -> list[int]:

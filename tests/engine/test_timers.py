@@ -8,17 +8,19 @@ from dwserver.engine.commands.terminal import CompleteWorkflow, ContinueAsNew
 from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import RunStatus, TimerKind, TimerStatus
 from tests.engine.builders import (
-    NOON,
     Play,
-    activity,
     after_commands,
-    at,
     begun,
+)
+from tests.engine.documents import task_document
+from tests.engine.parts import (
+    NOON,
+    activity,
+    at,
     group,
     signal,
     timer,
 )
-from tests.engine.documents import task_document
 
 
 def test_a_timer_from_start_to_end() -> None:

@@ -20,14 +20,16 @@ from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import UpdateStatus, WaitStatus
 from tests.engine.builders import (
     Play,
-    activity,
     after_commands,
-    avro,
     begun,
+)
+from tests.engine.endings import close
+from tests.engine.parts import (
+    activity,
+    avro,
     condition,
     timer,
 )
-from tests.engine.endings import close
 
 
 def complete(update: Update, result: str | None = None) -> CompleteUpdate:

@@ -15,14 +15,16 @@ from dwserver.engine.context import Policy
 from dwserver.engine.words import RunStatus, TimerStatus, WaitStatus
 from tests.engine.builders import (
     Play,
-    activity,
     after_commands,
-    avro,
     begun,
+)
+from tests.engine.endings import close
+from tests.engine.parts import (
+    activity,
+    avro,
     condition,
     timer,
 )
-from tests.engine.endings import close
 
 OPENED = "ConditionWaitOpened"
 SATISFIED = "ConditionWaitSatisfied"

@@ -16,9 +16,11 @@ from dwserver.engine.model import JsonMap, Wake
 from dwserver.engine.words import TaskStatus
 from tests.engine.builders import (
     Play,
-    activity,
     after_commands,
     begun,
+)
+from tests.engine.parts import (
+    activity,
     signal,
     timer,
 )

@@ -7,8 +7,17 @@ from typing import Any
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.commands.updates import CompleteUpdate, FailUpdate
 from dwserver.engine.model import Task
-from tests.engine.builders import Play, activity, at, avro, begun, condition
+from tests.engine.builders import (
+    Play,
+    begun,
+)
 from tests.engine.documents import task_document
+from tests.engine.parts import (
+    activity,
+    at,
+    avro,
+    condition,
+)
 
 KEY, FINGERPRINT = "approved", "sha256:approved"
 

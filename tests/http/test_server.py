@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import orjson
 import pytest
+from aiohttp import web
 
 from dwserver.http.call import Call, Reply
 from dwserver.http.server import HttpServer, ListenError, ListenerSettings
@@ -111,6 +112,40 @@ async def test_draining_server_takes_no_new_connections() -> None:
     await server.drain()
     with pytest.raises(OSError, match="onnect"):
         await asyncio.open_connection(HOST, port)
+    await server.stop()
+
+
+def connected(port: int, path: str) -> socket.socket:
+    """A connection with a request that nobody has taken yet."""
+    client = socket.create_connection((HOST, port))
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return client
+
+
+async def test_who_has_connected_is_answered_by_a_process_that_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also by one of several processes on a port: the kernel has given the connection
+    to it, and to no other."""
+    server = listening_server()
+    await server.start()
+    port = server.port
+    clients: list[socket.socket] = []
+    stop = web.SockSite.stop
+
+    async def stop_late(site: web.SockSite) -> None:
+        # The loop has accepted what there was, and does not run before the end.
+        clients.extend(connected(port, "/api/nope") for _ in range(20))
+        await stop(site)
+
+    monkeypatch.setattr(web.SockSite, "stop", stop_late)
+    await server.drain()
+    for client in clients:
+        client.settimeout(10)
+        with client, client.makefile("rb") as answer:
+            assert answer.readline().startswith(b"HTTP/1.1 404")
+    with pytest.raises(OSError, match="refused"):
+        connected(port, "/api/nope")
     await server.stop()
 
 

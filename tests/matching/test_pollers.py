@@ -73,6 +73,7 @@ async def test_clients_that_have_gone_are_skipped_and_answered_empty() -> None:
     gone, here = a_poller("w1", is_connected=lambda: False), a_poller("w2")
     pollers.add(gone)
     pollers.add(here)
+    assert pollers.counts()[TaskKind.WORKFLOW] == 1
     assert pollers.reserve(ORDERS, "orders.Ship", None) is here
     assert gone.answer.result() is None
     assert pollers.count(ORDERS) == 0

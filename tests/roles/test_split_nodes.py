@@ -46,7 +46,7 @@ def a_node(
         "DW_AUTH_TOKEN": TEST_TOKEN,
         "DW_SERVER_KEY": "the key of all nodes",
         "DW_SERVER_ID": process_class.value,
-        "DW_NODE_HEARTBEAT_SECONDS": "0.5",
+        "DW_NODE_HEARTBEAT_SECONDS": "1",
     }
     command = ("serve", "--shape", Shape.SPLIT_CONTROL_EXECUTION.value)
     return ServerProcess(

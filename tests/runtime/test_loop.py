@@ -45,7 +45,10 @@ class Script:
 
 
 async def play(
-    outcomes: Iterable[float | Exception | None], policy: FailurePolicy
+    outcomes: Iterable[float | Exception | None],
+    policy: FailurePolicy,
+    *,
+    backoff: Backoff | None = EXACT,
 ) -> list[float | None]:
     """Run a loop with an interval of 10 s through the outcomes; return its pauses."""
     pauses, script, supervisor = Pauses(), Script(outcomes), Supervisor()
@@ -55,7 +58,7 @@ async def play(
         supervisor,
         interval_seconds=10,
         on_failure=policy,
-        backoff=EXACT,
+        backoff=backoff,
         pause=pauses,
     )
     await loop.start()
@@ -71,6 +74,13 @@ async def test_loop_rests_for_its_interval_or_less_when_the_step_says_so() -> No
 async def test_log_policy_goes_on_at_the_interval() -> None:
     pauses = await play([OSError("down"), None], FailurePolicy.LOG)
     assert pauses == [10, 10]
+
+
+async def test_a_loop_goes_on_soon_after_a_long_outage() -> None:
+    outage = [OSError("down")] * 100
+    pauses = await play([*outage, None], FailurePolicy.RESTART, backoff=None)
+    assert len(pauses) == 101
+    assert all(seconds is not None and seconds <= 2 for seconds in pauses[:100])
 
 
 async def test_restart_policy_backs_off_until_a_pass_succeeds() -> None:

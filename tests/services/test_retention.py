@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 
 from dwserver.engine.commands.children import StartChildWorkflow
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.lifecycle.archive import ArchiveRequest
 from dwserver.services.command_targets import Target
-from dwserver.services.retention import DAY, MICROS, Pruned, PruneSkip
+from dwserver.services.retention import (
+    BATCH,
+    DAY,
+    MAX_EVENTS,
+    MAX_RUNS,
+    MICROS,
+    REST,
+    Pruned,
+    PruneSkip,
+    Retention,
+    _transactions,
+)
+from dwserver.store.retention import ClosedRun
 from tests.support.small_server import SmallServer
 
 DAYS = 30
@@ -109,13 +122,46 @@ async def test_a_child_is_kept_while_its_parent_is_open(server: SmallServer) -> 
     assert await expired(server) == [child_id, parent]
 
 
-async def test_the_loop_asks_to_be_called_again_while_there_is_more(
+async def test_the_loop_works_in_batches_and_rests_between_them(
     server: SmallServer,
 ) -> None:
-    retention = server.services.retention
-    runs = [await closed_run(server, f"run-{n}") for n in range(101)]
+    seconds = count()
+    retention = Retention(
+        server.core.store,
+        server.services.namespaces,
+        server.core.runs.hot,
+        now=server.clock.now,
+        default_days=DAYS,
+        observe=lambda pruned: None,
+        # Every pass takes a second.
+        monotonic=lambda: float(next(seconds)),
+    )
+    runs = [await closed_run(server, f"run-{n}") for n in range(BATCH + 1)]
     server.clock.advance(seconds=SECONDS + 1)
-    assert await retention.pass_over_all() == 0.0
-    assert await expired(server) == runs[100:]
+    assert await retention.pass_over_all() == REST
+    assert await expired(server) == runs[BATCH:]
     assert await retention.pass_over_all() is None
     assert await expired(server) == []
+
+
+async def test_a_process_that_comes_second_leaves_the_rest_to_the_first(
+    server: SmallServer,
+) -> None:
+    for number in range(BATCH):
+        await closed_run(server, f"run-{number}")
+    server.clock.advance(seconds=SECONDS + 1)
+    retention = server.services.retention
+    found = await retention.expired("default", limit=BATCH)
+    server.faults.before_next(
+        "prune_runs",
+        lambda: server.faults.real.prune_runs("default", found.run_ids, at=0),
+    )
+    assert await retention.pass_over_all() is None
+
+
+def test_transactions_are_bounded_by_runs_and_by_their_events() -> None:
+    lengths = [1] * (MAX_RUNS + 1) + [MAX_EVENTS - 1, 1, 3 * MAX_EVENTS, 1]
+    runs = [ClosedRun(f"r{n}", n, events) for n, events in enumerate(lengths)]
+    parts = list(_transactions(runs))
+    assert [len(part) for part in parts] == [MAX_RUNS, 2, 1, 1, 1]
+    assert [run_id for part in parts for run_id in part] == [r.run_id for r in runs]

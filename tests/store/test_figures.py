@@ -134,7 +134,7 @@ async def test_closed_runs_are_counted_by_reason_without_archived_and_pruned_one
     for reason in (ClosedReason.FAILED, ClosedReason.TIMED_OUT, ClosedReason.TIMED_OUT):
         await ended(store, RunStatus.FAILED, reason)
     pruned = await ended(store, RunStatus.COMPLETED, ClosedReason.COMPLETED)
-    assert await store.prune_run("default", pruned.id, at=NOON) is not None
+    assert await store.prune_runs("default", [pruned.id], at=NOON)
     done = await ended(
         store, RunStatus.COMPLETED, ClosedReason.COMPLETED, last_sequence=9
     )
@@ -180,7 +180,7 @@ async def test_runs_that_another_one_followed_are_superseded(store: Store) -> No
             )
         )
     assert (await figures(store)).superseded == 2
-    assert await store.prune_run("default", first.id, at=NOON) is not None
+    assert await store.prune_runs("default", [first.id], at=NOON)
     assert (await figures(store)).superseded == 1
 
 

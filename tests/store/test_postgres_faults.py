@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from dwserver.store.api import StoreError, StoreUnavailable
-from dwserver.store.postgres import PostgresStore, bootstrap
+from dwserver.store.postgres import PostgresStore, bootstrap, connections
 from tests.store.one_activity_run import OneActivityRun
+from tests.support.faulty_link import faulty_link
 from tests.support.ports import free_port
 
 TIMEOUT = 30.0
@@ -140,6 +142,29 @@ async def test_a_read_only_server_has_certainly_not_written(dsn: str) -> None:
         )
         assert await store.commit(OneActivityRun("a").start())
     await other.close()
+
+
+async def test_a_process_that_freezes_behind_a_pooler_keeps_no_locks(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = connections.BEGIN_POOLED.replace("5s", "500ms")
+    monkeypatch.setattr(connections, "BEGIN_POOLED", begin)
+    run, place = OneActivityRun("a"), urlsplit(dsn)
+    assert place.hostname is not None
+    assert place.port is not None
+    async with opened(dsn) as other, faulty_link(place.hostname, place.port) as link:
+        await other.commit(run.start())
+        far = dsn.replace(f":{place.port}/", f":{link.port}/")
+        async with opened(far, cache=0) as frozen:
+            async with locked_run(dsn, run.run.id) as observer:
+                commit = asyncio.create_task(frozen.commit(run.schedule()))
+                await waiting_backend(observer)
+                link.freeze()
+            # The statement has run now, and its answer never arrives.
+            assert await other.commit(run.schedule())
+            link.mend()
+            with pytest.raises(StoreUnavailable):
+                await commit
 
 
 async def test_a_statement_error_is_not_a_lost_database(dsn: str) -> None:

@@ -111,8 +111,9 @@ async def test_a_pruned_run_leaves_nothing_but_its_row(
     expected = {table: count for table, count in before.items() if count}
     # The outbox is emptied by its own deliveries.
     assert len(expected) == len(RunPart)
-    deleted = await store.prune_run(run.namespace, run.id, at=NOON + SECOND)
-    assert deleted is not None
+    found = await store.prune_runs(run.namespace, [run.id], at=NOON + SECOND)
+    assert set(found) == {run.id}
+    deleted = found[run.id]
     assert set(deleted) == set(RunPart)
     assert sorted(deleted.values()) == sorted(expected.values())
     assert not any((await rows_of(store_url, run.id)).values())
@@ -128,17 +129,33 @@ async def test_a_pruned_run_leaves_nothing_but_its_row(
 
 async def test_a_run_is_pruned_once(store: Store) -> None:
     run = await closed_run(store)
-    assert await store.prune_run("elsewhere", run.id, at=NOON) is None
-    assert await store.prune_run(run.namespace, "nope", at=NOON) is None
-    assert await store.prune_run(run.namespace, run.id, at=NOON) is not None
-    assert await store.prune_run(run.namespace, run.id, at=NOON) is None
+    assert await store.prune_runs("elsewhere", [run.id], at=NOON) == {}
+    assert await store.prune_runs(run.namespace, ["nope"], at=NOON) == {}
+    assert set(await store.prune_runs(run.namespace, [run.id], at=NOON)) == {run.id}
+    assert await store.prune_runs(run.namespace, [run.id], at=NOON) == {}
+    assert await store.prune_runs(run.namespace, [], at=NOON) == {}
+
+
+async def test_runs_are_pruned_together_and_counted_apart(
+    store: Store, store_url: str
+) -> None:
+    full, bare = await full_run(store), await closed_run(store)
+    rows = {run.id: await rows_of(store_url, run.id) for run in (full, bare)}
+    running = await with_run(store)
+    asked = [bare.id, running.id, "nope", full.id]
+    deleted = await store.prune_runs("default", asked, at=NOON)
+    assert set(deleted) == {full.id, bare.id}
+    for run_id, parts in deleted.items():
+        assert set(parts) == set(RunPart)
+        assert sum(parts.values()) == sum(rows[run_id].values())
+    assert any((await rows_of(store_url, running.id)).values())
 
 
 async def test_open_and_archived_runs_are_not_pruned(store: Store) -> None:
     running = await with_run(store)
     archived = await closed_run(store, archived_at=NOON)
-    for run in (running, archived):
-        assert await store.prune_run(run.namespace, run.id, at=NOON) is None
+    named = [running.id, archived.id]
+    assert await store.prune_runs("default", named, at=NOON) == {}
     found = await store.expired_runs("default", closed_before=FAR, limit=10)
     assert found == []
 
@@ -147,7 +164,7 @@ async def test_a_decision_about_a_run_that_is_pruned_meanwhile_is_refused(
     store: Store,
 ) -> None:
     run = await closed_run(store)
-    await store.prune_run(run.namespace, run.id, at=NOON)
+    await store.prune_runs(run.namespace, [run.id], at=NOON)
     late = a_transition(run, events=(an_event(run.last_sequence + 1),))
     assert not await store.commit(late)
 
@@ -167,9 +184,13 @@ async def test_expired_runs_come_oldest_first_in_pages(store: Store) -> None:
         )
 
     assert await page(BEFORE_ALL, 10) == expected
+    lengths = {run.id: run.last_sequence for run in runs}
+    assert all(
+        each.events == lengths[each.run_id] for each in await page(BEFORE_ALL, 10)
+    )
     assert await page(BEFORE_ALL, 3) == expected[:3]
     assert await page(expected[2], 3) == expected[3:]
-    await store.prune_run("default", expected[0].run_id, at=FAR)
+    await store.prune_runs("default", [expected[0].run_id], at=FAR)
     assert await page(BEFORE_ALL, 10) == expected[1:]
 
 

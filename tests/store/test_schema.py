@@ -57,6 +57,7 @@ async def test_report_of_a_partial_database(store: Store, store_url: str) -> Non
         applied=current.applied[:-1],
         pending=(last,),
         missing_tables=("failures",),
+        adoptable=(last,),
     )
 
 
@@ -100,15 +101,30 @@ async def test_bootstraps_at_once_apply_everything_once(empty_store_url: str) ->
         await store.close()
 
 
-async def test_bootstrap_continues_where_it_stopped(store_url: str) -> None:
+async def test_what_exists_is_adopted_into_the_ledger(
+    store: Store, store_url: str
+) -> None:
     names = (await bootstrap(store_url, plan=True)).present
-    last = names[-1]
-    await forget_migration(store_url, last)
-    # What that migration has created stands in the way of applying it again.
+    lost = (names[0], names[-1])
+    for name in lost:
+        await forget_migration(store_url, name)
+    before = await store.migration_report()
+    assert (before.pending, before.adoptable, before.blocking) == (lost, lost, ())
+    assert (await bootstrap(store_url, plan=True)).pending == lost
+    report = await bootstrap(store_url)
+    assert (report.adopted, report.applied) == (lost, ())
+    assert (await store.migration_report()).pending == ()
+
+
+async def test_what_exists_in_part_is_not_touched(store_url: str) -> None:
+    names = (await bootstrap(store_url, plan=True)).present
+    await forget_migration(store_url, names[0])
+    await execute(store_url, "drop table failures")
+    # What is left of that migration stands in the way of applying it again.
     with pytest.raises(StoreError):
         await bootstrap(store_url)
     report = await bootstrap(store_url, plan=True)
-    assert (report.present, report.pending) == (names[:-1], (last,))
+    assert (report.present, report.pending) == (names[1:], (names[0],))
 
 
 async def test_bootstrap_creates_the_namespace_unless_it_exists(

@@ -20,7 +20,7 @@ from tests.support.postgres_databases import PostgresDatabases
 from tests.support.source_tree import ROOT
 
 ENGINES = ("sqlite", "postgres")
-BOOTSTRAP_SECONDS = 50
+BOOTSTRAP_SECONDS = 90
 
 
 def sqlite_url_of(path: Path) -> str:

@@ -36,7 +36,7 @@ from tests.support.ports import LOOPBACK, free_port
 from tests.support.waiting import wait_until
 
 START_ATTEMPTS = 3
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 STOP_SECONDS = 20.0
 
 

@@ -22,7 +22,7 @@ from dwserver.runtime import lifeline
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.waiting import wait_until
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 ANSWER_SECONDS = 10.0
 
 _numbers = itertools.count(1)

@@ -21,7 +21,7 @@ from tests.support.ports import LOOPBACK, free_port
 from tests.support.source_tree import ROOT
 from tests.support.waiting import wait_until
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 STOP_SECONDS = 30.0
 PROBE_SECONDS = 5.0
 
@@ -34,8 +34,9 @@ class ServerProcess:
     """One server node.
 
     ``command``: words after ``dwserver``; host and port are added. ``env``: the whole
-    configuration of the node, nothing of the caller's shell comes in. Standard output
-    and error are appended to ``log_path``, so a restarted node keeps one log.
+    configuration of the node, nothing of the caller's shell comes in. ``source``: the
+    folder with the package that it runs. Standard output and error are appended to
+    ``log_path``, so a restarted node keeps one log.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class ServerProcess:
         log_path: Path,
         command: Sequence[str] = ("serve",),
         port: int | None = None,
+        source: Path = ROOT,
     ) -> None:
         self.port = port or free_port()
         self.log_path = log_path
         self._env = clean_environment(env)
+        self._source = source
         self._command = [sys.executable, "-m", "dwserver", *command]
         self._command += ["--host", LOOPBACK, "--port", str(self.port)]
         self._process: subprocess.Popen[bytes] | None = None
@@ -88,7 +91,7 @@ class ServerProcess:
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
-                cwd=ROOT,
+                cwd=self._source,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -11,6 +11,8 @@ from typing import TypeVar, overload
 T = TypeVar("T")
 
 POLL_SECONDS = 0.02
+# Guards against hanging; a busy machine may take its time.
+PATIENCE_SECONDS = 30.0
 
 
 def _failure(what: str, deadline_seconds: float, last: object) -> AssertionError:
@@ -34,7 +36,7 @@ async def eventually(
 async def eventually(
     predicate: Callable[[], object],
     *,
-    deadline_seconds: float = 10.0,
+    deadline_seconds: float = PATIENCE_SECONDS,
     what: str = "",
 ) -> object:
     """The first true value of the predicate (plain or async), asked again and again.
@@ -53,7 +55,10 @@ async def eventually(
 
 
 def wait_until(
-    predicate: Callable[[], T], *, deadline_seconds: float = 10.0, what: str = ""
+    predicate: Callable[[], T],
+    *,
+    deadline_seconds: float = PATIENCE_SECONDS,
+    what: str = "",
 ) -> T:
     """:func:`eventually` for code without an event loop; it blocks the thread."""
     give_up_at = time.monotonic() + deadline_seconds

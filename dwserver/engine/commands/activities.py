@@ -10,9 +10,11 @@ from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
 from dwserver.engine.model import Activity, JsonMap, Payload, RetryPolicy, Task
 from dwserver.engine.payloads import digest
+from dwserver.engine.records import quick_init
 from dwserver.engine.words import ActivityStatus, EventType
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleActivity:
     """``retry_policy`` is None when the command named neither policy nor timeout."""

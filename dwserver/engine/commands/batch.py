@@ -80,6 +80,7 @@ class Completion:
     unseen: frozenset[EventType] = frozenset()
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Completed:
     """Reply: the run's status afterwards and the tasks created, in command order."""

@@ -13,7 +13,7 @@ from dwserver.engine.draft import Draft
 from dwserver.engine.family import leaves_children
 from dwserver.engine.model import Failure, JsonMap, Payload, Task
 from dwserver.engine.payloads import WIRE_CODEC, embed
-from dwserver.engine.records import replace
+from dwserver.engine.records import quick_init, replace
 from dwserver.engine.wakes import new_workflow_task
 from dwserver.engine.words import (
     ClosedReason,
@@ -23,6 +23,7 @@ from dwserver.engine.words import (
 )
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteWorkflow:
     result: Payload | None = None

@@ -70,6 +70,7 @@ class Report:
     closed: ClosedAttempt | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """Reply: the outcome counts; ``next_task_id`` is the retry or the resume task."""

@@ -11,6 +11,7 @@ from dwserver.engine.draft import Draft
 from dwserver.engine.leases import after
 from dwserver.engine.lifecycle.operator import OperatorRequest, accept, reject
 from dwserver.engine.model import Instance, Run, RunInput
+from dwserver.engine.records import quick_init
 from dwserver.engine.wakes import new_workflow_task
 from dwserver.engine.words import (
     CommandOutcome,
@@ -42,6 +43,7 @@ class Start(OperatorRequest):
     priority: int = 5
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Started:
     """Reply: the run that the workflow id stands for now, and how that came about."""

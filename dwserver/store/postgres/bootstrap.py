@@ -10,8 +10,8 @@ from dwserver.store.api import MigrationReport
 from dwserver.store.migrations import (
     LEDGER,
     BootstrapReport,
+    all_tables,
     compare,
-    expected_tables,
     load_migrations,
     pending_migrations,
 )
@@ -41,7 +41,7 @@ where to_regclass(t.name) is not null"""
 
 
 async def bootstrap(dsn: str, *, plan: bool = False) -> BootstrapReport:
-    """Apply the pending migrations, all of them in one transaction.
+    """Apply or adopt the pending migrations, all of them in one transaction.
 
     Idempotent; a second bootstrap at the same time waits for the first and finds
     nothing to do. ``plan``: only look. Raises StoreUnavailable or StoreError; nothing
@@ -74,12 +74,23 @@ async def _bring_up_to_date(
     if await connection.fetchval(_FIND_LEDGER):
         present = {row[0] for row in await connection.fetch(_LIST_APPLIED)}
     pending = pending_migrations(MIGRATIONS, present)
-    names = tuple(migration.name for migration in pending)
-    if not plan:
-        for migration in pending:
+    tables = {
+        row[0] for row in await connection.fetch(_LIST_TABLES, all_tables(pending))
+    }
+    applied, adopted = [], []
+    for migration in () if plan else pending:
+        if migration.is_adoptable(tables):
+            adopted.append(migration.name)
+        else:
             await connection.execute(migration.text)
-            await connection.execute(_RECORD, migration.name)
-    return BootstrapReport(tuple(sorted(present)), names, () if plan else names)
+            applied.append(migration.name)
+        await connection.execute(_RECORD, migration.name)
+    return BootstrapReport(
+        present=tuple(sorted(present)),
+        pending=tuple(migration.name for migration in pending),
+        applied=tuple(applied),
+        adopted=tuple(adopted),
+    )
 
 
 async def read_report(
@@ -90,6 +101,5 @@ async def read_report(
     if not has_ledger:
         return compare(MIGRATIONS, None, ())
     applied = {row[0] for row in await fetch(_LIST_APPLIED)}
-    expected = list(expected_tables(MIGRATIONS, applied))
-    tables = {row[0] for row in await fetch(_LIST_TABLES, expected)}
+    tables = {row[0] for row in await fetch(_LIST_TABLES, all_tables(MIGRATIONS))}
     return compare(MIGRATIONS, applied, tables)

@@ -6,6 +6,8 @@ connect, to generic plans over indexes. Behind a pooler in transaction mode a se
 not ours to set and prepared statements do not survive: with a statement cache of 0
 (*pooler mode*) nothing is set, nothing is prepared by name, and each statement runs in
 an explicit transaction, so that its protocol steps reach the same server connection.
+Such a transaction ends by itself when its process freezes before the commit: what it
+has locked, the lease of a leader perhaps, must not wait for the process to wake up.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ set enable_hashjoin = off;
 set enable_mergejoin = off;
 set enable_bitmapscan = off;
 set jit = off"""
+
+# Less than what is left of a leader's lease when it freezes (10 s, renewed in thirds).
+BEGIN_POOLED = "begin; set local idle_in_transaction_session_timeout = '5s'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ async def fetch(
     """Run one statement. The connection is discarded when its session is lost."""
     try:
         if options.is_pooled:
-            async with connection.transaction():
+            async with _transaction(connection):
                 rows = await connection.fetch(sql, *args)
         else:
             rows = await connection.fetch(sql, *args)
@@ -84,6 +89,17 @@ async def fetch(
             connection.terminate()
         raise
     return list(rows)
+
+
+@asynccontextmanager
+async def _transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    await connection.execute(BEGIN_POOLED)
+    try:
+        yield
+    except BaseException:
+        await connection.execute("rollback")
+        raise
+    await connection.execute("commit")
 
 
 async def _keep_session(connection: asyncpg.Connection) -> None:

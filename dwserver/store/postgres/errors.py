@@ -16,6 +16,7 @@ _MAX_ATTEMPTS: Final = 3
 # The server refused or ended the session, or is not the writable one (any more).
 _REFUSALS = (
     asyncpg.exceptions.CannotConnectNowError,
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
     asyncpg.exceptions.InvalidAuthorizationSpecificationError,
     asyncpg.exceptions.InvalidCatalogNameError,
     asyncpg.exceptions.TooManyConnectionsError,

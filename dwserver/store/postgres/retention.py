@@ -11,13 +11,16 @@ from dwserver.store.retention import BEFORE_ALL, ClosedRun, RunPart
 _LIST_EXPIRED_RUNS = block("list_expired_runs")
 _LIST_RUNS_UNDER_OPEN_ONES = block("list_runs_under_open_ones")
 _DELETED = ",\n".join(
-    f"{part} as ({block(f'prune_{part}')} returning 1)" for part in RunPart
+    f"{part} as ({block(f'prune_{part}')} returning x.run_id)" for part in RunPart
 )
-_COUNTED = ",\n".join(f"(select count(*) from {part})" for part in RunPart)
+_COUNTED = "\n".join(
+    f"union all select x.run_id, '{part}', count(*) from {part} x group by x.run_id"
+    for part in RunPart
+)
 PRUNE = f"""with pruned as ({block("prune_run")}),
 {_DELETED}
-select {_COUNTED}
-from pruned"""
+select p.id, null, 0 from pruned p
+{_COUNTED}"""
 
 
 class Retention:
@@ -48,8 +51,15 @@ class Retention:
         rows = await self._pool.fetch(_LIST_RUNS_UNDER_OPEN_ONES, list(run_ids))
         return {row[0] for row in rows}
 
-    async def prune_run(
-        self, namespace: str, run_id: str, *, at: int
-    ) -> Mapping[RunPart, int] | None:
-        rows = await self._pool.write(PRUNE, namespace, run_id, at)
-        return dict(zip(RunPart, rows[0], strict=True)) if rows else None
+    async def prune_runs(
+        self, namespace: str, run_ids: Sequence[str], *, at: int
+    ) -> Mapping[str, Mapping[RunPart, int]]:
+        rows = await self._pool.write(PRUNE, namespace, list(run_ids), at)
+        # A first row for each run, then one for each part that it had rows of.
+        pruned: dict[str, dict[RunPart, int]] = {
+            run_id: dict.fromkeys(RunPart, 0) for run_id, part, _ in rows if not part
+        }
+        for run_id, part, count in rows:
+            if part:
+                pruned[run_id][RunPart(part)] = count
+        return pruned

@@ -35,7 +35,7 @@ _LIST_APPLIED = f"select name from {LEDGER} order by name"
 def bootstrap(
     path: Path, *, namespace: Namespace | None = None, plan: bool = False
 ) -> BootstrapReport:
-    """Create the file if need be, apply the pending migrations and create the
+    """Create the file if need be, apply or adopt the pending migrations and create the
     namespace unless it exists, all in one transaction. Blocks.
 
     Idempotent; a second bootstrap at the same time waits for the first and finds
@@ -58,7 +58,7 @@ def bootstrap(
 
 def read_report(connection: sqlite3.Connection) -> MigrationReport:
     """The state of the schema."""
-    tables = {row["name"] for row in connection.execute(_LIST_TABLES)}
+    tables = _tables(connection)
     applied = _applied(connection) if LEDGER in tables else None
     return compare(MIGRATIONS, applied, tables)
 
@@ -67,28 +67,38 @@ def _plan(path: Path) -> BootstrapReport:
     present: set[str] = set()
     if path.exists():
         with closing(connect_reader(path)) as connection:
-            tables = {row["name"] for row in connection.execute(_LIST_TABLES)}
-            present = _applied(connection) if LEDGER in tables else set()
-    return _report(present, applied=())
+            has_ledger = LEDGER in _tables(connection)
+            present = _applied(connection) if has_ledger else set()
+    pending = pending_migrations(MIGRATIONS, present)
+    names = tuple(migration.name for migration in pending)
+    return BootstrapReport(tuple(sorted(present)), names, ())
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> BootstrapReport:
     connection.execute(_CREATE_LEDGER)
     present = _applied(connection)
     pending = pending_migrations(MIGRATIONS, present)
+    tables = _tables(connection)
+    applied, adopted = [], []
     for migration in pending:
-        # Not executescript(): it would commit what came before.
-        for statement in _statements(migration.text):
-            connection.execute(statement)
+        if migration.is_adoptable(tables):
+            adopted.append(migration.name)
+        else:
+            # Not executescript(): it would commit what came before.
+            for statement in _statements(migration.text):
+                connection.execute(statement)
+            applied.append(migration.name)
         connection.execute(_RECORD, (migration.name,))
-    return _report(present, applied=tuple(migration.name for migration in pending))
-
-
-def _report(present: set[str], *, applied: tuple[str, ...]) -> BootstrapReport:
-    pending = pending_migrations(MIGRATIONS, present)
     return BootstrapReport(
-        tuple(sorted(present)), tuple(migration.name for migration in pending), applied
+        present=tuple(sorted(present)),
+        pending=tuple(migration.name for migration in pending),
+        applied=tuple(applied),
+        adopted=tuple(adopted),
     )
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {row["name"] for row in connection.execute(_LIST_TABLES)}
 
 
 def _applied(connection: sqlite3.Connection) -> set[str]:

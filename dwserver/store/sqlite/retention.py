@@ -28,15 +28,17 @@ class Retention(OnThreads):
     async def runs_under_open_ones(self, run_ids: Sequence[str]) -> set[str]:
         return await self._list(_under_open_ones, run_ids)
 
-    async def prune_run(
-        self, namespace: str, run_id: str, *, at: int
-    ) -> Mapping[RunPart, int] | None:
-        return await self._write(_prune_run, namespace, run_id, at)
+    async def prune_runs(
+        self, namespace: str, run_ids: Sequence[str], *, at: int
+    ) -> Mapping[str, Mapping[RunPart, int]]:
+        return await self._write(_prune_runs, namespace, run_ids, at)
 
 
 def _closed_runs(connection: sqlite3.Connection, *args: object) -> list[ClosedRun]:
     rows = fetch(connection, "list_expired_runs", *args)
-    return [ClosedRun(row["id"], row["closed_at"]) for row in rows]
+    return [
+        ClosedRun(row["id"], row["closed_at"], row["last_sequence"]) for row in rows
+    ]
 
 
 def _under_open_ones(
@@ -46,12 +48,15 @@ def _under_open_ones(
     return {row["run_id"] for row in rows}
 
 
-def _prune_run(
-    connection: sqlite3.Connection, namespace: str, run_id: str, at: int
-) -> Mapping[RunPart, int] | None:
-    if not connection.execute(BLOCKS["prune_run"], (namespace, run_id, at)).rowcount:
-        return None
-    return {
-        part: connection.execute(BLOCKS[f"prune_{part}"], (run_id,)).rowcount
-        for part in RunPart
-    }
+def _prune_runs(
+    connection: sqlite3.Connection, namespace: str, run_ids: Sequence[str], at: int
+) -> Mapping[str, Mapping[RunPart, int]]:
+    pruned: dict[str, Mapping[RunPart, int]] = {}
+    for run_id in run_ids:
+        found = connection.execute(BLOCKS["prune_run"], (namespace, run_id, at))
+        if found.rowcount:
+            pruned[run_id] = {
+                part: connection.execute(BLOCKS[f"prune_{part}"], (run_id,)).rowcount
+                for part in RunPart
+            }
+    return pruned

@@ -24,11 +24,25 @@ import durable_workflow
 import httpx
 from durable_workflow import Client
 
-from tests.sdk.programs import method_calls
+from tests.sdk.programs import (
+    activity_calls,
+    administration_calls,
+    schedule_calls,
+    worker_calls,
+    workflow_calls,
+)
 from tests.sdk.programs.connection import connect
 from tests.sdk.programs.made_up_calls import reaching
 from tests.sdk.programs.method_stage import Scenario, Stage
 
+# A scenario for each method that works, under its name.
+SCENARIOS = (
+    administration_calls,
+    workflow_calls,
+    activity_calls,
+    schedule_calls,
+    worker_calls,
+)
 HANDLES = ("WorkflowHandle", "ScheduleHandle", "StandaloneActivityHandle")
 # Of the names of scenarios.
 PREFIXES = {
@@ -79,9 +93,9 @@ def scenario_of(label: str, reached: frozenset[str]) -> Scenario | None:
         return reaching(owner, name)
     if owner not in PREFIXES:
         return None
-    found = getattr(method_calls, f"{PREFIXES[owner]}{name}", None)
-    scenario: Scenario | None = found
-    return scenario
+    wanted = f"{PREFIXES[owner]}{name}"
+    found = (vars(module).get(wanted) for module in SCENARIOS)
+    return next((scenario for scenario in found if scenario is not None), None)
 
 
 async def call(scenario: Scenario, limit: asyncio.Semaphore) -> dict[str, Any]:

@@ -56,6 +56,11 @@ class Stage:
             **more,
         )
 
+    async def event_types(self) -> list[str]:
+        """Types of the events behind those of the start."""
+        history = await self.client.get_history(self.name, self.run_id)
+        return [event["event_type"] for event in history["events"]][2:]
+
     async def workflow_task(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """A leased workflow task, and the fields that its completion repeats."""
         await self.register()

@@ -5,7 +5,8 @@
 -- the oldest first, behind ($3, $4).
 select
     r.id,
-    r.closed_at
+    r.closed_at,
+    r.last_sequence
 from runs r
 where r.namespace = $1
 and r.closed_at is not null
@@ -39,7 +40,8 @@ join runs p on p.id = a.ancestor_id
 where (p.status_bucket = 'running') is true
 
 -- name: prune_run
--- What is left of a run is that it was there; a decision under way meets a conflict.
+-- What is left of each run is that it was there; a decision under way meets a conflict.
+-- Every process locks them in the same order.
 update runs r
 set
     version = r.version + 1,
@@ -50,79 +52,87 @@ set
     output = null,
     memo = null,
     search_attributes = null
-where r.id = $2
-and (r.namespace = $1) is true
-and (r.closed_at is not null and r.archived_at is null and r.pruned_at is null) is true
+from (
+    select f.id
+    from runs f
+    where f.id = any($2::text[])
+    and (f.namespace = $1) is true
+    and (f.closed_at is not null and f.archived_at is null) is true
+    and (f.pruned_at is null) is true
+    order by f.id
+    for no key update
+) c
+where r.id = c.id
 returning r.id
 
 -- name: prune_events
--- Of a run that is pruned: events.
+-- Of runs that are pruned: events.
 delete from history_events x
 using pruned p
 where x.run_id = p.id
 
 -- name: prune_tasks
--- Of a run that is pruned: tasks.
+-- Of runs that are pruned: tasks.
 delete from tasks x
 using pruned p
 where x.run_id = p.id and x.closed_at is not null
 
 -- name: prune_activities
--- Of a run that is pruned: activities.
+-- Of runs that are pruned: activities.
 delete from activities x
 using pruned p
 where x.run_id = p.id
 
 -- name: prune_attempts
--- Of a run that is pruned: attempts.
+-- Of runs that are pruned: attempts.
 delete from activity_attempts x
 using pruned p
 where x.run_id = p.id
 
 -- name: prune_timers
--- Of a run that is pruned: timers.
+-- Of runs that are pruned: timers.
 delete from timers x
 using pruned p
 where x.run_id = p.id
 
 -- name: prune_children
--- Of a run that is pruned: children.
+-- Of runs that are pruned: children.
 delete from children x
 using pruned p
 where x.run_id = p.id
 
 -- name: prune_waits
--- Of a run that is pruned: waits.
+-- Of runs that are pruned: waits.
 delete from waits x
 using pruned p
 where x.run_id = p.id
 
 -- name: prune_signals
--- Of a run that is pruned: signals.
+-- Of runs that are pruned: signals.
 delete from signals x
 using pruned p
 where x.run_id = p.id
 
 -- name: prune_updates
--- Of a run that is pruned: updates.
+-- Of runs that are pruned: updates.
 delete from updates x
 using pruned p
 where x.run_id = p.id
 
 -- name: prune_commands
--- Of a run that is pruned: commands.
+-- Of runs that are pruned: commands.
 delete from commands x
 using pruned p
 where x.run_id = p.id
 
 -- name: prune_failures
--- Of a run that is pruned: failures.
+-- Of runs that are pruned: failures.
 delete from failures x
 using pruned p
 where x.run_id = p.id
 
 -- name: prune_attributes
--- Of a run that is pruned: what lists find it by.
+-- Of runs that are pruned: what lists find it by.
 delete from run_attributes x
 using pruned p
 where x.run_id = p.id

@@ -5,7 +5,8 @@
 -- the oldest first, behind ($3, $4).
 select
     r.id,
-    r.closed_at
+    r.closed_at,
+    r.last_sequence
 from runs r
 where r.namespace = $1
 and r.closed_at is not null

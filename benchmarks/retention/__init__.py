@@ -1,0 +1,1 @@
+"""What pruning old runs costs those who work meanwhile."""
