@@ -321,7 +321,7 @@ def _operator_metrics(
         parts.store,
         workers=workers,
         repair=repair,
-        cache_store=parts.coordination.store_name,
+        coordination=parts.coordination,
         now=parts.clock.now,
     )
 
