@@ -14,7 +14,7 @@ from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.roles.coordination import Coordination, build_coordination
 from dwserver.roles.history_exports import build_history_exports
-from dwserver.roles.identity import advertised_version
+from dwserver.roles.identity import advertised_version, node_identity
 from dwserver.roles.limits import (
     DEFAULT_TASK_QUEUE,
     engine_policy,
@@ -66,6 +66,7 @@ from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
 from dwserver.store.api import Store
+from dwserver.topology.shapes import Role
 
 MICROS = 1_000_000
 # How long another process's change of a namespace may go unnoticed.
@@ -127,10 +128,7 @@ def build_core(
     supervisor: Supervisor,
 ) -> Core:
     """Everything between the store and the edges of the process."""
-    hot = HotRuns(
-        max_runs=settings.engine.run_cache_size,
-        max_bytes=settings.engine.history_cache_bytes,
-    )
+    hot = _hot_runs(settings)
     coordination = build_coordination(
         settings, store, clock=clock, metrics=metrics, supervisor=supervisor
     )
@@ -199,6 +197,14 @@ def build_core(
     )
 
 
+def _hot_runs(settings: Settings) -> HotRuns:
+    return HotRuns(
+        max_runs=settings.engine.run_cache_size,
+        max_bytes=settings.engine.history_cache_bytes,
+        keeps_ready=Role.MATCHING in node_identity(settings).roles,
+    )
+
+
 def _matcher(
     settings: Settings,
     store: Store,
@@ -237,12 +243,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         settings, namespaces, parts.metrics
     )
     renewals = Renewals(store, spawn=parts.supervisor.spawn)
-    workers = Workers(
-        store,
-        now=clock.now,
-        cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
-        stale_after=plane.stale_after_seconds * MICROS,
-    )
+    workers = _workers(settings, parts)
     contracts = _contracts(parts, workers)
     timeouts = ActivityTimeouts(store, parts.deadlines, now=clock.now)
     repair = _task_repair(settings, parts, timeouts)
@@ -311,6 +312,15 @@ def _services(settings: Settings, parts: _Parts) -> Services:
     )
 
 
+def _workers(settings: Settings, parts: _Parts) -> Workers:
+    return Workers(
+        parts.store,
+        now=parts.clock.now,
+        cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
+        stale_after=settings.worker_plane.stale_after_seconds * MICROS,
+    )
+
+
 def _operator_metrics(
     settings: Settings, parts: _Parts, workers: Workers, repair: TaskRepair
 ) -> OperatorMetrics:
@@ -319,7 +329,7 @@ def _operator_metrics(
         parts.store,
         workers=workers,
         repair=repair,
-        cache_store=parts.coordination.store_name,
+        coordination=parts.coordination,
         now=parts.clock.now,
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from dwserver.engine.model import Event, Payload, RunInput, RunState, Task
 from dwserver.engine.transition import RunChange
+from dwserver.engine.words import TaskStatus
 from dwserver.protocol.history_events import worker_event
 
 
@@ -23,6 +24,10 @@ class RecentHistory:
     held: dict[int, Event] = field(default_factory=dict)
     has_plain: bool = False
     size: int = 0
+
+    def is_of(self, state: RunState) -> bool:
+        """Whether it is a beginning of the run's history."""
+        return len(self.fragments) <= state.run.last_sequence
 
     def extend(self, change: RunChange) -> bool:
         """Follow a committed change; False when this history has a gap now."""
@@ -74,16 +79,27 @@ class HotRun:
                 self.arguments_size -= _size(self.arguments.pop(activity.id))
 
 
+def _is_ready(task: Task) -> bool:
+    return task.status is TaskStatus.READY
+
+
 def _size(payload: Payload | None) -> int:
     return len(payload.data) if payload else 0
 
 
 class HotRuns:
-    """Least recently used first out, by number of runs and by their bytes."""
+    """Least recently used first out, by number of runs and by their bytes.
 
-    def __init__(self, *, max_runs: int, max_bytes: int) -> None:
+    ``keeps_ready`` False: tasks that are left ready go to other processes, so what is
+    known of their runs would be stale when it is needed, and is not kept.
+    """
+
+    def __init__(
+        self, *, max_runs: int, max_bytes: int, keeps_ready: bool = True
+    ) -> None:
         self._max_runs = max_runs
         self._max_bytes = max_bytes
+        self._keeps_ready = keeps_ready
         self._runs: OrderedDict[str, HotRun] = OrderedDict()
         self._tasks: dict[str, Task] = {}
         self._bytes = 0
@@ -99,10 +115,15 @@ class HotRuns:
         task = self._tasks.get(task_id)
         return task if task is not None and task.namespace == namespace else None
 
-    def loaded(self, state: RunState) -> HotRun:
-        """Remember what was read."""
+    def loaded(self, state: RunState, *, was: HotRun | None = None) -> HotRun:
+        """Remember what was read. ``was``: the copy that it replaces, of which the
+        beginning is still true."""
         self.drop(state.run.id)
         hot = HotRun(state)
+        if was is not None:
+            hot.input = was.input
+            if was.history is not None and was.history.is_of(state):
+                hot.history = was.history
         self._keep(hot)
         return hot
 
@@ -117,6 +138,8 @@ class HotRuns:
             self._forget(hot)
             hot.state = state
         if state.run.status.is_terminal and not state.tasks:
+            return
+        if not self._keeps_ready and any(map(_is_ready, state.tasks.values())):
             return
         if hot.history is not None and not hot.history.extend(change):
             hot.history = None
@@ -133,14 +156,22 @@ class HotRuns:
         if hot is not None:
             hot.input = run_input
 
-    def remember_history(self, run_id: str, fragments: Sequence[bytes]) -> None:
-        """Keep the rendered events 1…n that were read, if they are all there are."""
+    def remember_history(
+        self, run_id: str, fragments: Sequence[bytes], *, after: int
+    ) -> None:
+        """Keep the rendered events that were read after those that are known, if with
+        them all are."""
         hot = self._runs.get(run_id)
-        if hot is None or hot.history is not None:
+        if hot is None or after + len(fragments) != hot.state.run.last_sequence:
             return
-        if len(fragments) == hot.state.run.last_sequence:
-            hot.history = RecentHistory(list(fragments), size=sum(map(len, fragments)))
-            self._bytes += hot.history.size
+        history = hot.history or RecentHistory()
+        if len(history.fragments) != after:
+            return
+        size = sum(map(len, fragments))
+        history.fragments += fragments
+        history.size += size
+        hot.history = history
+        self._bytes += size
 
     def _keep(self, hot: HotRun) -> None:
         self._runs[hot.state.run.id] = hot

@@ -168,10 +168,10 @@ def test_members_come_and_go_and_what_needs_them_with_them(start: Start) -> None
     ]
 
 
-def test_nodes_that_started_before_the_bootstrap_recover(
+def test_r2_nodes_that_started_before_the_bootstrap_recover(
     empty_postgres_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """R2, on an ingress node and the node behind it."""
+    """On an ingress node and the node behind it."""
     with ExitStack() as stack:
         nodes = {}
         for name in (INGRESS, CONTROL):

@@ -35,7 +35,11 @@ from dwserver.http.exchange import Endpoint, Exchange
 from dwserver.http.forwarding.choice import QueuesOfWorkers, key_of
 from dwserver.http.forwarding.credential import CredentialTooLarge, Signed, sign
 from dwserver.http.forwarding.peer_connection import AnswerLost
-from dwserver.http.forwarding.peer_connections import Neighbours, PeerConnections
+from dwserver.http.forwarding.peer_connections import (
+    PATIENCE_SECONDS,
+    Neighbours,
+    PeerConnections,
+)
 from dwserver.http.forwarding.peer_pool import (
     ANSWER_SECONDS,
     AnswerTimedOut,
@@ -203,15 +207,25 @@ class Forwarder:
     async def _try_in_order(
         self, passage: Passage
     ) -> tuple[Outcome, Answer | Refusal | None]:
+        """Whoever has no other way to an answer waits a little for a node that can be
+        asked, as long as nothing was sent."""
+        began_at = asyncio.get_running_loop().time()
+        until = began_at + PATIENCE_SECONDS
+        while (found := await self._try_once(passage, began_at)) is None:
+            is_over = self._is_released or not passage.is_elsewhere
+            if is_over or not await self.connections.look(until=until):
+                return Outcome.UNAVAILABLE, None
+        return found
+
+    async def _try_once(
+        self, passage: Passage, began_at: float
+    ) -> tuple[Outcome, Answer | Refusal] | None:
+        """``None`` when no node could be reached."""
         plane, request_id = passage.exchange.plane, passage.exchange.request_id
         failure: tuple[Outcome, Refusal] | None = None
         may_repeat = passage.is_repeatable
         loop = asyncio.get_running_loop()
-        began_at = loop.time()
-        connections, family = self.connections, passage.family
-        if passage.is_elsewhere and not connections.knows(family):
-            await connections.wait_for(family)
-        for pool in connections.in_order(family, passage.key):
+        for pool in self.connections.in_order(passage.family, passage.key):
             try:
                 return Outcome.ANSWERED, await self._ask(pool, passage)
             except ConnectFailed:
@@ -227,7 +241,7 @@ class Forwarder:
                 if isinstance(error, AnswerTimedOut) or not may_repeat:
                     break
                 may_repeat = False
-        return failure or (Outcome.UNAVAILABLE, None)
+        return failure
 
     async def _ask(self, pool: PeerPool, passage: Passage) -> Answer:
         request, is_poll = passage.exchange.request, passage.is_poll

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +17,7 @@ from dwserver.topology.shapes import Bundle
 
 LOOK_SECONDS: Final = 0.25
 PATIENCE_SECONDS: Final = 1.5
-"""A late answer is better than none, while a cluster comes up."""
+"""A late answer is better than none, while nodes come and go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,31 +49,30 @@ class PeerConnections:
     def in_order(self, family: RouteFamily, key: str | None) -> Iterator[PeerPool]:
         """The nodes to try for a request, one after the other. Those that have been
         silent for too long come last; those that cannot be reached are left out."""
-        return self._pools_of(self._choice.order(family, key))
-
-    def knows(self, family: RouteFamily) -> bool:
-        """Whether any live node serves the family."""
         if not self._choice.serves(family):
             # Perhaps one has joined since.
             self.refresh()
-        return self._choice.serves(family)
+        return self._pools_of(self._choice.order(family, key))
 
-    async def wait_for(self, family: RouteFamily) -> None:
-        """Until a node that serves the family is known, or ``PATIENCE_SECONDS``: it may
-        have joined since the last heartbeat of this one. However many requests wait,
-        the cluster is looked at once in ``LOOK_SECONDS``."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while not self.knows(family):
-                    await self._look()
-
-    async def _look(self) -> None:
+    async def look(self, *, until: float) -> bool:
+        """Bring the view of the cluster up to date, for a request that nobody could be
+        asked: a node may have joined since the last heartbeat of this one. However many
+        requests wait, this happens once in ``LOOK_SECONDS``. False when it is too late
+        (``until``, of the loop's clock) to try again."""
         now = asyncio.get_running_loop().time()
+        if now >= until:
+            return False
         if now < self._next_look_at:
             await asyncio.sleep(self._next_look_at - now)
-            return
+            return True
         self._next_look_at = now + LOOK_SECONDS
-        await self._neighbours.look()
+        try:
+            async with asyncio.timeout_at(until):
+                await self._neighbours.look()
+        except TimeoutError:
+            return False
+        self.refresh()
+        return True
 
     def _pools_of(self, order: Sequence[Peer]) -> Iterator[PeerPool]:
         pools = map(self._pool_of, order)

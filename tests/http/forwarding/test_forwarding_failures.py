@@ -12,7 +12,7 @@ import pytest
 
 from dwserver.http.call import Call, Reply
 from dwserver.http.forwarding import forwarder as forwarder_module
-from dwserver.http.forwarding import peer_connections, peer_pool
+from dwserver.http.forwarding import peer_pool
 from dwserver.http.forwarding.breaker import FAILURES_TO_OPEN
 from dwserver.http.forwarding.peer_connection import PeerConnection
 from dwserver.services.catalog import Services
@@ -153,10 +153,23 @@ async def test_requests_wait_for_the_first_node_and_look_together() -> None:
         assert looks == 2
 
 
+async def test_requests_wait_for_another_when_nobody_can_be_reached() -> None:
+    async with AsyncExitStack() as stack:
+        peer = await stack.enter_async_context(node(node_id="late"))
+
+        async def look() -> None:
+            front.live.append(peer)
+
+        gone = peer_at(free_port(), "gone")
+        setting = Setting(look=look)
+        front = await stack.enter_async_context(ingress(gone, setting=setting))
+        assert place(await front.client.send("POST", START, CONTROL)) == "late"
+
+
 async def test_nobody_waits_for_ever_for_the_first_node(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(peer_connections, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(forwarder_module, "PATIENCE_SECONDS", 0.1)
 
     async def look() -> None:
         await asyncio.sleep(3600)
