@@ -191,7 +191,8 @@ class Planes:
         """All that the control plane shows of the workflows and the worker."""
         worker = self.control.request("GET", "/api/workers/worker-1").expect(200)
         # A poll counts as a heartbeat, which is written seconds later.
-        del worker["last_heartbeat_at"]
+        for name in ("last_heartbeat_at", "updated_at"):
+            del worker[name]
         shown: list[Any] = [
             worker,
             self.control.request("GET", "/api/workflows").expect(200),
