@@ -210,7 +210,7 @@ class Model:
             self.plan_after(now)
 
     def backfill(self, start: int, end: int, *, policy: str | None, now: int) -> None:
-        """What was backfilled is not fired again, and fires nothing else."""
+        """What was backfilled is not fired again, but what it found open ends."""
         policy = policy or self.policy
         if policy in ("buffer_one", "buffer_all"):
             policy = "allow_all"
@@ -222,10 +222,11 @@ class Model:
             elif policy == "skip" and self.is_open():
                 self.skips += 1
                 self.plan_after(now)
-            elif workflow_id not in self.fires:
+            else:
                 self.is_held_back(policy, None)
-                self.start(workflow_id)
-                self.plan_after(now)
+                if workflow_id not in self.fires:
+                    self.start(workflow_id)
+                    self.plan_after(now)
             at = self.rule.next_after(at)
 
     def _id(self, at: int) -> str:

@@ -402,21 +402,3 @@ async def test_a_list_of_what_is_wanted_is_paged_as_well(
             break
     assert position is None
     assert seen == ["s-7", "s-4", "s-2", "s-1"]
-
-
-async def test_a_backfill_that_is_repeated_ends_nothing(node: SmallServer) -> None:
-    await create(node)
-    end = node.clock.now()
-    window = (end - 2 * HOUR * SECOND, end)
-    outcomes = []
-    for _ in range(2):
-        done = await node.services.schedules.backfill(
-            await found(node), window, policy=OverlapPolicy.TERMINATE_OTHER, command={}
-        )
-        outcomes += [each.fired.outcome for each in done]
-    assert outcomes == [FireOutcome.TRIGGERED] * 2 + [FireOutcome.ALREADY_FIRED] * 2
-    schedule = await found(node)
-    assert schedule.fires_count == 2
-    run_id = done[-1].fired.run_id
-    assert run_id is not None
-    assert (await node.state(run_id)).run.status == "pending"
