@@ -47,7 +47,6 @@ CAPPED = "capped"
 CAPS = '{"capped": {"workflow_tasks": {"max_active_leases": 1}}}'
 DEGRADED = {
     "cache",
-    "workflow_v2",
     "backend_capabilities",
     "long_poll_wake_acceleration",
 }
