@@ -40,6 +40,7 @@ from dwserver.http.route import Handler, Route
 from dwserver.http.system import (
     activity_timeouts,
     cluster_nodes,
+    health,
     metrics,
     operator_metrics,
     repair,
@@ -76,6 +77,7 @@ CONTROL_PLANE_ROUTES: Final[tuple[Route, ...]] = (
     *workers.ROUTES,
     *bridge_adapters.ROUTES,
     *activities.ROUTES,
+    *health.ROUTES,
     *metrics.ROUTES,
     *operator_metrics.ROUTES,
     *activity_timeouts.ROUTES,

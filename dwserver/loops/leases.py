@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -13,12 +12,11 @@ from dwserver.engine.model import Task
 from dwserver.runtime.logging import id_for_log
 from dwserver.runtime.service import FailurePolicy, Loop, TaskHost
 from dwserver.services.runs import RunContended, RunNotFound, Runs
+from dwserver.services.sweeps import list_some, sweep
 from dwserver.store.api import ExpiredLease, Store
 
 BATCH = 200
 LOOK_EVERY_SECONDS = 1.0
-# Lines of one pass; a worker that dies with more leases shows in these well enough.
-LISTED = 20
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -42,14 +40,7 @@ class ExpiredLeases:
     async def requeue_expired(self) -> float | None:
         """One batch; 0 when there is probably more."""
         expired = await self._store.expired_leases(now=self._now(), limit=BATCH)
-        answers = await asyncio.gather(
-            *map(self._requeue, expired), return_exceptions=True
-        )
-        requeued = [answer for answer in answers if isinstance(answer, Task)]
-        _list_expired(requeued)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
+        requeued = await sweep(map(self._requeue, expired), tell=_list_expired)
         return 0.0 if len(expired) == BATCH and requeued else None
 
     async def _requeue(self, lease: ExpiredLease) -> Task | None:
@@ -71,17 +62,17 @@ class ExpiredLeases:
 
 
 def _list_expired(tasks: Sequence[Task]) -> None:
-    """A line for each of the first, and one that counts the others."""
-    for task in tasks[:LISTED]:
-        _log.info(
-            "lease_expired",
-            run_id=task.run_id,
-            task_id=task.id,
-            kind=task.kind,
-            lease_owner=id_for_log(task.lease_owner or ""),
-        )
-    if len(tasks) > LISTED:
-        _log.info("more_leases_expired", count=len(tasks) - LISTED)
+    list_some(tasks, _line, more="more_leases_expired")
+
+
+def _line(task: Task) -> None:
+    _log.info(
+        "lease_expired",
+        run_id=task.run_id,
+        task_id=task.id,
+        kind=task.kind,
+        lease_owner=id_for_log(task.lease_owner or ""),
+    )
 
 
 def lease_loop(leases: ExpiredLeases, host: TaskHost) -> Loop:

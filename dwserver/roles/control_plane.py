@@ -18,7 +18,7 @@ from typing import Final
 from dwserver.loops.deadlines import deadline_loop
 from dwserver.loops.leases import lease_loop
 from dwserver.loops.outbox import outbox_loop
-from dwserver.loops.retention import retention_loop
+from dwserver.loops.retention import retention_loop, schedule_retention_loop
 from dwserver.loops.timers import timer_loop
 from dwserver.roles.matching import polling
 from dwserver.roles.plug import Need, Parts, RolePlug, Stage
@@ -35,6 +35,7 @@ def _build(stage: Stage) -> Parts:
             deadline_loop(core.deadlines, host),
             outbox_loop(core.close_policies, host),
             retention_loop(core.services.retention, host),
+            schedule_retention_loop(core.services.schedule_retention, host),
             *polling(stage),
         )
     )

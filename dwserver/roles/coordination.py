@@ -93,10 +93,14 @@ class Coordination:
 
     async def wake_check(self) -> HealthCheck:
         """``long_poll_wake_acceleration`` (topology-and-operations §4.4)."""
-        why = self._why_degraded()
-        if self.redis is None and not self.is_alone:
-            why = NOT_SHARED
+        why = self.why_not_accelerated()
         return _check("long_poll_wake_acceleration", HealthCategory.ACCELERATION, why)
+
+    def why_not_accelerated(self) -> str | None:
+        """What keeps news from travelling between the processes; None for nothing."""
+        if self.redis is None and not self.is_alone:
+            return NOT_SHARED
+        return self._why_degraded()
 
     def _why_degraded(self) -> str | None:
         why = self.redis.state().why if self.redis else None

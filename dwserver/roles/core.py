@@ -14,7 +14,7 @@ from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.roles.coordination import Coordination, build_coordination
 from dwserver.roles.history_exports import build_history_exports
-from dwserver.roles.identity import advertised_version
+from dwserver.roles.identity import advertised_version, node_identity
 from dwserver.roles.limits import (
     DEFAULT_TASK_QUEUE,
     engine_policy,
@@ -54,6 +54,7 @@ from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
 from dwserver.services.runs import Runs
 from dwserver.services.schedule_fires import ScheduleFires
+from dwserver.services.schedule_retention import ScheduleRetention
 from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
@@ -65,6 +66,7 @@ from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
 from dwserver.store.api import Store
+from dwserver.topology.shapes import Role
 
 MICROS = 1_000_000
 # How long another process's change of a namespace may go unnoticed.
@@ -129,6 +131,7 @@ def build_core(
     hot = HotRuns(
         max_runs=settings.engine.run_cache_size,
         max_bytes=settings.engine.history_cache_bytes,
+        keeps_ready=Role.MATCHING in node_identity(settings).roles,
     )
     coordination = build_coordination(
         settings, store, clock=clock, metrics=metrics, supervisor=supervisor
@@ -260,6 +263,12 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         storage_diagnosis=storage_diagnosis,
         workers=workers,
         retention=_retention(settings, parts, namespaces),
+        schedule_retention=ScheduleRetention(
+            store,
+            namespaces,
+            now=clock.now,
+            default_days=settings.history.retention_days,
+        ),
         polls=_polls(parts, workers, poll_news),
         deliveries=deliveries,
         workflow_tasks=WorkflowTasks(
@@ -312,7 +321,7 @@ def _operator_metrics(
         parts.store,
         workers=workers,
         repair=repair,
-        cache_store=parts.coordination.store_name,
+        coordination=parts.coordination,
         now=parts.clock.now,
     )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dwserver.config.settings import Settings
+from dwserver.roles.coordination import Coordination
 from dwserver.roles.identity import node_facts, server_facts
 from dwserver.services.operator_metrics import (
+    Acceleration,
     HistoryThresholds,
     MetricsFacts,
     OperatorMetrics,
@@ -25,7 +27,7 @@ def build_operator_metrics(
     *,
     workers: Workers,
     repair: TaskRepair,
-    cache_store: str,
+    coordination: Coordination,
     now: Callable[[], int],
 ) -> OperatorMetrics:
     node, history = node_facts(settings), settings.history
@@ -46,11 +48,25 @@ def build_operator_metrics(
         update_wait_seconds=engine.update_wait_timeout_seconds,
         update_poll_ms=engine.update_wait_poll_interval_ms,
         database_driver=node.backend_driver,
-        cache_store=cache_store,
+        cache_store=coordination.store_name,
         required=compatibility.current,
         fleet=compatibility.namespace,
         fails_validation=compatibility.fleet_validation_mode == "fail",
         marker_ttl=compatibility.heartbeat_ttl_seconds * MICROS,
         failing_types=settings.metrics.workflow_task_failure_type_limit,
     )
-    return OperatorMetrics(store, workers=workers, repair=repair, now=now, node=facts)
+
+    def acceleration() -> Acceleration:
+        return Acceleration(
+            is_multi_node=not coordination.is_alone,
+            why_not=coordination.why_not_accelerated(),
+        )
+
+    return OperatorMetrics(
+        store,
+        workers=workers,
+        repair=repair,
+        now=now,
+        node=facts,
+        acceleration=acceleration,
+    )

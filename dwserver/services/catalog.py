@@ -21,6 +21,7 @@ from dwserver.services.queries import Queries
 from dwserver.services.query_tasks import QueryTasks
 from dwserver.services.retention import Retention
 from dwserver.services.run_diagnosis import Diagnosis
+from dwserver.services.schedule_retention import ScheduleRetention
 from dwserver.services.schedules import Schedules
 from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
@@ -70,6 +71,7 @@ class Services:
     storage_diagnosis: StorageDiagnosis
     workers: Workers
     retention: Retention
+    schedule_retention: ScheduleRetention
     polls: Polls
     deliveries: Deliveries
     workflow_tasks: WorkflowTasks

@@ -8,7 +8,7 @@ each time-out is a guarded transition, and who comes second finds it done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -21,12 +21,11 @@ from dwserver.engine.lifecycle.activity_timeout import (
 )
 from dwserver.engine.run_timeout import overdue_kind, time_out_run
 from dwserver.services.runs import RunContended, RunNotFound, Runs
+from dwserver.services.sweeps import list_some, sweep
 from dwserver.store.api import DueActivity, DueRun, Store, StoreError
 
 # Most runs, and most activities, looked at in one pass.
 BATCH = 100
-# Lines of one pass; the counter knows of all.
-LISTED = 20
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -60,9 +59,9 @@ class Deadlines:
         """One batch of runs and one of activities; 0 when there is probably more."""
         # A run takes its activities along.
         due_runs = await self._store.due_runs(now=self._now(), limit=BATCH)
-        ended_runs = await self._all(map(self._end_run, due_runs))
+        ended_runs = await sweep(map(self._end_run, due_runs), tell=self._report)
         due = await self._store.due_activities(now=self._now(), limit=BATCH)
-        ended = await self._all(map(self._end_due, due))
+        ended = await sweep(map(self._end_due, due), tell=self._report)
         is_full = BATCH in (len(due_runs), len(due))
         return 0.0 if is_full and (ended_runs or ended) else None
 
@@ -88,23 +87,10 @@ class Deadlines:
         except StoreError as error:
             return error
 
-    async def _all(self, work: Iterable[Awaitable[_Ended | None]]) -> list[_Ended]:
-        """What was timed out, counted and logged, even beside failures."""
-        answers = await asyncio.gather(*work, return_exceptions=True)
-        ended = [answer for answer in answers if isinstance(answer, _Ended)]
-        self._report(ended)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-        return ended
-
     def _report(self, ended: Sequence[_Ended]) -> None:
         for each in ended:
             self._observe(each.kind)
-        for each in ended[:LISTED]:
-            _log.info(each.event, kind=each.kind, **each.keys)
-        if len(ended) > LISTED:
-            _log.info("more_timed_out", count=len(ended) - LISTED)
+        list_some(ended, _line, more="more_timed_out")
 
     async def _end_run(self, due: DueRun) -> _Ended | None:
         def end(draft: Draft) -> _Ended | None:
@@ -151,6 +137,10 @@ class Deadlines:
         except RunContended:
             return None
         return _ended(done) if isinstance(done, ActivityTimedOut) else None
+
+
+def _line(ended: _Ended) -> None:
+    _log.info(ended.event, kind=ended.kind, **ended.keys)
 
 
 def _ended(done: ActivityTimedOut) -> _Ended:

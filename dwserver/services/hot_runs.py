@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from dwserver.engine.model import Event, Payload, RunInput, RunState, Task
 from dwserver.engine.transition import RunChange
+from dwserver.engine.words import TaskStatus
 from dwserver.protocol.history_events import worker_event
 
 
@@ -74,16 +75,27 @@ class HotRun:
                 self.arguments_size -= _size(self.arguments.pop(activity.id))
 
 
+def _is_ready(task: Task) -> bool:
+    return task.status is TaskStatus.READY
+
+
 def _size(payload: Payload | None) -> int:
     return len(payload.data) if payload else 0
 
 
 class HotRuns:
-    """Least recently used first out, by number of runs and by their bytes."""
+    """Least recently used first out, by number of runs and by their bytes.
 
-    def __init__(self, *, max_runs: int, max_bytes: int) -> None:
+    ``keeps_ready`` False: tasks that are left ready go to other processes, so what is
+    known of their runs would be stale when it is needed, and is not kept.
+    """
+
+    def __init__(
+        self, *, max_runs: int, max_bytes: int, keeps_ready: bool = True
+    ) -> None:
         self._max_runs = max_runs
         self._max_bytes = max_bytes
+        self._keeps_ready = keeps_ready
         self._runs: OrderedDict[str, HotRun] = OrderedDict()
         self._tasks: dict[str, Task] = {}
         self._bytes = 0
@@ -117,6 +129,8 @@ class HotRuns:
             self._forget(hot)
             hot.state = state
         if state.run.status.is_terminal and not state.tasks:
+            return
+        if not self._keeps_ready and any(map(_is_ready, state.tasks.values())):
             return
         if hot.history is not None and not hot.history.extend(change):
             hot.history = None

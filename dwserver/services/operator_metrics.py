@@ -69,6 +69,14 @@ class MetricsFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Acceleration:
+    """Whether news travel between the processes; ``why_not`` says what is missing."""
+
+    is_multi_node: bool
+    why_not: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSnapshot:
     """``blocked``: of the ready tasks those whose marker no live worker of their queue
     has. ``workers``: the live ones. ``now``: when all this was so."""
@@ -82,6 +90,8 @@ class OperatorSnapshot:
 
 
 class OperatorMetrics:
+    """``acceleration``: as this process knows it now."""
+
     def __init__(
         self,
         store: Store,
@@ -90,12 +100,14 @@ class OperatorMetrics:
         repair: TaskRepair,
         now: Callable[[], int],
         node: MetricsFacts,
+        acceleration: Callable[[], Acceleration],
     ) -> None:
         self._store = store
         self._workers = workers
         self._repair = repair
         self._now = now
         self.node = node
+        self.acceleration = acceleration
 
     @property
     def repair_policy(self) -> RepairPolicy:

@@ -4,7 +4,7 @@ A process whose requests wait for a run says so (*watched*). The others remember
 for a while and say when they have written events of such a run (*changed*); of a run
 that nobody elsewhere waits for nothing is said. One that has the run in memory answers
 at once, because it may have written something just before it heard of the wait; so does
-one that has just closed it.
+one that has just written something and not kept the run, which it has closed perhaps.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
 from dwserver.engine.transition import RunChange
 
 MICROS: Final = 1_000_000
-# How long ago a run may have been closed for a wait that has not heard of it.
-JUST_CLOSED: Final = 3 * MICROS
+# How long ago something may have been written for a wait that has not heard of it.
+JUST_LEFT: Final = 3 * MICROS
 MAX_RUNS: Final = 20_000
 
 
@@ -70,7 +70,7 @@ class RunNews:
         self._watch_duration = watch_duration
         self._watched = _Recent()
         self._told = _Recent()
-        self._closed = _Recent()
+        self._left = _Recent()
         signals.listen(Topic.RUN_WATCHED, self._watched_elsewhere)
         signals.on_gap(self._told.clear)
 
@@ -85,8 +85,8 @@ class RunNews:
         if not change.events or not self._signals.is_shared:
             return
         run, now = change.run, self._now()
-        if run.status.is_terminal:
-            self._closed.put(run.id, now + JUST_CLOSED, now=now)
+        if not self._is_known(run.id):
+            self._left.put(run.id, now + JUST_LEFT, now=now)
         if self._watched and self._watched.holds(run.id, now=now):
             self._signals.publish(Topic.RUN_CHANGED, run.id)
 
@@ -97,5 +97,5 @@ class RunNews:
         if isinstance(run_id, str):
             now = self._now()
             self._watched.put(run_id, now + self._watch_duration, now=now)
-            if self._is_known(run_id) or self._closed.holds(run_id, now=now):
+            if self._is_known(run_id) or self._left.holds(run_id, now=now):
                 self._signals.publish(Topic.RUN_CHANGED, run_id)

@@ -1,4 +1,5 @@
-"""What retention asks of the Store: closed runs, and to prune them."""
+"""What retention asks of the Store: closed runs and histories of schedules, and to
+prune them."""
 
 from __future__ import annotations
 
@@ -19,6 +20,29 @@ class ClosedRun:
 
 
 BEFORE_ALL = ClosedRun("", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleAge:
+    """A schedule, deleted or not, and the ends of its audit history; ``first_*`` None
+    when nothing is left of it."""
+
+    id: str
+    namespace: str
+    deleted_at: int | None
+    last_sequence: int
+    first_sequence: int | None
+    first_recorded_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryCut:
+    """Where a history shall begin: behind ``upto``, and behind what was recorded before
+    ``before``; but nothing beyond ``most`` goes."""
+
+    upto: int
+    before: int
+    most: int
 
 
 class RunPart(StrEnum):
@@ -62,4 +86,19 @@ class Retention(Protocol):
         """Delete what closed runs have beside their rows, and their payloads there, in
         one transaction; by run, how many rows of each part. Absent are those that the
         namespace does not have, or not as closed, not archived and not pruned yet."""
+        ...
+
+    async def schedule_ages(self, *, after: str, limit: int) -> list[ScheduleAge]:
+        """Schedules of all namespaces behind an id, by id."""
+        ...
+
+    async def prune_schedule(
+        self, schedule_id: str, cut: HistoryCut, *, limit: int
+    ) -> int:
+        """Delete the beginning of an audit history, at most ``limit`` events, and what
+        was fired for times before it begins then; how many events."""
+        ...
+
+    async def forget_schedule(self, schedule_id: str) -> bool:
+        """Delete the row of a deleted schedule without history. False: it is not so."""
         ...

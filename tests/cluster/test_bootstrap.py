@@ -63,6 +63,7 @@ async def test_r1_bootstrap_is_repeated_beside_nodes_that_serve(
         await load.after_requests(REQUESTS)
         assert await asyncio.to_thread(node.ready_status) == 200
         await load.finish(END_SECONDS)
+        assert load.repeated == 0, "a request failed because of the bootstrap"
     assert check(read_state(url), client_log) == []
 
 

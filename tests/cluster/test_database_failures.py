@@ -77,17 +77,22 @@ class Stage:
         body = {"workflow_id": workflow_id, "workflow_type": "durability.direct"}
         return await ask(client, "POST", "/api/workflows", body)
 
+    async def nothing_is_acknowledged(self) -> None:
+        acknowledged = len(self.log)
+        await self.load.after_requests(REFUSED_REQUESTS)
+        await self.all_ready(UNAVAILABLE)
+        assert len(self.log) == acknowledged, "acknowledged without a database"
+
     async def survive(self, what: str, *, leave: Outage, come_back: Outage) -> None:
         """An outage: refused and not acknowledged in it, and over soon after it."""
         await self.load.after_requests(WARM_REQUESTS)
         await leave()
         await self.all_ready(UNAVAILABLE)
-        acknowledged = len(self.log)
         refused_id = f"refused-{what.replace(' ', '-')}"
         refused = await self.start(refused_id)
         assert refused.status == UNAVAILABLE, refused
-        await self.load.after_requests(REFUSED_REQUESTS)
-        assert len(self.log) == acknowledged, "acknowledged without a database"
+        await self.nothing_is_acknowledged()
+        acknowledged = len(self.log)
         await come_back()
         began = time.monotonic()
         await eventually(
@@ -109,10 +114,14 @@ class Stage:
 async def at_work(
     cluster: Cluster, log: ClientLog, choice: random.Random, report: Report
 ) -> AsyncIterator[Stage]:
+    """No node ends because of the database."""
+    pids = {name: node.pid for name, node in cluster.nodes.items()}
     async with running_load(cluster.base_url, TOKEN, log, choice) as load:
         yield Stage(cluster, load, log, report)
         await load.finish(END_SECONDS)
     assert load.repeated > 0, "no request met what was done to the database"
+    assert all(node.is_running for node in cluster.nodes.values())
+    assert {name: node.pid for name, node in cluster.nodes.items()} == pids
 
 
 def through(link: FaultyLink, url: str) -> str:
@@ -206,11 +215,14 @@ async def test_ha_database_failover_to_a_promoted_standby(
                 link.freeze()
             await asyncio.to_thread(own_postgres.crash)
 
-        async def fail_over() -> None:
-            await asyncio.to_thread(promote, standby.admin_dsn)
-            await link.lead_to(*address(standby.admin_dsn), is_silent=has_vanished)
-
         async with at_work(cluster, client_log, choice, report) as stage:
+
+            async def fail_over() -> None:
+                # The endpoint may change before the standby takes writes.
+                await link.lead_to(*address(standby.admin_dsn), is_silent=has_vanished)
+                await stage.nothing_is_acknowledged()
+                await asyncio.to_thread(promote, standby.admin_dsn)
+
             what = f"primary {'vanished' if has_vanished else 'crashed'}"
             await stage.survive(what, leave=leave, come_back=fail_over)
     assert check(read_state(at(standby.admin_dsn, url)), client_log) == []

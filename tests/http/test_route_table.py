@@ -130,6 +130,7 @@ CONTRACT = (
         OPERATORS,
         is_gated=True,
     ),
+    Row("GET /api/system/health", "system_health", ADMINS),
     Row("GET /api/system/metrics", "metrics", ADMINS),
     Row("GET /api/system/operator-metrics", "operator_metrics", ADMINS),
     Row("GET /api/system/activity-timeouts", "activity_timeout_status", ADMINS),

@@ -22,6 +22,7 @@ from dwserver.engine.words import (
 from dwserver.loops.deadlines import deadline_loop
 from dwserver.matching.pollers import Delivery
 from dwserver.services import deadlines as deadline_module
+from dwserver.services import sweeps
 from dwserver.store.api import StoreUnavailable
 from tests.services.run_room import RunRoom
 from tests.support.builders import SECOND, a_renewal
@@ -376,7 +377,7 @@ async def test_what_ends_is_logged(server: SmallServer) -> None:
 async def test_many_are_logged_as_a_few_and_a_count(
     server: SmallServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deadline_module, "LISTED", 2)
+    monkeypatch.setattr(sweeps, "LISTED", 2)
     for number in range(5):
         await server.start(f"order-{number}", run_timeout_seconds=10)
     server.clock.advance(seconds=10)

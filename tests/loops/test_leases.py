@@ -12,6 +12,7 @@ from dwserver.engine.words import TaskKind, TaskStatus
 from dwserver.loops import leases as lease_module
 from dwserver.loops.leases import lease_loop
 from dwserver.matching.pollers import Delivery
+from dwserver.services import sweeps
 from dwserver.store.api import StoreUnavailable
 from tests.support.builders import SECOND, a_renewal
 from tests.support.small_server import (
@@ -197,7 +198,7 @@ async def test_what_is_left_alone_is_not_logged(server: SmallServer) -> None:
 async def test_a_mass_expiry_is_logged_as_a_few_and_a_count(
     server: SmallServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease_module, "LISTED", 2)
+    monkeypatch.setattr(sweeps, "LISTED", 2)
     for number in range(5):
         await server.start(f"order-{number}")
         await server.leased()

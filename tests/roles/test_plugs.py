@@ -27,6 +27,7 @@ CONTROL = {
     "deadlines",
     "outbox",
     "retention",
+    "schedule-retention",
     *POLLING,
 }
 MATCHING = {"timers", "expired-leases", *POLLING}

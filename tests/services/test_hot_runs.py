@@ -18,11 +18,14 @@ from tests.support.builders import (
     a_task,
     an_activity,
     an_event,
+    leased,
 )
 
 
-def hot_runs(*, max_runs: int = 100, max_bytes: int = 1_000_000) -> HotRuns:
-    return HotRuns(max_runs=max_runs, max_bytes=max_bytes)
+def hot_runs(
+    *, max_runs: int = 100, max_bytes: int = 1_000_000, keeps_ready: bool = True
+) -> HotRuns:
+    return HotRuns(max_runs=max_runs, max_bytes=max_bytes, keeps_ready=keeps_ready)
 
 
 def state_after(change: RunChange) -> RunState:
@@ -47,6 +50,22 @@ def next_change(run: Run, *events: Event, **fields: Any) -> RunChange:
     last = max([run.last_sequence, *(event.sequence for event in events)])
     run_fields = {"last_sequence": last, **fields.pop("run_fields", {})}
     return a_change(run, events=events, run_fields=run_fields, **fields)
+
+
+def test_a_run_whose_task_others_take_is_not_kept() -> None:
+    hot = hot_runs(keeps_ready=False)
+    run = a_run()
+    ready = a_task(run)
+    commit(hot, a_start(run, new_tasks=(ready,)))
+    assert hot.get(run.id) is None
+    assert hot.find_task(run.namespace, ready.id) is None
+
+    commit(hot, next_change(run, tasks=(leased(ready),)))
+    assert hot.get(run.id) is not None
+    commit(hot, next_change(run, tasks=(ready,)))
+    assert hot.get(run.id) is None
+    commit(kept := hot_runs(), a_start(run, new_tasks=(ready,)))
+    assert kept.get(run.id) is not None
 
 
 # bounds ------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from dwserver.http.discovery.workflow_health import HealthCheck, HealthStatus
+from dwserver.http.system.health_views import Finding, alerts, findings
 from dwserver.http.system.operator_views import metrics_view
 from dwserver.protocol.json_types import JsonObject
 from dwserver.runtime.ids import UlidSource
@@ -159,3 +161,89 @@ async def test_an_empty_summary_shows_no_time(node: SmallServer) -> None:
     snapshot = replace(await metrics.snapshot("default"), schedules=empty)
     shown_schedules = metrics_view(metrics, snapshot)["schedules"]
     assert of(shown_schedules, "oldest_overdue_at", "max_overdue_ms") == (None, 0)
+
+
+# health ------------------------------------------------------------------------------
+def checks(server: SmallServer, figures: JsonObject) -> dict[str, str]:
+    metrics = server.services.operator_metrics
+    found = findings(figures, metrics.node, metrics.acceleration())
+    return {
+        each.check.name: each.check.status.value
+        for each in found
+        if each.check.status is not HealthStatus.OK
+    }
+
+
+async def test_nothing_is_wrong_with_a_quiet_namespace(node: SmallServer) -> None:
+    figures = await shown(node)
+    assert checks(node, figures) == {}
+    metrics = node.services.operator_metrics
+    names = [
+        each.check.name
+        for each in findings(figures, metrics.node, metrics.acceleration())
+    ]
+    assert (len(names), len(set(names))) == (12, 12)
+
+
+async def test_what_does_not_move_is_a_warning(node: SmallServer) -> None:
+    await node.with_activity("order-1")
+    await node.start("marked", compatibility="b1")
+    due = a_schedule(next_fire_at=NOON)
+    await node.core.store.commit(a_schedule_creation(due))
+    node.clock.advance(seconds=400)
+    assert checks(node, await shown(node)) == dict.fromkeys(
+        ("task_transport", "routing_health", "durable_resume_paths", "scheduler_role"),
+        "warning",
+    )
+
+
+@pytest.mark.parametrize(("mode", "status"), [("warn", "warning"), ("fail", "error")])
+async def test_a_marker_that_nobody_supports(
+    any_store: Store, mode: str, status: str
+) -> None:
+    environ = {
+        "DW_V2_CURRENT_COMPATIBILITY": "b1",
+        "DW_V2_FLEET_VALIDATION_MODE": mode,
+    }
+    async with small_server(any_store, environ=environ) as server:
+        assert checks(server, await shown(server)) == {"worker_compatibility": status}
+        await server.register(build_id="b1")
+        assert checks(server, await shown(server)) == {}
+
+
+async def test_several_processes_without_redis_are_slow(any_store: Store) -> None:
+    environ = {"DW_V2_MULTI_NODE": "1", "DW_DATABASE_URL": "postgresql://dw@x/unused"}
+    async with small_server(any_store, environ=environ) as server:
+        assert checks(server, await shown(server)) == {
+            "long_poll_wake_acceleration": "warning"
+        }
+
+
+def test_alerts_are_those_of_checks_then_those_of_queues() -> None:
+    def queue(name: str, *, backlog: int, active: int, stale: int) -> JsonObject:
+        return {
+            "name": name,
+            "stats": {
+                "approximate_backlog_count": backlog,
+                "pollers": {"active_count": active, "stale_count": stale},
+            },
+            "repair": {"candidates": 0},
+        }
+
+    check = HealthCheck("task_transport", HealthStatus.WARNING, message="Stuck.")
+    found = alerts(
+        [Finding(check, {"unhealthy_tasks": 1})],
+        [
+            queue("a", backlog=2, active=0, stale=1),
+            queue("b", backlog=5, active=1, stale=0),
+            queue("c", backlog=1, active=0, stale=0),
+        ],
+        "default",
+    )
+    assert [each["key"] for each in found] == [
+        "task_transport",
+        "queue_backlog_without_pollers",
+        "queue_stale_pollers",
+    ]
+    assert (found[1]["queues"], found[1]["backlog_count"]) == (["a", "c"], 3)
+    assert found[1]["status"] == "error"

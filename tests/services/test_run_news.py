@@ -71,6 +71,7 @@ def test_only_watched_runs_are_told_of() -> None:
     process.signals.watched("another")
     process.commits()
     assert process.said() == []
+    process.now += run_news.JUST_LEFT
     process.signals.watched()
     process.commits()
     process.commits()
@@ -99,7 +100,7 @@ def test_a_watch_of_what_has_just_happened_is_answered() -> None:
     process.said()
     process.signals.watched()
     assert process.said() == [CHANGED]
-    process.now += run_news.JUST_CLOSED
+    process.now += run_news.JUST_LEFT
     process.signals.watched()
     assert process.said() == []
 

@@ -126,13 +126,18 @@ async def test_connections_that_the_server_closed_are_replaced(dsn: str) -> None
         await other.close()
 
 
-async def test_a_read_only_server_has_certainly_not_written(dsn: str) -> None:
+@pytest.mark.parametrize("cache", [100, 0], ids=["direct", "pooler"])
+async def test_a_read_only_server_has_certainly_not_written(
+    dsn: str, cache: int
+) -> None:
     other = await asyncpg.connect(dsn)
     database = await other.fetchval("select current_database()")
     await other.execute(
         f'alter database "{database}" set default_transaction_read_only = on'
     )
-    async with opened(dsn) as store:
+    async with opened(dsn, cache=cache) as store:
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
         with pytest.raises(StoreUnavailable) as refused:
             await store.commit(OneActivityRun("a").start())
         assert not refused.value.is_applied_unknown

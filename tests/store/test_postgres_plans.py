@@ -251,6 +251,13 @@ INDEXES = {
     "list_due_schedules": {"schedules_due", "instances_pkey", "runs_pkey"},
     "list_buffering_schedules": {"schedules_buffering", "instances_pkey", "runs_pkey"},
     "list_schedule_events": {"schedule_events_pkey"},
+    "list_schedule_ages": {"schedules_pkey", "schedule_events_pkey"},
+    "prune_schedule_events": {"schedule_events_pkey"},
+    "prune_schedule_occurrences": {
+        "schedule_events_pkey",
+        "schedule_occurrences_pkey",
+    },
+    "forget_schedule": {"schedules_pkey", "schedule_events_pkey"},
     "find_leader": {"leader_leases_pkey"},
     "renew_leadership": {"leader_leases_pkey"},
     "release_leadership": {"leader_leases_pkey"},

@@ -77,6 +77,9 @@ PLANS = {
     "list_due_schedules": ["schedules_due (next_fire_at<?)"],
     "list_buffering_schedules": ["schedules_buffering"],
     "list_schedule_events": ["(schedule_id=? AND sequence>?)"],
+    "list_schedule_ages": ["(id>?)", "e USING INDEX"],
+    "prune_schedule_events": ["(schedule_id=? AND sequence<?)"],
+    "prune_schedule_occurrences": ["(schedule_id=? AND kind=? AND nominal_at<?)"],
     "list_recorded_occurrences": ["(schedule_id=? AND kind=? AND nominal_at=?)"],
 }
 # All namespaces are few, and so are nodes; leases, open tasks (for a repair) and

@@ -74,13 +74,13 @@ class JsonHttp:
         return Answer(response.status, received, parsed)
 
 
-def operator(base_url: str, token: str) -> JsonHttp:
-    """A client of the control plane in the default namespace."""
+def operator(base_url: str, token: str, *, namespace: str = "default") -> JsonHttp:
+    """A client of the control plane."""
     return JsonHttp(
         base_url,
         {
             "Authorization": f"Bearer {token}",
-            "X-Namespace": "default",
+            "X-Namespace": namespace,
             CONTROL_PLANE_HEADER: "2",
         },
     )

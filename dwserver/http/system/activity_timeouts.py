@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final, Literal, NotRequired, TypedDict
 
-from dwserver.engine.lifecycle.activity_timeout import ActivityTimedOut, TimeoutSkip
+from dwserver.engine.lifecycle.activity_timeout import ActivityTimedOut
 from dwserver.http.call import Call, Reply
 from dwserver.http.request_fields import checked, words
 from dwserver.http.route import ADMINS, Method, management_route
@@ -15,9 +14,11 @@ from dwserver.http.system.passes import (
     MAX_ROWS,
     SCAN_LIMIT,
     PassCounts,
-    failure_reason,
-    pass_status,
+    ScanReport,
+    left_alone,
+    pass_reply,
     scan_limit,
+    scan_report,
 )
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.validation import LIST, Field
@@ -38,8 +39,7 @@ async def status(services: Services, call: Call) -> Reply:
     body = {
         "expired_count": len(expired),
         "expired_execution_ids": expired,
-        "scan_limit": limit,
-        "scan_pressure": len(expired) >= limit,
+        **scan_report(expired, limit=limit),
     }
     return Reply(200, body)
 
@@ -54,15 +54,7 @@ async def run_pass(services: Services, call: Call) -> Reply:
     else:
         enforced = await timeouts.enforce(limit=scan_limit(values))
     rows = [_row(each) for each in enforced]
-    outcomes = Counter(row["outcome"] for row in rows)
-    body = {
-        "processed": len(rows),
-        "enforced": outcomes["enforced"],
-        "skipped": outcomes["skipped"],
-        "failed": outcomes["error"],
-        "results": rows,
-    }
-    return Reply(pass_status(outcomes["error"]), body)
+    return pass_reply(rows, done="enforced")
 
 
 def _row(enforced: Enforced) -> JsonObject:
@@ -70,18 +62,14 @@ def _row(enforced: Enforced) -> JsonObject:
     match outcome:
         case ActivityTimedOut():
             told: JsonObject = {"outcome": "enforced", "has_retry": outcome.is_retried}
-        case TimeoutSkip():
-            told = {"outcome": "skipped", "reason": outcome.value}
         case _:
-            told = {"outcome": "error", "reason": failure_reason(outcome)}
+            told = left_alone(outcome)
     return {"execution_id": execution_id, **told}
 
 
-class ExpiredActivities(TypedDict):
+class ExpiredActivities(ScanReport):
     expired_count: Count
     expired_execution_ids: list[str]
-    scan_limit: Count
-    scan_pressure: bool
 
 
 class EnforcedRow(TypedDict):

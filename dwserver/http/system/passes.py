@@ -7,8 +7,12 @@ one candidate is a row of the report and makes the status 207.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Final, TypedDict
 
+from dwserver.http.call import Reply
 from dwserver.http.route_shape import Count
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.reasons import Reason
@@ -27,6 +31,37 @@ class PassCounts(TypedDict):
     processed: Count
     skipped: Count
     failed: Count
+
+
+class ScanReport(TypedDict):
+    """``scan_pressure``: there may be more than the scan looked at."""
+
+    scan_limit: Count
+    scan_pressure: bool
+
+
+def scan_report(found: Sequence[object], *, limit: int) -> JsonObject:
+    return {"scan_limit": limit, "scan_pressure": len(found) >= limit}
+
+
+def left_alone(outcome: StrEnum | Exception) -> JsonObject:
+    """Of a row: the candidate was skipped, or could not be decided; why."""
+    if isinstance(outcome, Exception):
+        return {"outcome": "error", "reason": failure_reason(outcome)}
+    return {"outcome": "skipped", "reason": outcome.value}
+
+
+def pass_reply(rows: Sequence[JsonObject], *, done: str) -> Reply:
+    """The report of a pass; ``done``: the outcome of what it dealt with."""
+    outcomes = Counter(row["outcome"] for row in rows)
+    body = {
+        "processed": len(rows),
+        done: outcomes[done],
+        "skipped": outcomes["skipped"],
+        "failed": outcomes["error"],
+        "results": rows,
+    }
+    return Reply(pass_status(outcomes["error"]), body)
 
 
 def scan_limit(values: JsonObject) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, NotRequired, TypedDict
@@ -17,9 +16,11 @@ from dwserver.http.system.passes import (
     MAX_ROWS,
     SCAN_LIMIT,
     PassCounts,
-    failure_reason,
-    pass_status,
+    ScanReport,
+    left_alone,
+    pass_reply,
     scan_limit,
+    scan_report,
 )
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.validation import LIST, Field
@@ -71,8 +72,7 @@ async def status(services: Services, call: Call) -> Reply:
         "cutoff": iso(expired.cutoff),
         "expired_run_count": len(expired.run_ids),
         "expired_run_ids": list(expired.run_ids),
-        "scan_limit": limit,
-        "scan_pressure": len(expired.run_ids) >= limit,
+        **scan_report(expired.run_ids, limit=limit),
     }
     return Reply(200, body)
 
@@ -86,24 +86,14 @@ async def run_pass(services: Services, call: Call) -> Reply:
     else:
         pruned = await retention.enforce(call.namespace, limit=scan_limit(values))
     rows = [_row(each) for each in pruned]
-    outcomes = Counter(row["outcome"] for row in rows)
-    body = {
-        "processed": len(rows),
-        "pruned": outcomes["pruned"],
-        "skipped": outcomes["skipped"],
-        "failed": outcomes["error"],
-        "results": rows,
-    }
-    return Reply(pass_status(outcomes["error"]), body)
+    return pass_reply(rows, done="pruned")
 
 
 def _row(pruned: Pruned) -> JsonObject:
     outcome = pruned.outcome
     match outcome:
-        case PruneSkip():
-            told: JsonObject = {"outcome": "skipped", "reason": outcome.value}
-        case Exception():
-            told = {"outcome": "error", "reason": failure_reason(outcome)}
+        case PruneSkip() | Exception():
+            told: JsonObject = left_alone(outcome)
         case _:
             told = {"outcome": "pruned", **_deleted(outcome)}
     return {"run_id": pruned.run_id, **told}
@@ -123,14 +113,12 @@ def _deleted(rows: Mapping[RunPart, int]) -> JsonObject:
     }
 
 
-class ExpiredRuns(TypedDict):
+class ExpiredRuns(ScanReport):
     namespace: str
     retention_days: Count
     cutoff: IsoTime
     expired_run_count: Count
     expired_run_ids: list[str]
-    scan_limit: Count
-    scan_pressure: bool
 
 
 class PrunedRow(TypedDict):

@@ -55,8 +55,12 @@ class ConnectionOptions:
 
     def arguments(self) -> dict[str, Any]:
         """Of ``asyncpg.connect``: cached statements are kept whatever their size and
-        age, since preparing a commit again costs a planning."""
+        age, since preparing a commit again costs a planning. A standby that has not
+        been promoted is refused; which server a pooler leads to is its own matter, and
+        asking would need a session."""
+        session = {} if self.is_pooled else {"target_session_attrs": "read-write"}
         return {
+            **session,
             "dsn": self.dsn,
             "timeout": self.command_timeout_seconds,
             "command_timeout": self.command_timeout_seconds,

@@ -1,4 +1,5 @@
-"""Closed runs that are old enough, and what is deleted of them."""
+"""Closed runs that are old enough and what is deleted of them, likewise the histories
+of schedules."""
 
 from __future__ import annotations
 
@@ -6,10 +7,20 @@ from collections.abc import Mapping, Sequence
 
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import ConnectionPool
-from dwserver.store.retention import BEFORE_ALL, ClosedRun, RunPart
+from dwserver.store.retention import (
+    BEFORE_ALL,
+    ClosedRun,
+    HistoryCut,
+    RunPart,
+    ScheduleAge,
+)
 
 _LIST_EXPIRED_RUNS = block("list_expired_runs")
 _LIST_RUNS_UNDER_OPEN_ONES = block("list_runs_under_open_ones")
+_LIST_SCHEDULE_AGES = block("list_schedule_ages")
+_PRUNE_SCHEDULE_EVENTS = block("prune_schedule_events")
+_PRUNE_SCHEDULE_OCCURRENCES = block("prune_schedule_occurrences")
+_FORGET_SCHEDULE = block("forget_schedule")
 _DELETED = ",\n".join(
     f"{part} as ({block(f'prune_{part}')} returning x.run_id)" for part in RunPart
 )
@@ -63,3 +74,19 @@ class Retention:
             if part:
                 pruned[run_id][RunPart(part)] = count
         return pruned
+
+    async def schedule_ages(self, *, after: str, limit: int) -> list[ScheduleAge]:
+        rows = await self._pool.fetch(_LIST_SCHEDULE_AGES, after, limit)
+        return [ScheduleAge(**dict(row)) for row in rows]
+
+    async def prune_schedule(
+        self, schedule_id: str, cut: HistoryCut, *, limit: int
+    ) -> int:
+        deleted = await self._pool.write(
+            _PRUNE_SCHEDULE_EVENTS, schedule_id, cut.before, cut.upto, cut.most, limit
+        )
+        await self._pool.write(_PRUNE_SCHEDULE_OCCURRENCES, schedule_id)
+        return len(deleted)
+
+    async def forget_schedule(self, schedule_id: str) -> bool:
+        return bool(await self._pool.write(_FORGET_SCHEDULE, schedule_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from dwserver.engine.transition import Transition
-from dwserver.store.api import MigrationReport
+from dwserver.store.api import MigrationReport, StoreUnavailable
 from dwserver.store.combiner import Combiner, Observe
 from dwserver.store.postgres.bootstrap import read_report
 from dwserver.store.postgres.connections import (
@@ -28,6 +28,7 @@ from dwserver.store.postgres.task_sets import TaskSets
 from dwserver.store.postgres.write import TransitionWriter
 
 _SHAPES_BEHIND_A_POOLER = 100
+_PING = "select 1 where not current_setting('transaction_read_only')::boolean"
 
 
 class PostgresStore(
@@ -89,7 +90,8 @@ class PostgresStore(
         await self._pool.close()
 
     async def ping(self) -> None:
-        await self._pool.fetch("select 1")
+        if not await self._pool.fetch(_PING):
+            raise StoreUnavailable("the database is read-only: a standby perhaps")
 
     async def migration_report(self) -> MigrationReport:
         return await read_report(self._pool.fetch)

@@ -1,11 +1,18 @@
-"""Closed runs that are old enough, and what is deleted of them."""
+"""Closed runs that are old enough and what is deleted of them, likewise the histories
+of schedules."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from dwserver.store.retention import BEFORE_ALL, ClosedRun, RunPart
+from dwserver.store.retention import (
+    BEFORE_ALL,
+    ClosedRun,
+    HistoryCut,
+    RunPart,
+    ScheduleAge,
+)
 from dwserver.store.sqlite.on_threads import OnThreads
 from dwserver.store.sqlite.reads import fetch, to_array
 from dwserver.store.sqlite.statements import BLOCKS
@@ -32,6 +39,17 @@ class Retention(OnThreads):
         self, namespace: str, run_ids: Sequence[str], *, at: int
     ) -> Mapping[str, Mapping[RunPart, int]]:
         return await self._write(_prune_runs, namespace, run_ids, at)
+
+    async def schedule_ages(self, *, after: str, limit: int) -> list[ScheduleAge]:
+        return await self._list(_schedule_ages, after, limit)
+
+    async def prune_schedule(
+        self, schedule_id: str, cut: HistoryCut, *, limit: int
+    ) -> int:
+        return await self._write(_prune_schedule, schedule_id, cut, limit)
+
+    async def forget_schedule(self, schedule_id: str) -> bool:
+        return await self._write(_forget_schedule, schedule_id)
 
 
 def _closed_runs(connection: sqlite3.Connection, *args: object) -> list[ClosedRun]:
@@ -60,3 +78,24 @@ def _prune_runs(
                 for part in RunPart
             }
     return pruned
+
+
+def _schedule_ages(
+    connection: sqlite3.Connection, after: str, limit: int
+) -> list[ScheduleAge]:
+    rows = fetch(connection, "list_schedule_ages", after, limit)
+    return [ScheduleAge(**row) for row in rows]
+
+
+def _prune_schedule(
+    connection: sqlite3.Connection, schedule_id: str, cut: HistoryCut, limit: int
+) -> int:
+    values = (schedule_id, cut.before, cut.upto, cut.most, limit)
+    deleted = fetch(connection, "prune_schedule_events", *values)
+    connection.execute(BLOCKS["prune_schedule_occurrences"], (schedule_id,))
+    return len(deleted)
+
+
+def _forget_schedule(connection: sqlite3.Connection, schedule_id: str) -> bool:
+    found = connection.execute(BLOCKS["forget_schedule"], (schedule_id,))
+    return found.rowcount > 0

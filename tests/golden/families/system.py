@@ -135,6 +135,11 @@ FAMILY = Family(
         ),
     ),
     otherwise={
+        "health_absent_in_this_version": Otherwise(
+            "seeds: the health of the engine is served",
+            200,
+            {"namespace": "ms-36160", "health": {"status": "ok", "healthy": True}},
+        ),
         "repair_pass_no_body": Otherwise(
             "decision 14: every pass announces what nobody has taken",
             200,

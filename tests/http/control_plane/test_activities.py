@@ -14,17 +14,22 @@ from tests.support.json_http import (
     operator,
     read_history,
 )
-from tests.support.processes import TEST_TOKEN, StartServer
+from tests.support.processes import TEST_TOKEN, new_namespace
+from tests.support.server_process import ServerProcess
 
 POLL = {"worker_id": "A", "task_queue": "aq", "timeout_seconds": 20}
 CHARGE = {"activity_type": "charge", "task_queue": "aq"}
 
 
 class Stand:
-    def __init__(self, server_url: str) -> None:
-        self.control = operator(server_url, TEST_TOKEN)
-        headers = {"Authorization": f"Bearer {TEST_TOKEN}", WORKER_HEADER: "1.20"}
-        self._worker = JsonHttp(server_url, headers)
+    def __init__(self, server: ServerProcess, namespace: str) -> None:
+        self.control = operator(server.base_url, TEST_TOKEN, namespace=namespace)
+        headers = {
+            "Authorization": f"Bearer {TEST_TOKEN}",
+            "X-Namespace": namespace,
+            WORKER_HEADER: "1.20",
+        }
+        self._worker = JsonHttp(server.base_url, headers)
         self.post("register", {**POLL, "runtime": "python"}, status=201)
 
     def post(self, path: str, body: Any, *, status: int = 200) -> Any:
@@ -52,8 +57,8 @@ class Stand:
 
 
 @pytest.fixture
-def stand(start_server: StartServer, store_url: str) -> Stand:
-    return Stand(start_server(store_url).base_url)
+def stand(common_server: ServerProcess) -> Stand:
+    return Stand(common_server, new_namespace(common_server))
 
 
 def test_from_start_to_end(stand: Stand) -> None:

@@ -17,7 +17,8 @@ from tests.support.json_http import (
     operator,
     read_history,
 )
-from tests.support.processes import TEST_TOKEN, StartServer
+from tests.support.processes import TEST_TOKEN, new_namespace
+from tests.support.server_process import ServerProcess
 
 RECORDED: list[dict[str, Any]] = orjson.loads(
     (Path(__file__).parent / "fixtures" / "bridge_adapters.json").read_bytes()
@@ -52,9 +53,13 @@ FREE = {"message", "run_id", "errors"}
 
 
 @pytest.fixture
-def client(start_server: StartServer, store_url: str) -> JsonHttp:
-    server = start_server(store_url)
-    headers = {"Authorization": f"Bearer {TEST_TOKEN}", WORKER_HEADER: "1.0"}
+def client(common_server: ServerProcess) -> JsonHttp:
+    server, namespace = common_server, new_namespace(common_server)
+    headers = {
+        "Authorization": f"Bearer {TEST_TOKEN}",
+        "X-Namespace": namespace,
+        WORKER_HEADER: "1.0",
+    }
     registration = {
         "worker_id": "B",
         "task_queue": "iq",
@@ -63,7 +68,7 @@ def client(start_server: StartServer, store_url: str) -> JsonHttp:
     }
     worker = JsonHttp(server.base_url, headers)
     worker.request("POST", "/api/worker/register", registration).expect(201)
-    client = operator(server.base_url, TEST_TOKEN)
+    client = operator(server.base_url, TEST_TOKEN, namespace=namespace)
     start = {"workflow_id": "bi-36383", "workflow_type": "i.flow", "task_queue": "iq"}
     client.request("POST", "/api/workflows", start).expect(201)
     return client

@@ -22,7 +22,7 @@ from tests.http.input_cases import (
     word,
 )
 from tests.support.json_http import Answer, JsonHttp, operator
-from tests.support.processes import TEST_TOKEN, StartServer
+from tests.support.processes import TEST_TOKEN, CommonServers, new_namespace
 
 ACTION = {"workflow_type": "orders.Ship", "task_queue": "orders", "input": ["x"]}
 HOURLY: Body = {"spec": {"cron_expressions": ["0 * * * *"]}, "action": ACTION}
@@ -112,10 +112,10 @@ BACKFILL_TABLE = (
 
 
 @pytest.fixture
-def control(start_server: StartServer, sqlite_url: str) -> JsonHttp:
+def control(common_servers: CommonServers) -> JsonHttp:
     # Nothing fires on time while a test looks.
-    server = start_server(sqlite_url, {"DW_SCHEDULER_TICK_MS": "60000"})
-    return operator(server.base_url, TEST_TOKEN)
+    server = common_servers.on("sqlite", {"DW_SCHEDULER_TICK_MS": "60000"})
+    return operator(server.base_url, TEST_TOKEN, namespace=new_namespace(server))
 
 
 def create(control: JsonHttp, schedule_id: str, **fields: Any) -> None:

@@ -47,16 +47,23 @@ with x as (
 select (
     select count(*)
     from x
-    join instances i on i.namespace = $1 and i.workflow_id = x.workflow_id
     where x.pruned_at is null
-    and i.current_run_id <> x.id
+    and x.id <> (
+        select i.current_run_id
+        from instances i
+        where i.namespace = $1
+        and i.workflow_id = x.workflow_id
+    )
 ) + (
     select count(*)
     from (select distinct x.workflow_id from x) k
-    join instances i on i.namespace = $1 and i.workflow_id = k.workflow_id
-    join runs r on r.id = i.first_run_id
-    where r.pruned_at is null
-    and i.current_run_id <> r.id
+    where (
+        select r.pruned_at is null and i.current_run_id <> r.id
+        from instances i
+        join runs r on r.id = i.first_run_id
+        where i.namespace = $1
+        and i.workflow_id = k.workflow_id
+    )
 ) as runs
 
 -- name: sum_closed_histories

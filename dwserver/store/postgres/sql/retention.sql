@@ -1,4 +1,5 @@
--- Retention: closed runs that are old enough, and what is deleted of them.
+-- Retention: closed runs that are old enough and what is deleted of them, likewise
+-- the histories of schedules.
 
 -- name: list_expired_runs
 -- Closed runs of a namespace that nobody archived or pruned and that closed before $2,
@@ -136,3 +137,87 @@ where x.run_id = p.id
 delete from run_attributes x
 using pruned p
 where x.run_id = p.id
+
+-- name: list_schedule_ages
+-- A page of all schedules by id, and where the history of each begins.
+select
+    s.id,
+    s.namespace,
+    s.deleted_at,
+    s.last_event_sequence as last_sequence,
+    (
+        select e.sequence
+        from schedule_events e
+        where e.schedule_id = s.id
+        order by e.sequence
+        limit 1
+    ) as first_sequence,
+    (
+        select e.recorded_at
+        from schedule_events e
+        where e.schedule_id = s.id
+        order by e.sequence
+        limit 1
+    ) as first_recorded_at
+from schedules s
+where s.id > $1
+order by s.id
+limit $2
+
+-- name: prune_schedule_events
+-- The beginning of a history, at most $5 events and none beyond $4: all up to $3, then
+-- those before the first one that is not older than $2. So no gap arises.
+with head as (
+    select
+        e.sequence,
+        e.recorded_at
+    from schedule_events e
+    where e.schedule_id = $1
+    and e.sequence <= $4
+    order by e.sequence
+    limit $5
+)
+delete from schedule_events
+where schedule_id = $1
+and sequence <= (
+    select max(h.sequence)
+    from head h
+)
+and sequence < coalesce(
+    (
+        select min(h.sequence)
+        from head h
+        where h.sequence > $3
+        and h.recorded_at >= $2
+    ),
+    $4::bigint + 1
+)
+returning sequence
+
+-- name: prune_schedule_occurrences
+-- What a schedule has fired for times before its history begins.
+delete from schedule_occurrences
+where schedule_id = $1
+and kind in ('backfill', 'manual', 'tick')
+and nominal_at < coalesce(
+    (
+        select e.recorded_at
+        from schedule_events e
+        where e.schedule_id = $1
+        order by e.sequence
+        limit 1
+    ),
+    9223372036854775807
+)
+
+-- name: forget_schedule
+-- A schedule that was deleted and has no history any more.
+delete from schedules
+where id = $1
+and status = 'deleted'
+and not exists (
+    select 1
+    from schedule_events e
+    where e.schedule_id = $1
+)
+returning id
