@@ -128,11 +128,7 @@ def build_core(
     supervisor: Supervisor,
 ) -> Core:
     """Everything between the store and the edges of the process."""
-    hot = HotRuns(
-        max_runs=settings.engine.run_cache_size,
-        max_bytes=settings.engine.history_cache_bytes,
-        keeps_ready=Role.MATCHING in node_identity(settings).roles,
-    )
+    hot = _hot_runs(settings)
     coordination = build_coordination(
         settings, store, clock=clock, metrics=metrics, supervisor=supervisor
     )
@@ -201,6 +197,14 @@ def build_core(
     )
 
 
+def _hot_runs(settings: Settings) -> HotRuns:
+    return HotRuns(
+        max_runs=settings.engine.run_cache_size,
+        max_bytes=settings.engine.history_cache_bytes,
+        keeps_ready=Role.MATCHING in node_identity(settings).roles,
+    )
+
+
 def _matcher(
     settings: Settings,
     store: Store,
@@ -239,12 +243,7 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         settings, namespaces, parts.metrics
     )
     renewals = Renewals(store, spawn=parts.supervisor.spawn)
-    workers = Workers(
-        store,
-        now=clock.now,
-        cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
-        stale_after=plane.stale_after_seconds * MICROS,
-    )
+    workers = _workers(settings, parts)
     contracts = _contracts(parts, workers)
     timeouts = ActivityTimeouts(store, parts.deadlines, now=clock.now)
     repair = _task_repair(settings, parts, timeouts)
@@ -310,6 +309,15 @@ def _services(settings: Settings, parts: _Parts) -> Services:
         limits=request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _workers(settings: Settings, parts: _Parts) -> Workers:
+    return Workers(
+        parts.store,
+        now=parts.clock.now,
+        cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
+        stale_after=settings.worker_plane.stale_after_seconds * MICROS,
     )
 
 
