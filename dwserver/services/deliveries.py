@@ -176,15 +176,18 @@ class Deliveries:
         self, run_id: str, *, after: int, upto: int, limit: int, framing: Framing
     ) -> list[bytes]:
         hot = self._hot.get(run_id)
-        if hot is not None and hot.history is not None:
-            known = hot.history.fragments
-            if len(known) >= upto:
-                return known[after : min(upto, after + limit)]
-        events = await self._store.history(run_id, after=after, upto=upto, limit=limit)
+        history = hot.history if hot is not None else None
+        known = history.fragments[after : min(upto, after + limit)] if history else []
+        read_to = after + len(known)
+        if read_to == min(upto, after + limit):
+            return known
+        events = await self._store.history(
+            run_id, after=read_to, upto=upto, limit=limit - len(known)
+        )
         fragments = [_rendered(event, framing) for event in events]
-        if after == 0 and not any(event.has_plain for event in events):
-            self._hot.remember_history(run_id, fragments)
-        return fragments
+        if not any(event.has_plain for event in events):
+            self._hot.remember_history(run_id, fragments, after=read_to)
+        return known + fragments
 
 
 def _rendered(event: StoredEvent, framing: Framing) -> bytes:

@@ -25,6 +25,10 @@ class RecentHistory:
     has_plain: bool = False
     size: int = 0
 
+    def is_of(self, state: RunState) -> bool:
+        """Whether it is a beginning of the run's history."""
+        return len(self.fragments) <= state.run.last_sequence
+
     def extend(self, change: RunChange) -> bool:
         """Follow a committed change; False when this history has a gap now."""
         added: dict[int, bytes] = {}
@@ -111,10 +115,15 @@ class HotRuns:
         task = self._tasks.get(task_id)
         return task if task is not None and task.namespace == namespace else None
 
-    def loaded(self, state: RunState) -> HotRun:
-        """Remember what was read."""
+    def loaded(self, state: RunState, *, was: HotRun | None = None) -> HotRun:
+        """Remember what was read. ``was``: the copy that it replaces, of which the
+        beginning is still true."""
         self.drop(state.run.id)
         hot = HotRun(state)
+        if was is not None:
+            hot.input = was.input
+            if was.history is not None and was.history.is_of(state):
+                hot.history = was.history
         self._keep(hot)
         return hot
 
@@ -147,14 +156,22 @@ class HotRuns:
         if hot is not None:
             hot.input = run_input
 
-    def remember_history(self, run_id: str, fragments: Sequence[bytes]) -> None:
-        """Keep the rendered events 1…n that were read, if they are all there are."""
+    def remember_history(
+        self, run_id: str, fragments: Sequence[bytes], *, after: int
+    ) -> None:
+        """Keep the rendered events that were read after those that are known, if with
+        them all are."""
         hot = self._runs.get(run_id)
-        if hot is None or hot.history is not None:
+        if hot is None or after + len(fragments) != hot.state.run.last_sequence:
             return
-        if len(fragments) == hot.state.run.last_sequence:
-            hot.history = RecentHistory(list(fragments), size=sum(map(len, fragments)))
-            self._bytes += hot.history.size
+        history = hot.history or RecentHistory()
+        if len(history.fragments) != after:
+            return
+        size = sum(map(len, fragments))
+        history.fragments += fragments
+        history.size += size
+        hot.history = history
+        self._bytes += size
 
     def _keep(self, hot: HotRun) -> None:
         self._runs[hot.state.run.id] = hot

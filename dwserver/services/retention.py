@@ -33,8 +33,8 @@ MAX_EVENTS = 2000
 WINDOW = 200
 MAX_WINDOWS = 20
 # The loop rests so many times as long as it has worked, and no longer than this.
-REST = 9.0
-MAX_REST_SECONDS = 30.0
+REST = 3.0
+MAX_REST_SECONDS = 5.0
 
 _log = structlog.stdlib.get_logger(__name__)
 

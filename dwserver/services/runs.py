@@ -35,7 +35,7 @@ from dwserver.engine.transition import ScheduleChange, TermGuard
 from dwserver.engine.words import RunStatus
 from dwserver.services.backgrounds import read_background
 from dwserver.services.commits import CommitObserver, Commits, HandOff
-from dwserver.services.hot_runs import HotRuns
+from dwserver.services.hot_runs import HotRun, HotRuns
 from dwserver.store.api import Store
 
 Reply = TypeVar("Reply")
@@ -227,7 +227,7 @@ class Runs:
         term = next((each.term for each in asked if each.term), None)
         for attempt in range(MAX_ATTEMPTS):
             if state is None:
-                state = await self._load(run_id)
+                state = await self._load(run_id, was=hot)
                 is_fresh = True
             failed = await _prepare_all(state, asked)
             draft, replies = self._decide_all(state, asked, failed)
@@ -263,11 +263,11 @@ class Runs:
                 replies = repeat(_Failed(error))
         return [_Conflict.MET if each.companions else next(replies) for each in asked]
 
-    async def _load(self, run_id: str) -> RunState:
+    async def _load(self, run_id: str, *, was: HotRun | None) -> RunState:
         state = await self._store.load_run(run_id)
         if state is None:
             raise RunNotFound(run_id)
-        self.hot.loaded(state)
+        self.hot.loaded(state, was=was)
         return state
 
     def _decide_all(

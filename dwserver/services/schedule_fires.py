@@ -153,7 +153,7 @@ class ScheduleFires:
                 if blocked is None or not await self._write(blocked.change, term):
                     return None
                 return _not_started(blocked)
-            if decided.closes is not None:
+            if decided.closes is not None and not await self._is_taken(start):
                 await self._close_latest(schedule, decided.closes, term)
             return await self._start(schedule, fire, start, term)
         if not await self._write(decided.change, term):
@@ -243,6 +243,11 @@ class ScheduleFires:
 
     async def _write(self, change: ScheduleChange, term: TermGuard | None) -> bool:
         return await self._store.commit(Transition(schedule=change, term=term))
+
+    async def _is_taken(self, start: Start) -> bool:
+        """A fire that is repeated starts nothing, so that nothing gives way to it."""
+        found = await self._store.find_instance(start.namespace, start.workflow_id)
+        return found is not None
 
     async def _close_latest(
         self, schedule: Schedule, how: CommandType, term: TermGuard | None

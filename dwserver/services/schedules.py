@@ -29,6 +29,9 @@ from dwserver.store.schedules import DueSchedule, ScheduleCursor, ScheduleFilter
 
 # Occurrences that one backfill makes at most (decision 11).
 MAX_BACKFILL: Final = 1000
+# Schedules that are read for one page of those that fulfil a query, and at once.
+MAX_READ: Final = 10_000
+READ_AT_ONCE: Final = 500
 # Attempts at a change before the caller is told that the schedule is contended.
 MAX_ATTEMPTS: Final = 10
 
@@ -65,12 +68,29 @@ class Schedules:
         *,
         after: ScheduleCursor | None,
         limit: int,
-    ) -> tuple[list[Schedule], bool]:
-        """A page, the newest first, and whether another one follows."""
-        found = await self._store.list_schedules(
-            schedule_filter, after=after, limit=limit + 1
-        )
-        return found[:limit], len(found) > limit
+        accepts: Callable[[Schedule], bool] | None = None,
+    ) -> tuple[list[Schedule], ScheduleCursor | None]:
+        """A page, the newest first, and the position behind which another one follows.
+        Of what ``accepts`` takes a page may be short: ``MAX_READ`` are read for it."""
+        if accepts is None:
+            found = await self._store.list_schedules(
+                schedule_filter, after=after, limit=limit + 1
+            )
+            page = found[:limit]
+            return page, _cursor_of(page[-1]) if len(found) > limit else None
+        page = []
+        for _ in range(MAX_READ // READ_AT_ONCE):
+            found = await self._store.list_schedules(
+                schedule_filter, after=after, limit=READ_AT_ONCE
+            )
+            for schedule in filter(accepts, found):
+                if len(page) == limit:
+                    return page, _cursor_of(page[-1])
+                page.append(schedule)
+            if len(found) < READ_AT_ONCE:
+                return page, None
+            after = _cursor_of(found[-1])
+        return page, after
 
     async def history(
         self, schedule: Schedule, *, after: int, limit: int
@@ -232,6 +252,10 @@ class Schedules:
         return await self._fires.fire(
             schedule, fire, open_run_id=due.open_run_id, term=term
         )
+
+
+def _cursor_of(schedule: Schedule) -> ScheduleCursor:
+    return ScheduleCursor(schedule.created_at, schedule.id)
 
 
 __all__ = [

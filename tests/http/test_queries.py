@@ -57,7 +57,7 @@ class Site:
     def querying(self, body: object = None, *, run: str = "") -> Future[Answer]:
         return self.threads.submit(self.query, body, run=run)
 
-    def poll(self, *, seconds: int = 5, **fields: Any) -> Any:
+    def poll(self, *, seconds: int = 30, **fields: Any) -> Any:
         """The task of a poll."""
         body = {**WORKER, "timeout_seconds": seconds, **fields}
         return self.post("query-tasks/poll", body).expect(200)["task"]

@@ -13,6 +13,7 @@ import pytest
 
 from dwserver.engine.commands.activities import ScheduleActivity
 from dwserver.engine.model import Payload, RetryPolicy, RunInput
+from dwserver.engine.records import replace
 from dwserver.engine.words import TaskKind
 from dwserver.matching.pollers import Delivery
 from dwserver.protocol.page_tokens import read_page_token
@@ -140,6 +141,29 @@ async def test_pages_cover_the_snapshot_and_nothing_after_it(
     await server.services.workflows.start(a_start_request())
     for each in (server, cold):
         assert await _paged(each, delivery, size=2) == whole
+
+
+async def test_who_knows_the_beginning_reads_the_rest(
+    server: SmallServer, cold: SmallServer
+) -> None:
+    """Another process has gone on with a run that this one knew."""
+    delivery = await after_activity(server, ARGUMENTS)
+    whole = (await shown(server, delivery))["history_events"]
+    run_id = delivery.leased.run.id
+    known, hot = server.core.runs.hot.get(run_id), cold.core.runs.hot
+    state = await cold.core.store.load_run(run_id)
+    assert known is not None
+    assert known.history is not None
+    assert state is not None
+    was = hot.loaded(replace(state, run=replace(state.run, last_sequence=2)))
+    hot.remember_history(run_id, known.history.fragments[:2], after=0)
+    hot.loaded(state, was=was)
+    for size in (1, 2, 3):
+        assert await _paged(cold, delivery, size=size) == whole
+    cold.faults.calls.clear()
+    for _ in range(2):
+        assert (await shown(cold, delivery))["history_events"] == whole
+    assert cold.faults.calls["history"] == 1, "then everything is known"
 
 
 async def test_a_page_past_the_end_is_empty(server: SmallServer) -> None:

@@ -175,12 +175,52 @@ def test_a_loaded_run_has_no_history_until_it_is_read_whole() -> None:
     hot = hot_runs()
     run = a_run(last_sequence=2)
     hot.loaded(RunState(run, {}, {}, {}))
-    hot.remember_history(run.id, [b"{1}"])
+    hot.remember_history(run.id, [b"{1}"], after=0)
     assert sequences(hot, run) is None
-    hot.remember_history(run.id, [b"{1}", b"{2}"])
+    hot.remember_history(run.id, [b"{1}", b"{2}"], after=0)
     assert sequences(hot, run) == [b"{1}", b"{2}"]
     run = commit(hot, next_change(run, an_event(3)))
     assert len(sequences(hot, run) or ()) == 3
+
+
+def test_what_was_true_of_a_stale_copy_is_kept() -> None:
+    hot = hot_runs(max_bytes=20)
+    run = a_run(last_sequence=2)
+    was = hot.loaded(RunState(run, {}, {}, {}))
+    hot.remember_history(run.id, [b"{1}", b"{2}"], after=0)
+    hot.remember_input(run.id, given := RunInput(arguments=None))
+    hot.drop(run.id)
+    newer = RunState(replace(run, version=9, last_sequence=4), {}, {}, {})
+    again = hot.loaded(newer, was=was)
+    assert again.input == given
+    assert sequences(hot, run) == [b"{1}", b"{2}"]
+    # Somebody else has read the rest meanwhile, or not all of it.
+    hot.remember_history(run.id, [b"{4}"], after=3)
+    hot.remember_history(run.id, [b"{3}"], after=2)
+    assert sequences(hot, run) == [b"{1}", b"{2}"]
+    hot.remember_history(run.id, [b"{3}", b"{4}"], after=2)
+    assert sequences(hot, run) == [b"{1}", b"{2}", b"{3}", b"{4}"]
+    # Twelve bytes are counted once: another run of nine is one too many.
+    other = a_run(last_sequence=3)
+    hot.loaded(RunState(other, {}, {}, {}))
+    hot.remember_history(other.id, [b"{1}", b"{2}", b"{3}"], after=0)
+    hot.loaded(RunState(a_run(), {}, {}, {}))
+    assert hot.get(run.id) is None
+    assert hot.get(other.id) is not None
+
+
+def test_a_history_with_a_gap_is_read_anew() -> None:
+    hot = hot_runs()
+    run = a_run(last_sequence=2)
+    was = hot.loaded(RunState(run, {}, {}, {}))
+    hot.remember_history(run.id, [b"{1}", b"{2}"], after=0)
+    longer = replace(run, last_sequence=4)
+    hot.loaded(RunState(longer, {}, {}, {}), was=was)
+    commit(hot, next_change(longer, an_event(5)))
+    assert sequences(hot, run) is None
+    shorter = replace(run, last_sequence=1)
+    hot.loaded(RunState(shorter, {}, {}, {}), was=was)
+    assert sequences(hot, run) is None
 
 
 def test_a_held_event_takes_its_place_when_it_is_released() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -18,11 +19,22 @@ from dwserver.services.command_targets import Target
 from dwserver.store.api import Store
 from tests.services.schedule_model import RULES, Model
 from tests.services.test_schedules import lead
-from tests.support.builders import SECOND
+from tests.support.builders import NOON, SECOND
 from tests.support.small_server import NAMESPACE, WORKFLOW, SmallServer
 
-POLICIES = ("skip", "buffer_one", "buffer_all", "allow_all", "terminate_other")
+POLICIES = tuple(OverlapPolicy)
 DAY = 24 * 3600
+# Days on which clocks are changed: forward and back, north and south, by an hour and by
+# half of one; and one on which they are not.
+DAYS = (
+    "2026-05-02T12:00:00+00:00",
+    "2026-10-03T06:00:00+00:00",
+    "2026-10-24T14:00:00+00:00",
+    "2026-10-31T20:00:00+00:00",
+    "2027-03-13T20:00:00+00:00",
+    "2027-03-27T14:00:00+00:00",
+    "2027-04-03T06:00:00+00:00",
+)
 LIMIT = 500
 ACTION = {"workflow_type": WORKFLOW}
 UNSTARTABLE = {"workflow_type": WORKFLOW, "input": {"codec": "zip", "blob": "x"}}
@@ -49,20 +61,38 @@ class Day:
         rule = RULES[number % len(RULES)]
         policy = POLICIES[number % len(POLICIES)]
         can_start = number % 11 != 10
+        jitter = self.dice.choice([0, 0, 90])
         max_runs = self.dice.choice([None, None, None, 5, 40])
         new = NewSchedule(
             namespace=NAMESPACE,
             schedule_id=name,
             spec=rule.spec,
             action=ACTION if can_start else UNSTARTABLE,
-            overlap_policy=OverlapPolicy(policy),
+            overlap_policy=policy,
+            jitter_seconds=jitter,
             max_runs=max_runs,
         )
         made = await self.node.services.schedules.create(new, Commands({}, {}))
         assert made is not None
         self.models[name] = Model(
-            rule, policy, self.now, max_runs=max_runs, can_start=can_start
+            name,
+            rule,
+            policy,
+            self.now,
+            max_runs=max_runs,
+            can_start=can_start,
+            jitter=jitter,
         )
+        await self.hear_plan(name)
+
+    async def hear_plan(self, name: str) -> None:
+        """How far an occurrence is put off is the server's to say."""
+        model = self.models[name]
+        if model.is_to_be_told:
+            schedule = await self.node.services.schedules.find(NAMESPACE, name)
+            assert schedule is not None
+            assert schedule.next_fire_at is not None
+            model.planned(schedule.next_fire_at // SECOND)
 
     async def step(self) -> None:
         """Time passes; whoever leads looks; operators and workflows do something."""
@@ -78,11 +108,16 @@ class Day:
             await old.services.schedules.fire_due(stale, limit=LIMIT)
         await self.node.services.schedules.fire_due(self.term, limit=LIMIT)
         for name, model in self.models.items():
-            model.tick(name, self.now)
+            model.tick(self.now)
+            # A drained one was planned anew, for later than now.
+            if not model.is_to_be_told:
+                model.tick_due(self.now)
+            await self.hear_plan(name)
         for _ in range(self.dice.randrange(4)):
-            await self.dice.choice((self.close, self.close, self.turn, self.fill))(
-                self.dice.choice(list(self.models))
-            )
+            name = self.dice.choice(list(self.models))
+            does = (self.close, self.close, self.turn, self.fill, self.ask)
+            await self.dice.choice(does)(name)
+            await self.hear_plan(name)
 
     async def close(self, name: str) -> None:
         """One of its workflows ends."""
@@ -120,13 +155,26 @@ class Day:
             return
         start = self.now - self.dice.randrange(2 * 3600)
         end = start + self.dice.randrange(1, 3600)
+        policy = self.dice.choice((None, *POLICIES))
         await schedules.backfill(
             schedule,
             (start * SECOND, end * SECOND),
-            policy=OverlapPolicy.ALLOW_ALL,
+            policy=policy,
             command={},
         )
-        model.backfill(name, start, end, self.now)
+        model.backfill(start, end, policy=policy, now=self.now)
+
+    async def ask(self, name: str) -> None:
+        """An operator asks for a fire now."""
+        if self.dice.random() < 0.8:
+            return
+        schedules = self.node.services.schedules
+        schedule = await schedules.find(NAMESPACE, name)
+        if schedule is None:
+            return
+        policy = self.dice.choice((None, *POLICIES))
+        await schedules.trigger(schedule, policy=policy, command={})
+        self.models[name].trigger(policy, self.now)
 
     async def differences(self) -> list[str]:
         found = []
@@ -180,12 +228,16 @@ class Day:
 
 @pytest.mark.full
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("began", DAYS)
 async def test_a_day_goes_as_the_model_says(
-    node: SmallServer, second_node: SmallServer, any_store: Store, seed: int
+    node: SmallServer, second_node: SmallServer, any_store: Store, began: str
 ) -> None:
+    seed = DAYS.index(began)
+    seconds = round(datetime.fromisoformat(began).timestamp()) - NOON // SECOND
+    for each in (node, second_node):
+        each.clock.advance(seconds=seconds)
     day = Day((node, second_node), random.Random(seed), {}, await lead(node))
-    for number in range(35):
+    for number in range(5 * len(RULES)):
         await day.create(f"s-{number}", number)
     end = day.now + DAY
     while day.now < end:

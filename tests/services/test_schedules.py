@@ -13,11 +13,12 @@ from dwserver.engine.model.schedules import OverlapPolicy, Schedule
 from dwserver.engine.schedules.changes import Commands, NewSchedule
 from dwserver.engine.transition import TermGuard
 from dwserver.engine.words import CommandType
+from dwserver.services import schedules
 from dwserver.services.command_targets import Target
 from dwserver.services.schedules import Fired, FireOutcome
 from dwserver.store.api import StoreUnavailable
 from dwserver.store.leadership import LeaderLease
-from dwserver.store.schedules import ScheduleFilter
+from dwserver.store.schedules import ScheduleCursor, ScheduleFilter
 from tests.support.builders import NOON, SECOND
 from tests.support.small_server import (
     ARGUMENTS,
@@ -366,7 +367,56 @@ async def test_a_list_is_a_page_and_says_whether_more_follows(
 ) -> None:
     for n in range(3):
         await create(node, f"s-{n}")
-    page, has_more = await node.services.schedules.find_page(
+    page, position = await node.services.schedules.find_page(
         ScheduleFilter(NAMESPACE), after=None, limit=2
     )
-    assert (len(page), has_more) == (2, True)
+    assert len(page) == 2
+    assert position == ScheduleCursor(page[1].created_at, page[1].id)
+    rest, end = await node.services.schedules.find_page(
+        ScheduleFilter(NAMESPACE), after=position, limit=2
+    )
+    assert (len(rest), end) == (1, None)
+
+
+@pytest.mark.parametrize("read_at_once", [2, 3, 4, 100])
+async def test_a_list_of_what_is_wanted_is_paged_as_well(
+    node: SmallServer, monkeypatch: pytest.MonkeyPatch, read_at_once: int
+) -> None:
+    monkeypatch.setattr(schedules, "READ_AT_ONCE", read_at_once)
+    monkeypatch.setattr(schedules, "MAX_READ", 2 * read_at_once)
+    for n in range(9):
+        await create(node, f"s-{n}")
+    wanted = {"s-7", "s-4", "s-2", "s-1"}
+    seen: list[str] = []
+    position: ScheduleCursor | None = None
+    for _ in range(9):
+        page, position = await node.services.schedules.find_page(
+            ScheduleFilter(NAMESPACE),
+            after=position,
+            limit=2,
+            accepts=lambda schedule: schedule.schedule_id in wanted,
+        )
+        assert len(page) <= 2
+        seen += [schedule.schedule_id for schedule in page]
+        if position is None:
+            break
+    assert position is None
+    assert seen == ["s-7", "s-4", "s-2", "s-1"]
+
+
+async def test_a_backfill_that_is_repeated_ends_nothing(node: SmallServer) -> None:
+    await create(node)
+    end = node.clock.now()
+    window = (end - 2 * HOUR * SECOND, end)
+    outcomes = []
+    for _ in range(2):
+        done = await node.services.schedules.backfill(
+            await found(node), window, policy=OverlapPolicy.TERMINATE_OTHER, command={}
+        )
+        outcomes += [each.fired.outcome for each in done]
+    assert outcomes == [FireOutcome.TRIGGERED] * 2 + [FireOutcome.ALREADY_FIRED] * 2
+    schedule = await found(node)
+    assert schedule.fires_count == 2
+    run_id = done[-1].fired.run_id
+    assert run_id is not None
+    assert (await node.state(run_id)).run.status == "pending"

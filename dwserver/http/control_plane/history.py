@@ -36,6 +36,9 @@ CLOSING_EVENTS: Final = frozenset(
     {
         EventType.WORKFLOW_COMPLETED,
         EventType.WORKFLOW_FAILED,
+        EventType.WORKFLOW_CANCELLED,
+        EventType.WORKFLOW_TERMINATED,
+        EventType.WORKFLOW_TIMED_OUT,
         EventType.WORKFLOW_CONTINUED_AS_NEW,
     }
 )

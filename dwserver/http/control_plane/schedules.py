@@ -25,13 +25,15 @@ from dwserver.http.control_plane.schedule_views import (
     event_view,
     listed,
 )
-from dwserver.http.errors import refuse
+from dwserver.http.errors import invalid_fields, refuse
 from dwserver.http.request_fields import checked, words
 from dwserver.http.route import Method, management_route
 from dwserver.http.route_shape import RouteShape
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.reasons import Plane, Reason
 from dwserver.protocol.validation import INTEGER, Field, as_integer
+from dwserver.protocol.visibility.problems import InvalidQuery
+from dwserver.protocol.visibility.schedule_query import Accepts, read_schedule_query
 from dwserver.services.catalog import Services
 from dwserver.services.records import RunCursor, ScheduleCursor, ScheduleFilter
 
@@ -43,6 +45,7 @@ MAX_HISTORY_PAGE: Final = 500
 LIST_FIELDS: Final = (
     Field("status", choices=frozenset({ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED})),
     Field("workflow_type"),
+    Field("query"),
     Field("page_size", INTEGER, default=MAX_LISTED, minimum=1, maximum=MAX_LISTED),
     Field("next_page_token"),
 )
@@ -56,7 +59,7 @@ async def index(services: Services, call: Call) -> Reply:
     values = checked(words(call.query), LIST_FIELDS)
     cursor = read_cursor(values["next_page_token"])
     status = values["status"]
-    schedules, has_more = await services.schedules.find_page(
+    schedules, position = await services.schedules.find_page(
         ScheduleFilter(
             call.namespace,
             ScheduleStatus(status) if status else None,
@@ -64,14 +67,27 @@ async def index(services: Services, call: Call) -> Reply:
         ),
         after=ScheduleCursor(cursor.started_at, cursor.run_id) if cursor else None,
         limit=values["page_size"],
+        accepts=await _accepted(services, call.namespace, values["query"]),
     )
     token = None
-    if has_more:
-        last = schedules[-1]
-        token = cursor_token(RunCursor(last.created_at, last.id))
+    if position is not None:
+        token = cursor_token(RunCursor(position.created_at, position.id))
     return Reply(
         200, {"schedules": list(map(listed, schedules)), "next_page_token": token}
     )
+
+
+async def _accepted(
+    services: Services, namespace: str, query: str | None
+) -> Accepts | None:
+    """Which schedules fulfil the query; None: all of them."""
+    if query is None:
+        return None
+    types = await services.search_attributes.known_types(namespace)
+    try:
+        return read_schedule_query(query, types)
+    except InvalidQuery as problem:
+        raise invalid_fields({"query": [str(problem)]}) from problem
 
 
 async def store(services: Services, call: Call) -> Reply:

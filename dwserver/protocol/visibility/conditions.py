@@ -64,13 +64,13 @@ def _condition(predicate: Predicate, types: Mapping[str, str]) -> Condition | No
     system = _SYSTEM_FIELDS.get(field)
     if system is not None:
         column, value_type = system
-        values = _values(predicate, value_type)
+        values = values_of(predicate, value_type)
         return RunCondition(column, predicate.operator, values)
     declared = types.get(field)
     if declared is None:
         return None
     value_type = AttributeType(declared)
-    values = _values(predicate, value_type)
+    values = values_of(predicate, value_type)
     return AttributeCondition(field, value_type, predicate.operator, values)
 
 
@@ -78,15 +78,15 @@ def _status_condition(predicate: Predicate) -> RunCondition:
     """The word of a bucket means all statuses in it."""
     if predicate.is_list or not predicate.operator.is_equality:
         raise InvalidQuery(Problem.EQUALITY_ONLY, predicate.field)
-    [word] = _values(predicate, AttributeType.KEYWORD)
+    [word] = values_of(predicate, AttributeType.KEYWORD)
     status = str(word).lower()
     is_bucket = status in frozenset(StatusBucket)
     column = RunColumn.STATUS_BUCKET if is_bucket else RunColumn.STATUS
     return RunCondition(column, predicate.operator, (status,))
 
 
-def _values(predicate: Predicate, value_type: AttributeType) -> tuple[Value, ...]:
-    """The literals as values of the type, each once."""
+def values_of(predicate: Predicate, value_type: AttributeType) -> tuple[Value, ...]:
+    """The literals as values of the type, each once; raises InvalidQuery."""
     field, operator = predicate.field, predicate.operator
     if not operator.is_equality and value_type not in ORDERED_TYPES:
         raise InvalidQuery(Problem.EQUALITY_ONLY, field)

@@ -118,21 +118,33 @@ async def test_an_event_shows_unencoded_values_as_blobs() -> None:
 # one page for old clients ------------------------------------------------------------
 
 LONG = [event(sequence) for sequence in range(1, 1500)]
-END = [event(1500, "WorkflowCompleted"), event(1501, "StartRejected")]
+# Closing events, and the status that their runs then have.
+ENDS = {
+    "WorkflowCompleted": RunStatus.COMPLETED,
+    "WorkflowContinuedAsNew": RunStatus.COMPLETED,
+    "WorkflowFailed": RunStatus.FAILED,
+    "WorkflowTimedOut": RunStatus.FAILED,
+    "WorkflowCancelled": RunStatus.CANCELLED,
+    "WorkflowTerminated": RunStatus.TERMINATED,
+}
 
 
-def long_run(status: RunStatus) -> Stage:
+def long_run(status: RunStatus, end: str = "WorkflowCompleted") -> Stage:
+    tail = [event(1500, end), event(1501, "StartRejected")]
     run = a_run(status=status, last_sequence=1501)
     return Stage(
         {
-            "workflows.history": stored(*LONG, *END),
+            "workflows.history": stored(*LONG, *tail),
             "workflows.describe": RunDetail(a_view(run), None, ()),
         }
     )
 
 
-async def test_without_a_size_the_first_page_reaches_the_end_of_a_closed_run() -> None:
-    body = await asked(long_run(RunStatus.COMPLETED))
+@pytest.mark.parametrize(("end", "status"), ENDS.items())
+async def test_without_a_size_the_first_page_reaches_the_end_of_a_closed_run(
+    end: str, status: RunStatus
+) -> None:
+    body = await asked(long_run(status, end))
     sequences = [each["sequence"] for each in body["events"]]
     assert sequences == [*range(1, 1001), 1500]
     assert body["next_page_token"] == page_token(1000)

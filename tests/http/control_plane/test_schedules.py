@@ -317,6 +317,18 @@ def test_the_list_is_paged_and_filtered(control: JsonHttp) -> None:
     assert ids("?status=paused")[0] == ["s-3"]
     assert ids("?workflow_type=type-0&status=active")[0] == ["s-4", "s-2", "s-0"]
     assert control.request("GET", "/api/schedules?status=deleted").status == 422
+    assert ids("?query=Status%3Dactive%20AND%20WorkflowType%3D%22type-1%22")[0] == [
+        "s-1"
+    ]
+    assert ids("?query=s-4")[0] == ["s-4"]
+    first, token = ids("?query=ScheduleId%20!%3D%20s-2&page_size=3")
+    second, end = ids(
+        f"?query=ScheduleId%20!%3D%20s-2&page_size=3&next_page_token={token}"
+    )
+    assert (first, second, end) == (["s-4", "s-3", "s-1"], ["s-0"], None)
+    refused = control.request("GET", "/api/schedules?query=CreatedAt%3Dsoon")
+    assert (refused.status, refused.body["reason"]) == (422, "validation_failed")
+    assert list(refused.body["errors"]) == ["query"]
 
 
 def test_a_trigger_starts_a_workflow_that_says_why(control: JsonHttp) -> None:

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.support.json_http import JsonHttp, operator
-from tests.support.processes import TEST_TOKEN, StartServer
+from tests.support.processes import TEST_TOKEN, CommonServers, new_namespace
+from tests.support.server_process import ServerProcess
 
 ATTRIBUTES = {
     "Region": "keyword",
@@ -61,9 +62,10 @@ def found(http: JsonHttp, **query: object) -> list[str]:
 
 
 def test_runs_are_found_by_what_they_were_started_with(
-    store_url: str, start_server: StartServer
+    common_server: ServerProcess,
 ) -> None:
-    http = operator(start_server(store_url).base_url, TEST_TOKEN)
+    namespace = new_namespace(common_server)
+    http = operator(common_server.base_url, TEST_TOKEN, namespace=namespace)
     for name, value_type in ATTRIBUTES.items():
         definition = {"name": name, "type": value_type}
         http.request("POST", "/api/search-attributes", definition).expect(201)
@@ -97,9 +99,9 @@ def test_runs_are_found_by_what_they_were_started_with(
     ],
 )
 def test_a_broken_query_is_refused_at_its_field(
-    query: str, text: str, sqlite_url: str, start_server: StartServer
+    query: str, text: str, common_servers: CommonServers
 ) -> None:
-    http = operator(start_server(sqlite_url).base_url, TEST_TOKEN)
+    http = operator(common_servers.on("sqlite").base_url, TEST_TOKEN)
     answer = http.request("GET", f"/api/workflows?{urlencode({'query': query})}")
     body = answer.expect(422)
     assert body["reason"] == "validation_failed"
