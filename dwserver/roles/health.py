@@ -40,6 +40,11 @@ def engine_checks(
         problem = "Expired leases wait to be taken back."
         return _check("task_transport", found, problem)
 
+    async def routing_health() -> HealthCheck:
+        found = await store.waiting_queue(due_before=overdue())
+        problem = "Tasks wait for a worker that may take them."
+        return _check("routing_health", [found] if found else [], problem)
+
     async def activity_path() -> HealthCheck:
         found = await store.expired_activities(now=overdue(), limit=1)
         problem = "Activities are past a deadline and not timed out yet."
@@ -79,6 +84,7 @@ def engine_checks(
         _always_ok("selected_run_projections"),
         task_transport,
         activity_path,
+        routing_health,
         durable_resume_paths,
         worker_compatibility,
         scheduler_role,

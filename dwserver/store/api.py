@@ -431,6 +431,10 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
 
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]: ...
 
+    async def waiting_queue(self, *, due_before: int) -> QueueKey | None:
+        """Some queue with a ready task that was due before."""
+        ...
+
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool]:
         """Renew in one statement; False where the lease is not held so any more."""
         ...

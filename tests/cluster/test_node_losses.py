@@ -37,6 +37,8 @@ END_SECONDS = 60.0
 # What the load-balancer rules of the specification ask for, only faster.
 LOOK_SECONDS = 0.5
 LOOKS_TO_EJECT = 2
+# Of a lease, or of the looks of the balancer; the rest is for a busy machine.
+BOUND_SECONDS = 10.0
 
 
 async def balance(link: FaultyLink, nodes: list[ServerProcess]) -> None:
@@ -83,7 +85,8 @@ async def test_ha_api_node_loss_is_over_when_the_balancer_has_noticed(
         began = time.monotonic()
         await asyncio.to_thread(nodes[0].kill)
         await load.after_acknowledged(WARM)
-        report("API node killed, others serve", time.monotonic() - began)
+        took = time.monotonic() - began
+        report("API node killed, others serve", took, bound_seconds=BOUND_SECONDS)
         assert load.repeated > 0
         await load.finish(END_SECONDS)
     assert check(read_state(small.settings.database_url), client_log) == []
@@ -117,7 +120,8 @@ async def test_ha_worker_loss_a_lease_that_ends_goes_to_another_worker(
     lost = await polled("lost")
     began = time.monotonic()
     found = await polled("other")
-    report("worker lost, task redelivered", time.monotonic() - began)
+    took = time.monotonic() - began
+    report("worker lost, task redelivered", took, bound_seconds=BOUND_SECONDS)
     assert found["task_id"] == lost["task_id"]
     assert (lost["workflow_task_attempt"], found["workflow_task_attempt"]) == (1, 2)
     late = await complete(lost)

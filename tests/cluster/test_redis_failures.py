@@ -43,11 +43,12 @@ pytestmark = [pytest.mark.cluster, pytest.mark.full, pytest.mark.timeout(180)]
 
 WARM_REQUESTS = 300
 END_SECONDS = 60.0
+# The pauses of the reconnects end within 2 s; the rest is for a busy machine.
+BOUND_SECONDS = 10.0
 CAPPED = "capped"
 CAPS = '{"capped": {"workflow_tasks": {"max_active_leases": 1}}}'
 DEGRADED = {
     "cache",
-    "workflow_v2",
     "backend_capabilities",
     "long_poll_wake_acceleration",
 }
@@ -163,7 +164,7 @@ async def test_ha_redis_failover_costs_latency_only(
         finally:
             return_(own_redis)
         took = await seconds_until(lambda: all_warn(set()), what="an end of warnings")
-        report(f"redis {how} and back, whole again", took)
+        report(f"redis {how} and back, whole again", took, bound_seconds=BOUND_SECONDS)
         await sideline.answered_query(asyncio.create_task(sideline.query()))
         await sideline.finish()
         await load.after_requests(WARM_REQUESTS)

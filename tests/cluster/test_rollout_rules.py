@@ -9,14 +9,12 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 from typing import Any
 
-import asyncpg
 import pytest
 
 from tests.cli.command import end, run, start
 from tests.cluster.cluster import TOKEN
 from tests.cluster.conftest import Report
 from tests.cluster.rehearsal import ask, operator_of, seconds_until, work
-from tests.support.probes import run_in_thread
 from tests.support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.cluster, pytest.mark.full, pytest.mark.timeout(180)]
@@ -39,26 +37,6 @@ def test_r1_a_bootstrap_that_is_killed_is_finished_by_the_next(
         ended = run("bootstrap", env=environ)
         assert ended.status == 0, ended
     assert "applied" not in ended.output, "a repetition has nothing to do"
-
-
-def test_r1_what_a_failed_bootstrap_left_behind_is_adopted(
-    postgres_url: str,
-) -> None:
-    """The ledger has lost an entry; the tables are there."""
-    forget = "delete from schema_migrations where name like '0003%'"
-    assert run_in_thread(execute(postgres_url, forget)) == "DELETE 1"
-    environ = {"DW_DATABASE_URL": postgres_url}
-    ended = run("bootstrap", env=environ)
-    assert ended.status == 0, ended
-    assert run_in_thread(execute(postgres_url, forget)) == "DELETE 1"
-
-
-async def execute(url: str, statement: str) -> str:
-    connection = await asyncpg.connect(url)
-    try:
-        return str(await connection.execute(statement))
-    finally:
-        await connection.close()
 
 
 async def test_r7_work_without_a_supporter_waits_for_one(

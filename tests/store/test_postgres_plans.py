@@ -210,6 +210,7 @@ INDEXES = {
     "list_ready_tasks": {"tasks_ready"},
     "list_due_timers": {"timers_due"},
     "list_expired_leases": {"tasks_leased"},
+    "find_waiting_queue": {"tasks_ready"},
     "renew": {"tasks_pkey", "activities_pkey"},
     "find_run_view": {"runs_pkey", "instances_pkey"},
     "list_runs_of_instance": {"instances_pkey", "runs_pkey", "runs_siblings"},

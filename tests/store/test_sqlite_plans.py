@@ -49,6 +49,7 @@ PLANS = {
     "list_ready_tasks": ["tasks_ready (namespace=? AND queue=? AND kind=?)"],
     "list_due_timers": ["timers_due (fire_at<?)"],
     "list_expired_leases": ["tasks_leased"],
+    "find_waiting_queue": ["tasks_ready"],
     "list_held_leases": ["t USING PRIMARY KEY"],
     "delete_attributes": ["run_attributes USING PRIMARY KEY (run_id=?)"],
     "list_runs_of_instance": ["runs_siblings (namespace=? AND sibling_of=?)"],
@@ -98,11 +99,13 @@ SCANS = {
     "list_live_nodes": "cluster_nodes",
     "delete_silent_nodes": "cluster_nodes",
     "list_buffering_schedules": "s USING INDEX schedules_buffering",
+    # Its first entry.
+    "find_waiting_queue": "tasks USING COVERING INDEX tasks_ready",
     "summarise_all_schedules": "s",
 }
 # What is no table: parameters and what was made of them.
 MADE_HERE = re.compile(
-    r"SCAN (a|k|x|w|workflow_tasks|activity_tasks|page|json_each"
+    r"SCAN (a|h|k|x|w|workflow_tasks|activity_tasks|page|json_each"
     r"|(\d+ )?CONSTANT ROWS?|\(subquery-\d+\))(?!\w)"
 )
 

@@ -345,6 +345,22 @@ async def test_expired_lease_tells_its_run_and_kind(store: Store) -> None:
     assert await store.expired_leases(now=FAR, limit=10) == []
 
 
+# queues that wait --------------------------------------------------------------------
+async def test_a_task_that_waits_behind_others_shows_its_queue(store: Store) -> None:
+    fresh = [replace(some_task(queue=name), available_at=FAR) for name in "abc"]
+    late = replace(some_task(queue="b"), priority=9, available_at=NOON)
+    await with_tasks(store, *fresh, late)
+    assert await store.waiting_queue(due_before=NOON) is None
+    waiting = await store.waiting_queue(due_before=NOON + 1)
+    assert waiting == QueueKey(late.namespace, "b", late.kind)
+
+
+async def test_queues_without_tasks_do_not_wait(store: Store) -> None:
+    assert await store.waiting_queue(due_before=FAR) is None
+    await with_tasks(store, leased(some_task(), until=FAR))
+    assert await store.waiting_queue(due_before=FAR) is None
+
+
 async def test_set_operations_hold_among_many_rows(store: Store) -> None:
     """Against a plain sort of the same rows."""
     random = Random(7)

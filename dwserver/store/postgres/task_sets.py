@@ -29,6 +29,7 @@ _LIST_DUE_RUNS = block("list_due_runs")
 _LIST_DUE_OUTBOX = block("list_due_outbox")
 _DELETE_OUTBOX = block("delete_outbox")
 _POSTPONE_OUTBOX = block("postpone_outbox")
+_FIND_WAITING_QUEUE = block("find_waiting_queue")
 _LIST_EXPIRED_LEASES = block("list_expired_leases")
 RENEW = f"""with held as materialized ({block("list_held_leases")}),
 leases as ({block("renew_leases")}),
@@ -94,6 +95,12 @@ class TaskSets:
             ExpiredLease(task_id, run_id, TaskKind(kind), expires_at)
             for task_id, run_id, kind, expires_at in rows
         ]
+
+    async def waiting_queue(self, *, due_before: int) -> QueueKey | None:
+        rows = await self._pool.fetch(_FIND_WAITING_QUEUE, due_before)
+        for namespace, queue, kind in rows:
+            return QueueKey(namespace, queue, TaskKind(kind))
+        return None
 
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool]:
         # One renewal for each lease: a row that joins twice is changed by either.

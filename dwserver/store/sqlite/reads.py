@@ -266,6 +266,14 @@ def list_expired_leases(
     return [_to_expired_lease(row) for row in rows]
 
 
+def find_waiting_queue(
+    connection: sqlite3.Connection, *, due_before: int
+) -> QueueKey | None:
+    for row in fetch(connection, "find_waiting_queue", due_before):
+        return QueueKey(row["namespace"], row["queue"], TaskKind(row["kind"]))
+    return None
+
+
 def _to_ready_task(row: Columns) -> ReadyTask:
     key = QueueKey(row["namespace"], row["queue"], TaskKind(row["kind"]))
     return ReadyTask(

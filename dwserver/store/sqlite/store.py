@@ -209,6 +209,9 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]:
         return await self._read(reads.list_expired_leases, now=now, limit=limit)
 
+    async def waiting_queue(self, *, due_before: int) -> QueueKey | None:
+        return await self._read(reads.find_waiting_queue, due_before=due_before)
+
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool]:
         return await self._write(renew_leases, renewals)
 

@@ -109,6 +109,38 @@ and t.lease_expires_at <= $1
 order by t.lease_expires_at, t.id
 limit $2
 
+-- name: find_waiting_queue
+-- A queue with a ready task that was due before $1. The first task of each queue, kind
+-- and priority is looked at, so that its length does not count.
+with recursive heads as (
+    (
+        select t.namespace, t.queue, t.kind, t.priority, t.ready_at
+        from tasks t
+        where t.ready_at is not null
+        order by t.namespace, t.queue, t.kind, t.priority, t.ready_at
+        limit 1
+    )
+    union all
+    select n.namespace, n.queue, n.kind, n.priority, n.ready_at
+    from heads h
+    cross join lateral (
+        select t.namespace, t.queue, t.kind, t.priority, t.ready_at
+        from tasks t
+        where t.ready_at is not null
+        and (t.namespace, t.queue, t.kind, t.priority)
+            > (h.namespace, h.queue, h.kind, h.priority)
+        order by t.namespace, t.queue, t.kind, t.priority, t.ready_at
+        limit 1
+    ) n
+)
+select
+    h.namespace,
+    h.queue,
+    h.kind
+from heads h
+where h.ready_at < $1
+limit 1
+
 -- name: list_held_leases
 -- Which renewals find their lease held; takes their locks in order.
 select

@@ -97,6 +97,39 @@ and lease_expires_at <= $1
 order by lease_expires_at, id
 limit $2
 
+-- name: find_waiting_queue
+-- A queue with a ready task that was due before $1. The first task of each queue, kind
+-- and priority is looked at, so that its length does not count.
+with recursive heads(id) as (
+    select (
+        select id
+        from tasks
+        where ready_at is not null
+        order by namespace, queue, kind, priority, ready_at, id
+        limit 1
+    )
+    union all
+    select (
+        select n.id
+        from tasks n
+        where n.ready_at is not null
+        and (n.namespace, n.queue, n.kind, n.priority)
+            > (t.namespace, t.queue, t.kind, t.priority)
+        order by n.namespace, n.queue, n.kind, n.priority, n.ready_at, n.id
+        limit 1
+    )
+    from heads h
+    join tasks t on t.id = h.id
+)
+select
+    t.namespace,
+    t.queue,
+    t.kind
+from heads h
+join tasks t on t.id = h.id
+where t.ready_at < $1
+limit 1
+
 -- name: list_held_leases
 -- Which renewals find their lease held; $1: array of renewals.
 select k.key as position
