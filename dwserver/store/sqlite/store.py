@@ -41,6 +41,7 @@ from dwserver.store.api import (
     RunView,
     StoredEvent,
     StoreError,
+    StoreUnavailable,
     WholeRun,
     WorkerRegistration,
 )
@@ -98,9 +99,12 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
 
     # life cycle -----------------------------------------------------------------
     async def open(self) -> None:
-        """Lock the file, create it if need be, and start the threads."""
+        """Lock the file, create it if need be, and start the threads. To read only:
+        StoreUnavailable when there is no file."""
         if not self._reads_only:
             self._lock.acquire()
+        elif not self._path.exists():
+            raise StoreUnavailable(f"there is no database file {self._path}")
         self._commits = self._new_combiner()
         try:
             for thread in self._threads:

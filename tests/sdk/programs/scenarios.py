@@ -82,7 +82,7 @@ _BASIC = {
 
 _TIMEOUTS = {
     "start_to_close": _stalled(start_to_close_timeout=1),
-    "schedule_to_close": _stalled(schedule_to_close_timeout=3),
+    "schedule_to_close": _stalled(schedule_to_close_timeout=5),
     "schedule_to_start": _stalled(schedule_to_start_timeout=1, queue="sdk-nobody"),
     "heartbeat": _stalled(heartbeat_timeout=1),
     "heartbeats_in_time": Scenario(
