@@ -15,11 +15,11 @@ from collections.abc import Callable
 from dwserver.engine.lifecycle.timer_due import fire
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.transition import RunChange
+from dwserver.engine.wire_time import MICROS
 from dwserver.runtime.service import FailurePolicy, Loop, TaskHost
 from dwserver.services.runs import RunContended, RunNotFound, Runs
 from dwserver.store.api import Store
 
-MICROS = 1_000_000
 # Most timers planned by one look, and most fired in one pass.
 PLAN_LIMIT = 5000
 FIRE_LIMIT = 500

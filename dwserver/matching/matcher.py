@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from dwserver.engine.model import Task
+from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import TaskKind
 from dwserver.matching.backlog import Backlog
 from dwserver.matching.pollers import Delivery, Poller, WaitingPollers
 from dwserver.store.api import QueueKey, ReadyTask
 
-MICROS = 1_000_000
 # A round asks for this many candidates of a queue beyond its waiting pollers, because
 # some may not suit any of them or go to another process first.
 SPARE_CANDIDATES = 8

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dwserver.config.settings import Settings
+from dwserver.engine.wire_time import MICROS
 from dwserver.http.system.cluster_nodes import nodes_body
 from dwserver.protocol.json_types import JsonObject
-from dwserver.services.membership import MICROS, MISSED_HEARTBEATS
+from dwserver.services.membership import MISSED_HEARTBEATS
 from dwserver.store.opening import open_store
 
 

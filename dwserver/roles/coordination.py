@@ -18,6 +18,7 @@ from dwserver.coordination.redis_query_table import QueryTable
 from dwserver.coordination.redis_query_tasks import RedisQueryExchange
 from dwserver.coordination.redis_wake_signals import RedisWakeSignals
 from dwserver.coordination.wake_signals import SilentSignals, Topic, WakeSignals
+from dwserver.engine.wire_time import MICROS
 from dwserver.http.discovery.workflow_health import (
     HealthCategory,
     HealthCheck,
@@ -36,7 +37,6 @@ from dwserver.store.api import Store
 from dwserver.topology.selection import select_topology
 from dwserver.topology.shapes import Role
 
-MICROS = 1_000_000
 SPLIT_SHAPE = "split_control_execution"
 NOT_SHARED = (
     "several processes share the database and no Redis is set (DW_REDIS_URL): tasks of "

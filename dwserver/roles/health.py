@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from dwserver.config.groups import CompatibilitySettings
+from dwserver.engine.wire_time import MICROS
 from dwserver.http.discovery.workflow_health import HealthCheck, HealthStatus
 from dwserver.store.api import Store
 from dwserver.topology.shapes import Role
 
 Check = Callable[[], Awaitable[HealthCheck]]
 
-MICROS: Final = 1_000_000
 GRACE: Final = 10 * MICROS
 ANY_MARKER: Final = "*"
 

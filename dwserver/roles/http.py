@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from dwserver.config.groups import AuthSettings
 from dwserver.config.settings import Settings
+from dwserver.engine.wire_time import MICROS
 from dwserver.http.auth.access import Access, RoleAccess
 from dwserver.http.auth.authenticator import Credentials
 from dwserver.http.auth.drivers import build_authenticator
@@ -32,9 +33,6 @@ from dwserver.runtime.metrics import Metrics
 from dwserver.services.fleet import fleet_block, routing_drains, worker_fleet
 from dwserver.services.runs import RunContended
 from dwserver.store.api import Store, StoreError
-
-MICROS = 1_000_000
-
 
 RoleChecks = Mapping[str, Callable[[], JsonObject]]
 """State of what only some nodes run, by the name of the check."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dwserver.config.settings import Settings
+from dwserver.engine.wire_time import MICROS
 from dwserver.roles.coordination import Coordination
 from dwserver.roles.identity import node_facts, server_facts
 from dwserver.services.operator_metrics import (
@@ -17,8 +18,6 @@ from dwserver.services.task_repair import TaskRepair
 from dwserver.services.workers import Workers
 from dwserver.store.api import Store
 from dwserver.store.figures import HistoryBudget
-
-MICROS = 1_000_000
 
 
 def build_operator_metrics(

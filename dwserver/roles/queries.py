@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dwserver.config.settings import Settings
 from dwserver.coordination.query_tasks import QueryExchange
+from dwserver.engine.wire_time import MICROS
 from dwserver.matching.matcher import Matcher
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
@@ -14,8 +15,6 @@ from dwserver.services.query_tasks import QueryTasks
 from dwserver.services.query_workers import QueryWorkers
 from dwserver.services.workers import Workers
 from dwserver.store.api import Store
-
-MICROS = 1_000_000
 
 
 def build_queries(

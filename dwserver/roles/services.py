@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwserver.config.settings import Settings
+from dwserver.engine.wire_time import MICROS
 from dwserver.matching.matcher import Matcher
 from dwserver.protocol.payloads.framing import framing_for
 from dwserver.roles.coordination import Coordination
@@ -56,7 +57,6 @@ from dwserver.services.workflow_tasks import WorkflowTasks
 from dwserver.services.workflows import Workflows
 from dwserver.store.api import Store
 
-MICROS = 1_000_000
 # How long another process's change of a namespace may go unnoticed.
 NAMESPACE_TTL_SECONDS = 30
 # Longer than a poll is held: the polls themselves refresh a registration.

@@ -17,11 +17,11 @@ from dwserver.engine.lifecycle.child_outcome import give_up_on_child, policy_rea
 from dwserver.engine.lifecycle.close import CloseRequest, close_on_request
 from dwserver.engine.model import Child, JsonMap, OutboxEntry
 from dwserver.engine.transition import RunChange
+from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import CommandType, OutboxKind, ParentClosePolicy
 from dwserver.services.runs import RunNotFound, Runs
 from dwserver.store.api import Store
 
-MICROS = 1_000_000
 BATCH = 50
 # Children of one parent that are closed at the same time.
 CHILDREN_AT_ONCE = 256

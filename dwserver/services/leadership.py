@@ -17,10 +17,10 @@ from typing import Protocol
 import structlog
 
 from dwserver.engine.transition import TermGuard
+from dwserver.engine.wire_time import MICROS
 from dwserver.store.api import StoreError
 from dwserver.store.leadership import LeaderLease, LeaderLeases
 
-MICROS = 1_000_000
 # A released lease is found this soon.
 FOLLOWER_LOOKS_EVERY_SECONDS = 0.25
 RENEWALS_PER_LEASE = 3

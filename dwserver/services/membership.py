@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import structlog
 
 from dwserver.engine.model import JsonMap
+from dwserver.engine.wire_time import MICROS
 from dwserver.store.api import ClusterNode, LiveNode, Store
 from dwserver.topology.peers import Peer
 from dwserver.topology.shapes import ProcessClass, Role, Shape
 
-MICROS = 1_000_000
 MISSED_HEARTBEATS = 3
 # Rows of nodes that ended without a farewell.
 FORGET_AFTER = 3600 * MICROS

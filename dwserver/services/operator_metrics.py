@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from dwserver.engine.wire_time import MICROS
 from dwserver.protocol.manifests.limits import StructuralLimits
 from dwserver.runtime.ids import id_bound
 from dwserver.services.repair_selection import RepairSelection
@@ -27,7 +28,6 @@ from dwserver.store.figures import (
 from dwserver.store.schedules import ScheduleSummary
 from dwserver.topology.identity import MatchingSettings
 
-MICROS: Final = 1_000_000
 # Rows that one figure looks at, and closed runs whose histories are added up.
 MAX_ROWS: Final = 100_000
 MAX_HISTORIES: Final = 10_000

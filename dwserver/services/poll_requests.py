@@ -15,9 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from dwserver.engine.wire_time import MICROS
 from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
-
-MICROS = 1_000_000
 
 Lease = TypeVar("Lease")
 

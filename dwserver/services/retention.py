@@ -17,12 +17,12 @@ from enum import StrEnum
 
 import structlog
 
+from dwserver.engine.wire_time import MICROS
 from dwserver.services.hot_runs import HotRuns
 from dwserver.services.namespaces import Namespaces
 from dwserver.store.api import Store, StoreError, StoreUnavailable
 from dwserver.store.retention import BEFORE_ALL, ClosedRun, RunPart
 
-MICROS = 1_000_000
 DAY = 86_400 * MICROS
 # Runs that one pass of the loop prunes in a namespace.
 BATCH = 100

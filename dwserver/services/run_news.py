@@ -15,8 +15,8 @@ from typing import Final
 
 from dwserver.coordination.wake_signals import Key, Topic, WakeSignals
 from dwserver.engine.transition import RunChange
+from dwserver.engine.wire_time import MICROS
 
-MICROS: Final = 1_000_000
 # How long ago something may have been written for a wait that has not heard of it.
 JUST_LEFT: Final = 3 * MICROS
 MAX_RUNS: Final = 20_000

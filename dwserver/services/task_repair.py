@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from dwserver.engine.draft import Draft
 from dwserver.engine.lifecycle.activity_timeout import ActivityTimedOut
 from dwserver.engine.lifecycle.repair import mend_task
+from dwserver.engine.wire_time import MICROS
 from dwserver.services.activity_timeouts import ActivityTimeouts, Enforced
 from dwserver.services.deadlines import Deadlines
 from dwserver.services.repair_selection import RepairSelection, select
@@ -22,7 +23,6 @@ from dwserver.services.runs import RunContended, RunNotFound, Runs
 from dwserver.store.api import Store, StoreError
 from dwserver.store.repair import RepairCandidate
 
-MICROS = 1_000_000
 THROTTLE = "repair-pass"
 # What scope keys call the one place where tasks wait.
 CONNECTION = "default"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypedDict, cast
 
-from dwserver.engine.wire_time import micro
+from dwserver.engine.wire_time import MICROS, micro
 from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.lookups import no_worker
 from dwserver.http.request_fields import checked, words
@@ -16,7 +16,6 @@ from dwserver.protocol.validation import Field
 from dwserver.services.catalog import Services
 from dwserver.services.records import WorkerRegistration
 
-MICROS: Final = 1_000_000
 DEFAULT_SESSIONS: Final = 10
 
 LIST_FIELDS: Final = (Field("task_queue"), Field("status"))

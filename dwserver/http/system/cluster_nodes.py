@@ -6,15 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, TypedDict
 
-from dwserver.engine.wire_time import micro
+from dwserver.engine.wire_time import MICROS, micro
 from dwserver.http.call import Call, Reply
 from dwserver.http.route import ADMINS, Method, NamespaceRule, management_route
 from dwserver.http.route_shape import Count, MicroTime, RouteShape
 from dwserver.protocol.json_types import JsonObject
 from dwserver.services.catalog import Services
 from dwserver.services.records import LiveNode
-
-MICROS: Final = 1_000_000
 
 
 async def index(services: Services, _call: Call) -> Reply:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from dwserver.engine.outcome import Rejection
+from dwserver.engine.wire_time import MICROS
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import invalid_fields, refuse
 from dwserver.http.request_fields import checked
@@ -24,8 +25,6 @@ from dwserver.protocol.reasons import Plane, Reason
 from dwserver.protocol.validation import check
 from dwserver.services.catalog import Services
 from dwserver.services.records import WorkerRegistration
-
-MICROS: Final = 1_000_000
 
 
 async def register(services: Services, call: Call) -> Reply:
