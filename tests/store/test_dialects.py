@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from importlib.resources import files
 
 from dwserver.engine import words
 from dwserver.store.migrations import load_migrations
-from dwserver.store.sql import load_blocks
+from dwserver.store.sql_files import load_blocks, parse_blocks
 from tests.store.raw_sql import execute
 
 SQLITE = "dwserver.store.sqlite"
@@ -70,6 +71,20 @@ def test_blocks_have_the_same_names() -> None:
     sqlite, postgres = set(load_blocks(SQLITE)), set(load_blocks(POSTGRES))
     assert sqlite - postgres == SQLITE_BLOCKS
     assert postgres - sqlite == set()
+
+
+def test_what_both_dialects_say_alike_is_written_once() -> None:
+    sqlite, postgres = (_own_blocks(package) for package in (SQLITE, POSTGRES))
+    assert "load_runs" in postgres
+    assert [name for name in sqlite if sqlite[name] == postgres.get(name)] == []
+
+
+def _own_blocks(package: str) -> dict[str, str]:
+    folder = files(package).joinpath("sql")
+    blocks: dict[str, str] = {}
+    for file in folder.iterdir():
+        blocks |= parse_blocks(file.read_text("utf-8"))
+    return blocks
 
 
 # Words of rollouts and schedules are not the engine's.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dwserver.store.columns import fill_columns
-from dwserver.store.sql import load_blocks
+from dwserver.store.sql_files import load_blocks
 
 BLOCKS = load_blocks("dwserver.store.postgres")
 """As written in ``sql/*.sql``, with ``{…}`` where something is to be filled in."""

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from dwserver.store.columns import fill_columns
-from dwserver.store.sql import load_blocks
+from dwserver.store.sql_files import load_blocks
 
 Row = tuple[Any, ...]
 

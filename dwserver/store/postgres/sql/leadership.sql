@@ -45,11 +45,3 @@ returning
     term,
     expires_at,
     expires_at - $4 as read_at
-
--- name: release_leadership
--- Let the next leader begin at once.
-update leader_leases set
-    expires_at = 0
-where name = $1
-and holder = $2
-and term = $3

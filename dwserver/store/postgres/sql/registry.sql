@@ -39,13 +39,6 @@ set
 where name = $1
 returning name
 
--- name: find_worker
--- One worker registration.
-select {worker}
-from worker_registrations
-where namespace = $1
-and worker_id = $2
-
 -- name: put_worker
 -- Register a worker, or replace what was registered under its id.
 insert into worker_registrations (

@@ -48,13 +48,6 @@ from updates u
 where u.run_id = $1
 order by u.sequence
 
--- name: list_commands_of_run
--- All operator commands of a run, rejected ones too.
-select {command}
-from commands c
-where c.run_id = $1
-order by c.sequence
-
 -- name: list_tasks
 -- Tasks by their ids, whatever their status.
 select {task}

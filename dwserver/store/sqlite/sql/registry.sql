@@ -47,13 +47,6 @@ set
 from x
 where t.name = x.name
 
--- name: find_worker
--- A registration by its key.
-select {worker}
-from worker_registrations
-where namespace = $1
-and worker_id = $2
-
 -- name: put_worker
 -- Register, or replace the registration with the same key.
 insert into worker_registrations (

@@ -1,14 +1,17 @@
 """SQL in files: named blocks, one purpose line each (``style.md §6.2``).
 
 A block begins with ``-- name: verb_noun`` and a comment line that says what it is for;
-it ends where the next one begins. The names are the same in every dialect.
+it ends where the next one begins. The names are the same in every dialect; what is
+written the same in all of them stands once, in ``store/sql``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.resources import files
 
 _NAME = "-- name: "
+_COMMON = "dwserver.store"
 
 
 class SqlFileError(Exception):
@@ -16,17 +19,23 @@ class SqlFileError(Exception):
 
 
 def load_blocks(package: str) -> dict[str, str]:
-    """All blocks below ``<package>/sql`` by name, without their comment line."""
+    """All blocks of a dialect by name, without their comment line: those below
+    ``<package>/sql`` and those of all dialects."""
     blocks: dict[str, str] = {}
+    for file_name, text in (*_sql_files(_COMMON), *_sql_files(package)):
+        for name, block in parse_blocks(text).items():
+            if name in blocks:
+                raise SqlFileError(f"{file_name}: {name} is defined twice")
+            blocks[name] = block
+    return blocks
+
+
+def _sql_files(package: str) -> Iterator[tuple[str, str]]:
+    """Name and text of each file, in the order of the names."""
     folder = files(package).joinpath("sql")
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if not file.name.endswith(".sql"):
-            continue
-        for name, text in parse_blocks(file.read_text("utf-8")).items():
-            if name in blocks:
-                raise SqlFileError(f"{file.name}: {name} is defined twice")
-            blocks[name] = text
-    return blocks
+        if file.name.endswith(".sql"):
+            yield file.name, file.read_text("utf-8")
 
 
 def parse_blocks(text: str) -> dict[str, str]:

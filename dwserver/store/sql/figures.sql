@@ -1,0 +1,171 @@
+-- Figures for operators. Every block reads one range of an index, up to a bound ($2);
+-- what lies behind the bound is not counted.
+
+-- name: count_closed_runs
+-- Closed runs of a namespace by reason, the newest first: neither archived nor pruned.
+select
+    w.closed_reason,
+    count(*) as runs
+from (
+    select r.closed_reason
+    from runs r
+    where r.namespace = $1
+    and r.closed_at is not null
+    and r.archived_at is null
+    and r.pruned_at is null
+    order by r.closed_at desc, r.id desc
+    limit $2
+) w
+group by w.closed_reason
+
+-- name: count_archived_runs
+-- Archived runs of a namespace by reason.
+select
+    w.closed_reason,
+    count(*) as runs
+from (
+    select r.closed_reason
+    from runs r
+    where r.namespace = $1
+    and r.archived_at is not null
+    limit $2
+) w
+group by w.closed_reason
+
+-- name: count_superseded_runs
+-- Runs of a namespace, not pruned, that another run of their workflow id followed.
+with x as (
+    select
+        r.id,
+        r.workflow_id,
+        r.pruned_at
+    from runs r
+    where r.namespace = $1
+    and r.sibling_of is not null
+    limit $2
+)
+select (
+    select count(*)
+    from x
+    where x.pruned_at is null
+    and x.id <> (
+        select i.current_run_id
+        from instances i
+        where i.namespace = $1
+        and i.workflow_id = x.workflow_id
+    )
+) + (
+    select count(*)
+    from (select distinct x.workflow_id from x) k
+    where (
+        select r.pruned_at is null and i.current_run_id <> r.id
+        from instances i
+        join runs r on r.id = i.first_run_id
+        where i.namespace = $1
+        and i.workflow_id = k.workflow_id
+    )
+) as runs
+
+-- name: sum_ready_tasks
+-- Ready tasks of a namespace: all that any worker gets, and those with a marker by
+-- queue and marker. $3: now, $4: what was due then is overdue.
+select
+    case when w.compatibility is null then null else w.queue end as queue,
+    w.compatibility,
+    count(*) as tasks,
+    count(*) filter (where w.ready_at <= $3) as due,
+    min(w.ready_at) filter (where w.ready_at <= $3) as oldest_due_at,
+    count(*) filter (where w.ready_at <= $4) as overdue,
+    min(w.ready_at) filter (where w.ready_at <= $4) as oldest_overdue_at,
+    max(w.attempt) as max_attempt,
+    max(w.repair_count) as max_repairs,
+    count(distinct case when w.compatibility is not null then w.run_id end)
+        as marked_runs
+from (
+    select
+        t.queue,
+        t.compatibility,
+        t.ready_at,
+        t.attempt,
+        t.repair_count,
+        t.run_id
+    from tasks t
+    where t.namespace = $1
+    and t.ready_at is not null
+    limit $2
+) w
+group by 1, 2
+
+-- name: sum_leased_tasks
+-- Leased tasks of a namespace; leases that are over now ($3), and their runs.
+select
+    count(*) as tasks,
+    count(*) filter (where w.lease_expires_at <= $3) as expired,
+    min(w.lease_expires_at) filter (where w.lease_expires_at <= $3)
+        as oldest_expired_at,
+    coalesce(max(w.attempt), 0) as max_attempt,
+    coalesce(max(w.repair_count), 0) as max_repairs,
+    count(distinct r.id) as stuck_runs,
+    min(r.last_progress_at) as oldest_stuck_at
+from (
+    select
+        t.run_id,
+        t.lease_expires_at,
+        t.attempt,
+        t.repair_count
+    from tasks t
+    where t.status = 'leased'
+    and t.namespace = $1
+    limit $2
+) w
+left join runs r on r.id = w.run_id and w.lease_expires_at <= $3
+
+-- name: count_recent_tasks
+-- Tasks of a namespace that were made, or leased, since $3, among the last ones that
+-- were made; $4, $5: ids tell when.
+select
+    count(*) filter (where w.created_at >= $3) as added,
+    count(*) filter (where w.leased_at >= $3) as dispatched
+from (
+    select
+        t.namespace,
+        t.created_at,
+        t.leased_at
+    from tasks t
+    where t.id >= $4
+    and t.id < $5
+    order by t.id desc
+    limit $2
+) w
+where w.namespace = $1
+
+-- name: count_first_tasks
+-- Workflow tasks of a namespace that are due now ($3) and whose run no worker has seen.
+select count(*) as tasks
+from (
+    select t.run_id
+    from tasks t
+    where t.namespace = $1
+    and t.ready_at is not null
+    and t.ready_at <= $3
+    and t.kind = 'workflow'
+    limit $2
+) w
+join runs r on r.id = w.run_id
+where r.status = 'pending'
+
+-- name: count_failed_attempts
+-- Failed attempts of activities of a namespace, among the last ones of all.
+select
+    count(*) as attempts,
+    coalesce(max(w.number), 0) as max_number
+from (
+    select
+        p.run_id,
+        p.number
+    from activity_attempts p
+    where p.status = 'failed'
+    order by p.run_id desc
+    limit $2
+) w
+where (select r.namespace from runs r where r.id = w.run_id) = $1
