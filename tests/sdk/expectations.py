@@ -99,6 +99,7 @@ _BASIC = {
         events=completed(times(1, "VersionMarkerRecorded"), activities(1)),
         result=[True, "hello, ada"],
         needs=Feature.PATCHES,
+        otherwise=failed(message="'WorkflowContext' object has no attribute 'patched'"),
     ),
 }
 
@@ -207,6 +208,11 @@ _MESSAGES = {
         answers=(Refused("InvalidArgument", "0 is not positive"), ["completed", 3]),
         result=3,
         needs=Feature.VALIDATORS_IN_TASK,
+        otherwise=Expected(
+            events=completed(WAIT, UPDATE, UPDATE),
+            answers=(["completed", 0], ["completed", 3]),
+            result=3,
+        ),
     ),
 }
 

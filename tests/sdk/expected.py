@@ -50,8 +50,7 @@ class Expected:
     an event of the type contains. ``output`` and ``attributes``: in the description of
     the last run of the workflow id.
 
-    A release without the feature ``needs`` has to do with ``otherwise``; None: the
-    scenario is not for it.
+    A release without the feature ``needs`` has to do with ``otherwise``.
     """
 
     events: Counter[str]
@@ -67,10 +66,11 @@ class Expected:
     needs: Feature | None = None
     otherwise: Expected | None = None
 
-    def of(self, release: SdkRelease) -> Expected | None:
-        """What is expected of a release; None when the scenario is not for it."""
+    def of(self, release: SdkRelease) -> Expected:
+        """What is expected of a release."""
         if self.needs is None or self.needs in release.features:
             return self
+        assert self.otherwise is not None, f"what it does without {self.needs}"
         return self.otherwise
 
     @property
