@@ -16,6 +16,7 @@ from dwserver.http.control_plane import (
     namespaces,
     search_attributes,
     storage,
+    task_queues,
     workflow_query,
 )
 from dwserver.http.control_plane.command_fields import (
@@ -41,6 +42,8 @@ from tests.http.input_cases import (
 from tests.http.operator_inputs import (
     ATTRIBUTE,
     ATTRIBUTE_TABLE,
+    COHORT,
+    COHORT_TABLE,
     ENVELOPE,
     OPERATOR_COMMANDS,
     POLICY,
@@ -107,6 +110,7 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         (search_attributes.DEFINE_FIELDS, ATTRIBUTE_TABLE),
         (namespaces.STORAGE_FIELDS, POLICY_TABLE),
         (storage.TEST_FIELDS, STORAGE_TEST_TABLE),
+        (task_queues.COHORT_FIELDS, COHORT_TABLE),
     ],
     ids=[
         "start",
@@ -128,6 +132,7 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         "attribute",
         "policy",
         "storage",
+        "cohort",
     ],
 )
 def test_the_tables_name_every_field(
@@ -193,8 +198,13 @@ class Planes:
         # A poll counts as a heartbeat, which is written seconds later.
         for name in ("last_heartbeat_at", "updated_at"):
             del worker[name]
+        path = "/api/task-queues/orders/build-ids"
+        builds = self.control.request("GET", path).expect(200)["build_ids"]
+        for build in builds:
+            del build["last_heartbeat_at"]
         shown: list[Any] = [
             worker,
+            builds,
             self.control.request("GET", "/api/workflows").expect(200),
             self.control.request("GET", "/api/search-attributes").expect(200),
             self.control.request("GET", "/api/namespaces").expect(200),
@@ -308,6 +318,15 @@ def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
         ("POST", "/api/search-attributes", ATTRIBUTE, ATTRIBUTE_TABLE),
         ("PUT", "/api/namespaces/default/external-storage", POLICY, POLICY_TABLE),
         ("POST", "/api/storage/test", STORAGE_TEST, STORAGE_TEST_TABLE),
+        *(
+            (
+                "POST",
+                f"/api/task-queues/orders/build-ids/{verb}",
+                COHORT,
+                COHORT_TABLE,
+            )
+            for verb in ("drain", "resume")
+        ),
     ):
         problems += check(
             path,
