@@ -31,6 +31,7 @@ from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
+from dwserver.services.drain_gate import DrainGate
 from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_exports.exporting import HistoryExports
 from dwserver.services.membership import Membership
@@ -100,11 +101,9 @@ def build_services(settings: Settings, parts: Shared) -> Services:
     timeouts = ActivityTimeouts(store, parts.deadlines, now=clock.now)
     repair = _task_repair(settings, parts, timeouts)
     poll_news = PollNews(parts.coordination.signals, now=clock.now)
-    gate = StartGate(
-        workers,
-        now=clock.now,
-        is_closing=settings.compatibility.fleet_validation_mode == "fail",
-    )
+    rollouts = BuildRollouts(store, workers=workers, now=clock.now)
+    drains = DrainGate(rollouts, now=clock.now)
+    gate = _start_gate(settings, parts, workers=workers, drains=drains)
     workflows = _workflows(settings, parts, gate)
     commands = _commands(parts, contracts)
     queues = _task_queues(settings, parts, workers)
@@ -140,9 +139,9 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         workflows=workflows,
         diagnosis=Diagnosis(store, workflows=workflows, queues=queues, now=clock.now),
         task_queues=queues,
-        rollouts=BuildRollouts(store, workers=workers, now=clock.now),
+        rollouts=rollouts,
         standalone_activities=StandaloneActivities(
-            store, runs=runs, workflows=workflows
+            store, runs=runs, workflows=workflows, drains=drains
         ),
         commands=commands,
         schedules=_schedules(
@@ -164,6 +163,17 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         limits=request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _start_gate(
+    settings: Settings, parts: Shared, *, workers: Workers, drains: DrainGate
+) -> StartGate:
+    return StartGate(
+        workers,
+        drains=drains,
+        now=parts.clock.now,
+        is_closing=settings.compatibility.fleet_validation_mode == "fail",
     )
 
 

@@ -82,6 +82,13 @@ class BuildRollouts:
                 found[QueueName(*cohort.key[:2])].append(cohort)
         return found
 
+    async def names_of_drained(self, namespace: str) -> frozenset[str]:
+        """Queues of a namespace with a drain."""
+        queues = await self._store.list_draining_queues(
+            namespace, rows=MAX_ROWS, limit=MAX_ROWS
+        )
+        return frozenset(each.queue for each in queues)
+
     async def _cohorts(self, queues: Sequence[QueueName]) -> list[Cohort]:
         wanted = await self._store.list_rollouts(queues, limit=MAX_COHORTS)
         workers = await self._store.list_cohort_workers(

@@ -233,3 +233,23 @@ def test_two_drains_at_once_agree(each_site: Site) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert len(set(threads.map(drain, range(24)))) == 1
+
+
+def test_a_queue_whose_workers_all_drain_takes_nothing_new(site: Site) -> None:
+    site.register("old", "orders", build_id="b1")
+    site.set_intent("drain", {"build_id": "b1"})
+    site.work("heartbeat", worker_id="old")
+    start = {"workflow_id": "o", "workflow_type": "T", "task_queue": "orders"}
+    activity = {"activity_id": "a", "activity_type": "T", "task_queue": "orders"}
+    for path, body in (
+        ("/workflows", start),
+        ("/workflows/o/signal-with-start/go", {**start, "workflow_id": None}),
+        ("/activities", activity),
+    ):
+        refused = site.operator.request("POST", f"/api{path}", body).expect(409)
+        assert refused["reason"] == "task_queue_draining", path
+        assert refused["outcome"] == "rejected_task_queue_draining"
+        assert refused["draining_build_ids"] == ["b1"]
+    site.set_intent("resume", {"build_id": "b1"})
+    site.operator.request("POST", "/api/activities", activity).expect(201)
+    site.start("o", "orders")
