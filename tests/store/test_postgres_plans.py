@@ -381,6 +381,11 @@ async def test_hot_statements_use_their_indexes(connection: asyncpg.Connection) 
     assert found == INDEXES
 
 
+def is_bounded(plan: dict[str, Any]) -> bool:
+    """Whether it gets no more than a page: then it may put that in another order."""
+    return any(node["Node Type"] == "Limit" for node in nodes(plan))
+
+
 async def test_pages_are_read_in_the_order_of_their_index(
     connection: asyncpg.Connection,
 ) -> None:
@@ -388,7 +393,7 @@ async def test_pages_are_read_in_the_order_of_their_index(
         name
         for name in ORDERED_BY_INDEX
         for node in nodes(await generic_plan(connection, block(name)))
-        if node["Node Type"] == "Sort"
+        if node["Node Type"] == "Sort" and not is_bounded(node)
     ]
     assert sorting == []
 

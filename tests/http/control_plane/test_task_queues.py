@@ -198,6 +198,9 @@ def test_drains_are_shown_to_operators(site: Site) -> None:
     site.admin.request("POST", "/api/namespaces", {"name": "other"}).expect(201)
     site.register("w1", "orders", build_id="b1")
     site.register("w2", "orders", build_id="b2")
+    for number in range(2):
+        site.start(f"order-{number}", "orders")
+    site.work("workflow-tasks/poll", worker_id="w2", task_queue="orders")
     site.set_intent("drain", {"build_id": "b1"})
     site.register("w1", "orders", build_id="b1")
     site.set_intent("drain", {"build_id": "b0"}, "bills")
@@ -208,6 +211,14 @@ def test_drains_are_shown_to_operators(site: Site) -> None:
     body = site.admin.request("GET", "/api/system/health").expect(200)
     drains = body["health"]["routing_drains"]
     assert [each["task_queue"] for each in drains["queues"]] == ["bills", "orders"]
+    (queue,) = body["health"]["queue_visibility"]["task_queues"]
+    stats = queue["stats"]
+    counted = (stats["tasks_added_last_minute"], stats["tasks_dispatched_last_minute"])
+    assert counted == (2, 1)
+    assert stats["workflow_tasks"]["added_last_minute"] == 2
+    assert stats["activity_tasks"]["dispatched_last_minute"] == 0
+    # Only there.
+    assert "tasks_added_last_minute" not in site.ask("/orders")["stats"]
     orders = drains["queues"][1]
     assert (orders["active_build_id_count"], orders["draining_build_id_count"]) == (
         1,
