@@ -2,7 +2,8 @@
 -- the histories of schedules.
 
 -- name: list_runs_under_open_ones
--- Which of the runs have an open run among the parents of their parents.
+-- Which of the runs have an open run among the parents of their parents. The offsets
+-- keep each step a look-up by key, which a join need not be.
 with recursive ancestors as (
     select
         r.id as run_id,
@@ -15,13 +16,23 @@ with recursive ancestors as (
         a.run_id,
         p.parent_run_id
     from ancestors a
-    join runs p on p.id = a.ancestor_id
+    cross join lateral (
+        select c.parent_run_id
+        from runs c
+        where c.id = a.ancestor_id
+        offset 0
+    ) p
     where p.parent_run_id is not null
 )
 select distinct a.run_id
 from ancestors a
-join runs p on p.id = a.ancestor_id
-where (p.status_bucket = 'running') is true
+cross join lateral (
+    select c.status_bucket
+    from runs c
+    where c.id = a.ancestor_id
+    offset 0
+) p
+where p.status_bucket = 'running'
 
 -- name: prune_run
 -- What is left of each run is that it was there; a decision under way meets a conflict.
