@@ -169,3 +169,63 @@ from (
     limit $2
 ) w
 where (select r.namespace from runs r where r.id = w.run_id) = $1
+
+-- name: sum_closed_histories
+-- Histories of the closed runs of a namespace that closed last.
+select
+    cast(coalesce(sum(w.last_sequence), 0) as bigint) as events,
+    coalesce(max(w.last_sequence), 0) as max_events,
+    coalesce(max(w.history_bytes), 0) as max_bytes
+from (
+    select
+        r.last_sequence,
+        r.history_bytes
+    from runs r
+    where r.namespace = $1
+    and r.closed_at is not null
+    and r.archived_at is null
+    and r.pruned_at is null
+    order by r.closed_at desc, r.id desc
+    limit $2
+) w
+
+-- name: sum_open_runs
+-- Open runs of a namespace, the oldest first, and their histories; $3, $4: events and
+-- bytes from which on a run had better continue as new, $5, $6: from which on it is
+-- told so.
+select
+    count(*) as runs,
+    count(*) filter (where w.status = 'pending') as pending,
+    min(w.started_at) filter (where w.status = 'pending') as oldest_pending_at,
+    count(*) filter (where w.status = 'pending' and w.is_asked_for)
+        as pending_commands,
+    min(w.started_at) filter (where w.status = 'pending' and w.is_asked_for)
+        as oldest_pending_command_at,
+    min(w.last_progress_at) as oldest_progress_at,
+    cast(coalesce(sum(w.last_sequence), 0) as bigint) as events,
+    coalesce(max(w.last_sequence), 0) as max_events,
+    coalesce(max(w.history_bytes), 0) as max_bytes,
+    coalesce(max(w.batch_size), 0) as max_fan_out,
+    count(*) filter (
+        where w.last_sequence >= $3 or w.history_bytes >= $4
+    ) as over_budget,
+    count(*) filter (
+        where w.last_sequence < $3
+        and w.history_bytes < $4
+        and (w.last_sequence >= $5 or w.history_bytes >= $6)
+    ) as near_budget
+from (
+    select
+        r.status,
+        r.started_at,
+        r.last_progress_at,
+        r.last_sequence,
+        r.history_bytes,
+        r.batch_size,
+        r.parent_run_id is null and r.continued_from_run_id is null as is_asked_for
+    from runs r
+    where r.namespace = $1
+    and r.status_bucket = 'running'
+    order by r.started_at, r.id
+    limit $2
+) w
