@@ -10,36 +10,6 @@ and (cast($3 as text) is null or c.command_type = $3)
 order by c.sequence
 limit 1
 
--- name: find_command_of_workflow
--- The same in the runs of a workflow id with $3 < number <= $4, the newest run first.
--- The run that created the instance is found by its id, the others as its siblings.
-select {command}
-from (
-    select
-        r.id,
-        r.run_number
-    from instances i
-    join runs r on r.id = i.first_run_id
-    where i.namespace = $1
-    and i.workflow_id = $2
-    and r.run_number > $3
-    union all
-    select
-        r.id,
-        r.run_number
-    from runs r
-    where r.namespace = $1
-    and r.sibling_of = $2
-    and r.run_number > $3
-    and r.run_number <= $4
-) as k
-cross join commands c
-where c.run_id = k.id
-and c.request_id = $5
-and (cast($6 as text) is null or c.command_type = $6)
-order by k.run_number desc, c.sequence
-limit 1
-
 -- name: find_update
 -- An update in whatever status; where a run left it to its successor, as it stands
 -- there.
