@@ -28,7 +28,7 @@ limit $2
 -- Open activities with a deadline that has passed. The index has the first deadline as
 -- of the last write of the row; only that of the heartbeat moves later.
 select
-    a.id,
+    a.id as activity_id,
     a.run_id,
     a.step
 from activities a
