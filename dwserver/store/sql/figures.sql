@@ -229,3 +229,66 @@ from (
     order by r.started_at, r.id
     limit $2
 ) w
+
+-- name: sum_open_activities
+-- Open activities of a namespace, by their tasks; $3: now.
+with x as (
+    select w.activity_id from (
+        select t.activity_id
+        from tasks t
+        where t.namespace = $1
+        and t.ready_at is not null
+        and t.kind = 'activity'
+        limit $2
+    ) w
+    union all
+    select k.activity_id from (
+        select t.activity_id
+        from tasks t
+        where t.status = 'leased'
+        and t.namespace = $1
+        and t.kind = 'activity'
+        limit $2
+    ) k
+)
+select
+    count(*) filter (where a.status = 'pending') as pending,
+    count(*) filter (where a.status = 'running') as running,
+    count(*) filter (where a.status = 'pending' and a.attempt_count > 0) as retrying,
+    min(a.started_at) filter (where a.status = 'pending' and a.attempt_count > 0)
+        as oldest_retrying_at,
+    coalesce(max(a.attempt_count), 0) as max_attempt,
+    count(*) filter (where a.overdue_since <= $3) as overdue,
+    min(a.overdue_since) filter (where a.overdue_since <= $3) as oldest_overdue_at
+from (
+    select
+        p.status,
+        p.attempt_count,
+        p.started_at,
+        case
+            when p.own_end <= p.close_end and p.own_end <= p.last_end then p.own_end
+            when p.close_end <= p.last_end then p.close_end
+            else p.last_end
+        end as overdue_since
+    from (
+        select
+            c.status,
+            c.attempt_count,
+            c.started_at,
+            coalesce(
+                case
+                    when c.status = 'pending' then c.schedule_deadline_at
+                    else c.heartbeat_deadline_at
+                end,
+                9223372036854775807
+            ) as own_end,
+            coalesce(
+                case when c.status = 'running' then c.close_deadline_at end,
+                9223372036854775807
+            ) as close_end,
+            coalesce(c.schedule_to_close_deadline_at, 9223372036854775807) as last_end
+        from x
+        join activities c on c.id = x.activity_id
+        where c.status in ('pending', 'running')
+    ) p
+) a
