@@ -403,7 +403,7 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
         self, keys: Sequence[QueueKey], *, now: int, limit: int
     ) -> list[ReadyTask]:
         """Ready tasks with ``available_at <= now``, at most ``limit`` for each key,
-        ordered by priority, available_at, id. One statement for all keys."""
+        ordered by priority, available_at, id."""
         ...
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
@@ -436,7 +436,7 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
         ...
 
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool]:
-        """Renew in one statement; False where the lease is not held so any more."""
+        """Renew all together; False where the lease is not held so any more."""
         ...
 
     # outbox ---------------------------------------------------------------------
