@@ -7,27 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dwserver.engine.model import RunState
-from dwserver.services.workers import Workers
+from dwserver.services.task_queues import QueueDetail, TaskQueues
 from dwserver.services.workflows import RunDetail, Workflows
-from dwserver.store.api import (
-    QueueBacklog,
-    Store,
-    StoredEvent,
-    WorkerRegistration,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueView:
-    """A task queue as it is now. ``pollers``: the workers registered for it, live ones
-    first. ``overdue_after``: microseconds after which a ready task counts as
-    overdue."""
-
-    name: str
-    backlog: QueueBacklog
-    pollers: tuple[WorkerRegistration, ...]
-    now: int
-    overdue_after: int
+from dwserver.store.api import Store, StoredEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,27 +19,23 @@ class RunDiagnosis:
     detail: RunDetail
     state: RunState
     last_event: StoredEvent | None
-    queue: QueueView
+    queue: QueueDetail
     now: int
 
 
 class Diagnosis:
-    """``overdue_after`` in microseconds."""
-
     def __init__(
         self,
         store: Store,
         *,
         workflows: Workflows,
-        workers: Workers,
+        queues: TaskQueues,
         now: Callable[[], int],
-        overdue_after: int,
     ) -> None:
         self._store = store
         self._workflows = workflows
-        self._workers = workers
+        self._queues = queues
         self._now = now
-        self._overdue_after = overdue_after
 
     async def of_run(
         self, namespace: str, workflow_id: str, run_id: str | None = None
@@ -74,26 +52,6 @@ class Diagnosis:
             detail=detail,
             state=detail.state or RunState(run),
             last_event=last[0] if last else None,
-            queue=await self.of_queue(namespace, run.task_queue),
+            queue=await self._queues.detail(namespace, run.task_queue),
             now=self._now(),
-        )
-
-    async def of_queue(self, namespace: str, queue: str) -> QueueView:
-        """A queue that nobody has heard of is empty."""
-        now = self._now()
-        backlog = await self._store.queue_backlog(
-            namespace, queue, now=now, overdue_before=now - self._overdue_after
-        )
-        workers = await self._workers.find_all(namespace, queue=queue)
-        return QueueView(
-            name=queue,
-            backlog=backlog,
-            pollers=tuple(
-                sorted(
-                    workers,
-                    key=lambda w: (self._workers.status(w) == "stale", w.worker_id),
-                )
-            ),
-            now=now,
-            overdue_after=self._overdue_after,
         )
