@@ -54,7 +54,7 @@ class Backlog:
         for index, task in enumerate(queue.values()):
             if index == MAX_LOOK:
                 return None
-            if poller.accepts(task.type_name, task.compatibility):
+            if poller.accepts(task):
                 self._remove(task)
                 return task
         return None

@@ -175,7 +175,7 @@ class Matcher:
         key = key_of(task)
         if self.is_draining or self._is_capped(key):
             return None
-        return self.pollers.reserve(key, task.type_name, task.compatibility)
+        return self.pollers.reserve(key, task)
 
     def deliver(self, poller: Poller, delivery: Delivery) -> None:
         """The lease is durable: answer the poll."""
@@ -210,7 +210,7 @@ class Matcher:
             self._plan(key, delay / MICROS)
 
     def _became_ready_now(self, key: QueueKey, task: Task) -> None:
-        if self.pollers.has_suitable(key, task.type_name, task.compatibility):
+        if self.pollers.has_suitable(key, task):
             # Somebody began to wait while the task was being committed.
             self.heard_of(key)
             return
@@ -221,6 +221,7 @@ class Matcher:
             task.type_name,
             task.compatibility,
             task.available_at,
+            task.definition_fingerprint,
         )
         if not self._backlog.add(known):
             self._rumoured.add(key)
@@ -299,9 +300,7 @@ class Matcher:
         self._observer.round_finished(len(found))
         claims, unclaimed = [], []
         for candidate in found:
-            poller = self.pollers.reserve(
-                candidate.key, candidate.type_name, candidate.compatibility
-            )
+            poller = self.pollers.reserve(candidate.key, candidate)
             if poller is None:
                 unclaimed.append(candidate)
             else:

@@ -89,6 +89,7 @@ class ReadyTask:
     type_name: str
     compatibility: str | None
     available_at: int
+    definition_fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

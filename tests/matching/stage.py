@@ -108,6 +108,7 @@ class Stage:
                 task.type_name,
                 task.compatibility,
                 task.available_at,
+                task.definition_fingerprint,
             )
             for key in keys
             for task in [

@@ -78,7 +78,12 @@ async def ready_ids(
 # ready tasks ------------------------------------------------------------------------
 async def test_ready_task_tells_what_choosing_a_poller_needs(store: Store) -> None:
     run = a_run()
-    task = a_task(run, compatibility="build-7", available_at=NOON - 5)
+    task = a_task(
+        run,
+        compatibility="build-7",
+        available_at=NOON - 5,
+        definition_fingerprint="sha256:1f",
+    )
     await store.commit(a_start_transition(run, new_tasks=(task,)))
     assert await store.ready_tasks([ORDERS], now=NOON, limit=5) == [
         ReadyTask(
@@ -88,6 +93,7 @@ async def test_ready_task_tells_what_choosing_a_poller_needs(store: Store) -> No
             type_name=task.type_name,
             compatibility="build-7",
             available_at=NOON - 5,
+            definition_fingerprint="sha256:1f",
         )
     ]
 

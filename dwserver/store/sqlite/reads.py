@@ -283,6 +283,7 @@ def _to_ready_task(row: Columns) -> ReadyTask:
         type_name=row["type_name"],
         compatibility=row["compatibility"],
         available_at=row["available_at"],
+        definition_fingerprint=row["definition_fingerprint"],
     )
 
 

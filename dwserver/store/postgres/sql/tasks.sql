@@ -10,7 +10,8 @@ select
     t.run_id,
     t.type_name,
     t.compatibility,
-    t.available_at
+    t.available_at,
+    t.definition_fingerprint
 from unnest($1::text[], $2::text[], $3::text[])
     with ordinality k(namespace, queue, kind, n)
 cross join lateral (
@@ -20,6 +21,7 @@ cross join lateral (
         c.type_name,
         c.compatibility,
         c.available_at,
+        c.definition_fingerprint,
         c.priority
     from tasks c
     where c.namespace = k.namespace

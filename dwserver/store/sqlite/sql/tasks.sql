@@ -10,7 +10,8 @@ select
     run_id,
     type_name,
     compatibility,
-    available_at
+    available_at,
+    definition_fingerprint
 from tasks
 where namespace = $1
 and queue = $2
