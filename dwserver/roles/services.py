@@ -228,6 +228,7 @@ def _diagnosis(
         workers=workers,
         now=parts.clock.now,
         overdue_after=settings.repair.redispatch_after_seconds * MICROS,
+        pins_definitions=settings.compatibility.pins_fingerprint,
     )
 
 

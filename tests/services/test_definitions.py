@@ -14,6 +14,7 @@ from dwserver.store.api import Store
 from tests.support.small_server import (
     CHARGE,
     LONG,
+    NAMESPACE,
     WORKFLOW,
     SmallServer,
     a_poll,
@@ -195,3 +196,21 @@ async def test_two_first_claims_record_one_definition(
     assert await recorded(here, run_id) == (of_holder, of_holder)
     (task,) = (await here.state(run_id)).tasks.values()
     assert (task.status, task.attempt) == (TaskStatus.LEASED, 1)
+
+
+async def test_operators_see_which_run_has_nobody_left(here: SmallServer) -> None:
+    async def lacks_definition() -> bool:
+        found = await here.services.diagnosis.of_run(NAMESPACE, "order-1")
+        assert found is not None
+        return found.lacks_definition
+
+    await begun(here)
+    assert not await lacks_definition()
+    for worker_id in (OLD, "worker-1"):
+        await here.services.workers.deregister(NAMESPACE, worker_id)
+    assert await lacks_definition()
+    # Workers of other types do not count, nor does a queue that nobody serves.
+    await here.register("bills", workflow_types=("orders.Bill",))
+    assert await lacks_definition()
+    await here.services.workers.deregister(NAMESPACE, NEW)
+    assert not await lacks_definition()
