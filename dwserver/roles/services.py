@@ -168,6 +168,7 @@ def _workers(settings: Settings, parts: Shared) -> Workers:
         now=parts.clock.now,
         cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
         stale_after=settings.worker_plane.stale_after_seconds * MICROS,
+        signals=parts.coordination.signals,
     )
 
 
