@@ -12,7 +12,7 @@ from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import TaskKind
 from dwserver.matching.backlog import Backlog
 from dwserver.matching.pollers import Delivery, Poller, WaitingPollers
-from dwserver.store.api import QueueKey, ReadyTask
+from dwserver.store.api import Definitions, QueueKey, ReadyTask
 
 # A round asks for this many candidates of a queue beyond its waiting pollers, because
 # some may not suit any of them or go to another process first.
@@ -26,7 +26,12 @@ class TaskSource(Protocol):
     """The part of the store that matching reads."""
 
     async def ready_tasks(
-        self, keys: list[QueueKey], *, now: int, limit: int
+        self,
+        keys: list[QueueKey],
+        *,
+        now: int,
+        limit: int,
+        pinned: Definitions | None,
     ) -> list[ReadyTask]: ...
 
 
@@ -296,7 +301,9 @@ class Matcher:
         wanted = max(self.pollers.count(key) for key in keys)
         limit = min(wanted + SPARE_CANDIDATES, MAX_CANDIDATES)
         self._rumoured.difference_update(keys)
-        found = await self._source.ready_tasks(keys, now=self._now(), limit=limit)
+        found = await self._source.ready_tasks(
+            keys, now=self._now(), limit=limit, pinned=self.pollers.definitions(keys)
+        )
         self._observer.round_finished(len(found))
         claims, unclaimed = [], []
         for candidate in found:

@@ -12,7 +12,7 @@ from dwserver.engine.leases import Leased
 from dwserver.engine.model import Payload
 from dwserver.engine.records import quick_init
 from dwserver.engine.words import TaskKind
-from dwserver.store.api import QueueKey
+from dwserver.store.api import Definitions, QueueKey
 
 
 class Offered(Protocol):
@@ -61,16 +61,20 @@ class Poller:
     def accepts(self, task: Offered) -> bool:
         """Unmarked work suits any worker, marked work needs the worker's build id; a
         run that has begun needs a worker with its definition, or an unknown one."""
-        marker, recorded = task.compatibility, task.definition_fingerprint
+        marker = task.compatibility
         if marker is not None and marker != self.build_id:
             return False
+        return self.may_run(task.type_name, task.definition_fingerprint)
+
+    def may_run(self, type_name: str, recorded: str | None) -> bool:
+        """Whether the worker has the type, in a definition that fits."""
         if (
             recorded is not None
             and self.is_pinned
-            and not may_continue(recorded, self.fingerprints.get(task.type_name))
+            and not may_continue(recorded, self.fingerprints.get(type_name))
         ):
             return False
-        return self.types is None or task.type_name in self.types
+        return self.types is None or type_name in self.types
 
 
 class WaitingPollers:
@@ -118,6 +122,22 @@ class WaitingPollers:
 
     def has_suitable(self, key: QueueKey, task: Offered) -> bool:
         return any(poller.accepts(task) for poller in self._queues.get(key, ()))
+
+    def definitions(self, keys: Iterable[QueueKey]) -> Definitions | None:
+        """What those who wait in these queues may go on with; None for everything."""
+        waiting = [poller for key in keys for poller in self._queues.get(key, ())]
+        if not any(poller.fingerprints for poller in waiting):
+            return None
+        fingerprints: set[str] = set()
+        types: set[str] = set()
+        # Polls of one registration have the same fingerprints.
+        kinds = {(id(poller.fingerprints), poller.types): poller for poller in waiting}
+        for worker in kinds.values():
+            if worker.types is None or not worker.is_pinned:
+                return None
+            fingerprints.update(worker.fingerprints.values())
+            types.update(worker.types - worker.fingerprints.keys())
+        return Definitions(frozenset(fingerprints), frozenset(types))
 
     def is_waiting(self, poller: Poller) -> bool:
         return poller in self._queues.get(poller.key, ())

@@ -92,6 +92,14 @@ class ReadyTask:
     definition_fingerprint: str | None = None
 
 
+class Definitions(NamedTuple):
+    """Which pinned tasks somebody waits for: those of these fingerprints, and all of
+    these types."""
+
+    fingerprints: frozenset[str]
+    types: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class DueTimer:
     run_id: str
@@ -401,10 +409,16 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
 
     # set operations -------------------------------------------------------------
     async def ready_tasks(
-        self, keys: Sequence[QueueKey], *, now: int, limit: int
+        self,
+        keys: Sequence[QueueKey],
+        *,
+        now: int,
+        limit: int,
+        pinned: Definitions | None = None,
     ) -> list[ReadyTask]:
         """Ready tasks with ``available_at <= now``, at most ``limit`` for each key,
-        ordered by priority, available_at, id. One statement for all keys."""
+        ordered by priority, available_at, id. One statement for all keys.
+        ``pinned``: without the tasks of other definitions, which it reads past."""
         ...
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:

@@ -8,7 +8,7 @@ import pytest
 
 from dwserver.engine.words import TaskKind
 from dwserver.matching.pollers import WaitingPollers
-from dwserver.store.api import QueueKey
+from dwserver.store.api import Definitions, QueueKey
 from tests.matching.stage import ORDERS, a_poller, a_workflow_task
 
 SHIP = frozenset({"orders.Ship"})
@@ -65,6 +65,31 @@ async def test_definitions(
 ) -> None:
     offered = a_workflow_task(type_name="orders.Ship", definition_fingerprint=recorded)
     assert a_poller(**worker).accepts(offered) is suits
+
+
+def definitions(*workers: dict[str, Any]) -> Definitions | None:
+    pollers = WaitingPollers()
+    for worker in workers:
+        pollers.add(a_poller(**worker))
+    return pollers.definitions([ORDERS])
+
+
+async def test_which_definitions_are_waited_for() -> None:
+    ship, both = frozenset({"orders.Ship"}), frozenset({"orders.Ship", "orders.Bill"})
+    old = {"fingerprints": OLD, "types": ship}
+    new = {"fingerprints": NEW, "types": ship}
+    f1, f2 = frozenset({"f1"}), frozenset({"f2"})
+    assert definitions() is None
+    assert definitions({"types": ship}) is None
+    assert definitions(old) == (f1, frozenset())
+    # Polls of one worker before and after it was replaced.
+    assert definitions(old, old, new) == (f1 | f2, frozenset())
+    some = {"fingerprints": NEW, "types": both}
+    assert definitions(some) == (f2, frozenset({"orders.Bill"}))
+    assert definitions(old, {"types": both}) == (f1, both)
+    # Those that take whatever there is.
+    assert definitions(old, {}) is None
+    assert definitions({**old, "is_pinned": False}) is None
 
 
 async def test_the_longest_waiting_poller_is_reserved_first() -> None:

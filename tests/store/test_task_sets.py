@@ -17,6 +17,7 @@ from dwserver.engine.words import (
     TimerStatus,
 )
 from dwserver.store.api import (
+    Definitions,
     DueActivity,
     DueRun,
     DueTimer,
@@ -113,6 +114,22 @@ async def test_ready_tasks_are_ordered_by_priority_age_and_id(store: Store) -> N
     expected = [f"task-{name}" for name in "cbead"]
     assert await ready_ids(store, ORDERS) == expected
     assert await ready_ids(store, ORDERS, limit=2) == expected[:2]
+
+
+async def test_ready_tasks_of_other_definitions_are_read_past(store: Store) -> None:
+    stuck = [some_task(definition_fingerprint="f1") for _ in range(3)]
+    bill = some_task(definition_fingerprint="f3", type_name="orders.Bill")
+    fits, free = some_task(definition_fingerprint="f2"), some_task()
+    await with_tasks(store, *stuck, bill, fits, free)
+
+    async def found(fingerprints: set[str], types: set[str]) -> set[str]:
+        pinned = Definitions(frozenset(fingerprints), frozenset(types))
+        ready = await store.ready_tasks([ORDERS], now=NOON, limit=3, pinned=pinned)
+        return {task.task_id for task in ready}
+
+    assert await found({"f2"}, set()) == {fits.id, free.id}
+    assert await found({"f2"}, {"orders.Bill"}) == {fits.id, free.id, bill.id}
+    assert await found(set(), set()) == {free.id}
 
 
 async def test_ready_tasks_of_the_future_wait(store: Store) -> None:

@@ -3,7 +3,8 @@
 -- from the indexes: on a table without statistics any index looks as good as the key.
 
 -- name: list_ready_tasks
--- Candidates for claims, for each queue by priority, age and id.
+-- Candidates for claims, for each queue by priority, age and id. With $6 and $7: those
+-- of runs without a definition, with one of these, or of these types.
 select
     k.n,
     t.id,
@@ -29,6 +30,12 @@ cross join lateral (
     and c.kind = k.kind
     and c.ready_at is not null
     and c.ready_at <= $4
+    and (
+        $6::text[] is null
+        or c.definition_fingerprint is null
+        or c.definition_fingerprint = any($6::text[])
+        or c.type_name = any($7::text[])
+    )
     order by c.priority, c.ready_at, c.id
     limit $5
 ) t
