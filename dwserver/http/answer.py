@@ -1,8 +1,7 @@
-"""A response that is written in one piece behind a head that is rendered once.
+"""An answer that is written in one piece behind a head that is rendered once.
 
-The headers of an answer hardly differ from request to request. aiohttp's own response
-collects, copies and serialises them anew each time, which takes longer than most
-handlers.
+The headers of an answer hardly differ from request to request: collecting and
+serialising them anew each time would take longer than most handlers.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp import hdrs
+
+from dwserver.http.request import Request
 
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
@@ -50,44 +50,36 @@ class DateLine:
         return self._line
 
 
-class Answer(web.StreamResponse):
+class Answer:
     """``lines``: the headers but for length and connection, which depend on the
-    request. aiohttp awaits ``prepare``, then ``write_eof``; whoever does so before is
-    told by ConnectionError that the client has gone."""
+    request. ``write`` is called once; ClientGone from it says that the client has."""
+
+    __slots__ = ("_content", "_is_closing", "_lines", "is_kept", "is_written", "status")
 
     def __init__(self, status: int, lines: bytes, body: bytes) -> None:
-        super().__init__(status=status)
+        self.status = status
         self._lines = lines
         self._content = body
-        self._request: web.BaseRequest | None = None
-        self._is_kept: bool | None = None
-        self._is_written = False
-
-    @property
-    def keep_alive(self) -> bool | None:
-        return self._is_kept
+        self._is_closing = False
+        self.is_written = False
+        self.is_kept = False
+        """Once written: the connection serves another request."""
 
     def force_close(self) -> None:
-        self._is_kept = False
+        """The connection serves no other request, whatever its client wishes."""
+        self._is_closing = True
+        self.is_kept = False
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        if self._is_kept is None:
-            self._is_kept = request.keep_alive
-        self._request = request
-        return request.writer
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        request = self._request
-        if self._is_written or request is None:
-            return
-        self._is_written = True
-        await self._write(request)
-
-    async def _write(self, request: web.BaseRequest) -> None:
+    async def write(self, request: Request) -> None:
+        self._begin(request)
         body = b"" if request.method == hdrs.METH_HEAD else self._content
-        await request.writer.write_eof(self._head(request, len(self._content)) + body)
+        request.channel.write(self._head(request, len(self._content)) + body)
 
-    def _head(self, request: web.BaseRequest, length: int) -> bytes:
+    def _begin(self, request: Request) -> None:
+        self.is_written = True
+        self.is_kept = request.is_kept and not self._is_closing
+
+    def _head(self, request: Request, length: int) -> bytes:
         return b"%b%b%bContent-Length: %d\r\n\r\n" % (
             _STATUS_LINES[self.status],
             self._lines,
@@ -95,9 +87,8 @@ class Answer(web.StreamResponse):
             length,
         )
 
-    def _connection_line(self, request: web.BaseRequest) -> bytes:
+    def _connection_line(self, request: Request) -> bytes:
         """What the version of the request does not imply."""
-        is_newest = request.version >= HttpVersion11
-        if self._is_kept:
-            return b"" if is_newest else _KEEP
-        return _CLOSE if is_newest else b""
+        if self.is_kept:
+            return b"" if request.is_newest else _KEEP
+        return _CLOSE if request.is_newest else b""

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 
 from dwserver.http.auth.principal import AuthMethod, Principal
 from dwserver.http.observation import REQUEST_ID_HEADER
 from dwserver.http.origin import Origin
+from dwserver.http.request import Request
 from dwserver.http.text import valid_text
 from dwserver.protocol.json_types import JsonObject, JsonValue
 
@@ -44,7 +45,7 @@ class Attributable(Protocol):
     """What is looked at of a request that passed the checks."""
 
     @property
-    def request(self) -> web.BaseRequest: ...
+    def request(self) -> Request: ...
     @property
     def principal(self) -> Principal: ...
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import orjson
-from aiohttp import hdrs, web
 
 from dwserver.http import errors
+from dwserver.http.request import Request
 from dwserver.protocol.json_types import JsonValue
 from dwserver.protocol.payloads.json_bounds import MAX_DEPTH, exceeds_depth
 from dwserver.protocol.reasons import Plane
@@ -19,53 +19,11 @@ _JSON_MEDIA_TYPE: Final = "application/json"
 _JSON_SUFFIX: Final = "+json"
 
 
-class ClientGone(ConnectionError):
-    """The connection broke before the request was complete or answered."""
-
-
-async def read_body(request: web.BaseRequest, plane: Plane, *, limit: int) -> bytes:
-    """The whole body; the refusal 413 when it is longer than ``limit`` bytes.
-
-    A declared length is checked before anything is read, so that a client that
-    waits for permission never sends what would be refused. Raises
-    :class:`ClientGone`.
-    """
-    content = request.content
-    try:
-        if content.is_eof():
-            # It came along with the head, or there is none.
-            body = content.read_nowait()
-            if len(body) > limit:
-                raise errors.payload_too_large(plane, limit)
-            return body
-        return await _read_rest(request, plane, limit=limit)
-    except web.RequestPayloadError as error:
-        raise errors.malformed_json(plane, str(error)) from None
-    except ConnectionError as error:
-        raise ClientGone from error
-
-
-async def _read_rest(request: web.BaseRequest, plane: Plane, *, limit: int) -> bytes:
-    """A body that is still on its way."""
-    declared = request.content_length
-    if declared is not None and declared > limit:
+def read_body(request: Request, plane: Plane, *, limit: int) -> bytes:
+    """The whole body; the refusal 413 when it is longer than ``limit`` bytes."""
+    if request.is_too_large or len(request.body) > limit:
         raise errors.payload_too_large(plane, limit)
-    expectation = request.headers.get(hdrs.EXPECT)
-    if expectation is not None:
-        await _permit_body(request, expectation)
-    body = bytearray()
-    while chunk := await request.content.readany():
-        body += chunk
-        if len(body) > limit:
-            raise errors.payload_too_large(plane, limit)
-    return bytes(body)
-
-
-async def _permit_body(request: web.BaseRequest, expectation: str) -> None:
-    if expectation.lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # What was written is no part of the response that follows.
-        request.writer.output_size = 0
+    return request.body
 
 
 def check_media_type(content_type: str | None, plane: Plane) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from aiohttp import web
-
 from dwserver.engine.records import quick_init
 from dwserver.http.attribution import NO_GATEWAY, Attribution
 from dwserver.http.auth.principal import Principal
 from dwserver.http.origin import Origin
+from dwserver.http.request import Request
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.versions import WorkerVersion
 
@@ -26,7 +25,7 @@ class Call:
     came from before another node passed it on. Of a repeated query word the last one
     counts."""
 
-    request: web.BaseRequest
+    request: Request
     operation: str
     params: Mapping[str, str]
     query: Mapping[str, str]
@@ -52,8 +51,7 @@ class Call:
 
     def is_connected(self) -> bool:
         """The client can still be answered."""
-        transport = self.request.transport
-        return transport is not None and not transport.is_closing()
+        return self.request.channel.is_open
 
 
 @quick_init

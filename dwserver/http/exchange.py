@@ -8,10 +8,9 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl
 
-from aiohttp import web
-
 from dwserver.http.envelopes import ControlEnvelope
 from dwserver.http.origin import Origin
+from dwserver.http.request import Request
 from dwserver.http.route import Handler, NamespaceRule, Route
 from dwserver.protocol.reasons import Plane
 from dwserver.protocol.versions import WorkerVersion
@@ -60,7 +59,7 @@ class Exchange:
     it is known and on the other plane. ``origin``: where it came from before another
     node let it in and passed it on."""
 
-    request: web.BaseRequest
+    request: Request
     request_id: str
     path: str
     query_string: str
@@ -116,14 +115,3 @@ def endpoint_of(route: Route, identity: NodeIdentity) -> Endpoint:
         is_bootstrap_gated=route.is_bootstrap_gated,
         needs_namespace=route.namespace is NamespaceRule.MUST_EXIST,
     )
-
-
-def split_target(request: web.BaseRequest) -> tuple[str, str]:
-    """Raw path and query string of the request line."""
-    target = request.raw_path
-    if not target.startswith("/"):
-        # The absolute form, which clients send to proxies.
-        url = request.rel_url
-        return url.raw_path, url.raw_query_string
-    path, _, query_string = target.partition("?")
-    return path, query_string

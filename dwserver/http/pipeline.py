@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 from multidict import istr
 
 from dwserver.http import errors
@@ -21,18 +21,18 @@ from dwserver.http.auth.authenticator import AuthMisconfigured, Unauthenticated
 from dwserver.http.auth.principal import ANONYMOUS, Principal
 from dwserver.http.body import (
     METHODS_WITH_BODY,
-    ClientGone,
     check_media_type,
     parse_json,
     read_body,
 )
 from dwserver.http.call import Call, Refusal, Reply
-from dwserver.http.exchange import Endpoint, Exchange, endpoint_of, split_target
+from dwserver.http.exchange import Endpoint, Exchange, endpoint_of
 from dwserver.http.forwarding.credential import FORWARDED_HEADER, Signed
 from dwserver.http.namespace import requested_namespace
 from dwserver.http.node import Backend, NodeFacts
 from dwserver.http.observation import Observer
 from dwserver.http.peers import Forwarder, TrustedPeers
+from dwserver.http.request import ClientGone, Request
 from dwserver.http.responder import Responder
 from dwserver.http.route import Route, plane_of
 from dwserver.http.router import Router
@@ -71,6 +71,7 @@ class Pipeline:
         trusted: TrustedPeers,
         forwarder: Forwarder | None = None,
     ) -> None:
+        self.max_body_bytes = node.max_body_bytes
         self._services = services
         self._node = node
         self._access = access
@@ -86,11 +87,11 @@ class Pipeline:
             for route in routes
         )
 
-    async def handle(self, request: web.BaseRequest) -> Answer:
+    async def handle(self, request: Request) -> Answer:
         """Answer a request; raises only when its client has gone."""
         started_at = time.perf_counter()
         request_id = self._observer.begin(request.headers)
-        path, query_string = split_target(request)
+        path, query_string = request.split_target()
         plane = plane_of(path)
         exchange = Exchange(
             request, request_id, path, query_string, plane, plane is Plane.WORKER
@@ -130,8 +131,7 @@ class Pipeline:
         """Write the response here, so that a client that has gone is noticed."""
         try:
             response = await self._responder.reply(exchange, reply)
-            await response.prepare(exchange.request)
-            await response.write_eof()
+            await response.write(exchange.request)
         except ConnectionError as error:
             await on_undelivered()
             raise ClientGone from error
@@ -156,7 +156,7 @@ class Pipeline:
     # The order of the calls below is the contract's order of checks.
     async def _process(self, exchange: Exchange, endpoint: Endpoint) -> Reply | Answer:
         route, request, plane = endpoint.route, exchange.request, exchange.plane
-        raw = await read_body(request, plane, limit=self._node.max_body_bytes)
+        raw = read_body(request, plane, limit=self.max_body_bytes)
         body = _parsed(exchange, raw)
         query = exchange.query()
         namespace = requested_namespace(

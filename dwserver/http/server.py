@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 
 from dwserver.http.answer import Answer
-from dwserver.http.body import ClientGone
 from dwserver.http.connection import Connection
 from dwserver.http.departures import Departures
 from dwserver.http.listening import bound_sockets, close_after_the_last
 from dwserver.http.pipeline import Pipeline
+from dwserver.http.request import Request
 
 _BACKLOG: Final = 1024
 # Idle connections live longer than those of usual proxies, which must close first.
 _KEEPALIVE_SECONDS: Final = 620.0
-# By custom; nobody gets to see it.
-_CLIENT_CLOSED_REQUEST: Final = 499
+_SWEEP_SECONDS: Final = 20.0
 # What a client that was accepted last of all gets for its request to arrive.
 _FIRST_REQUEST_SECONDS: Final = 0.2
 
@@ -52,32 +49,6 @@ class ListenerSettings:
     shutdown_timeout_seconds: float = 30.0
 
 
-class _Listener(web.Server):
-    """Tells of clients that have gone, whatever their handlers do."""
-
-    departures: Departures
-
-    def __call__(self) -> web.RequestHandler:
-        return Connection(self, loop=self._loop, **self._kwargs)
-
-    def connection_lost(
-        self, handler: web.RequestHandler, exc: BaseException | None = None
-    ) -> None:
-        super().connection_lost(handler, exc)
-        self.departures.gone(handler)
-
-
-class _NoAnswer(Answer):
-    """For a client that has gone: the HTTP library closes the connection and takes it
-    for no fault of ours."""
-
-    def __init__(self) -> None:
-        super().__init__(_CLIENT_CLOSED_REQUEST, b"", b"")
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        raise ClientGone
-
-
 class HttpServer:
     """Service that answers with a pipeline. ``begin_drain`` makes readiness false,
     ``release_polls`` makes waiting polls answer at once; both are called once.
@@ -94,36 +65,37 @@ class HttpServer:
         release_polls: Callable[[], None],
         departures: Departures | None = None,
     ) -> None:
-        self._departures = departures or Departures()
+        self.is_closing = False
+        self.max_body_bytes = pipeline.max_body_bytes
         self._pipeline = pipeline
         self._settings = settings
         self._begin_drain = begin_drain
         self._release_polls = release_polls
-        self._server: _Listener | None = None
-        self._runner: web.ServerRunner | None = None
+        self._departures = departures or Departures()
+        self._listeners: list[asyncio.Server] = []
         self._sockets: list[socket.socket] = []
+        # Bound ports: of all processes that share it, and of this one alone.
+        self._ports: list[int] = []
+        self._sweep: asyncio.TimerHandle | None = None
         self._is_draining = False
-        self._is_closing = False
-        # Connections with a request that is not answered yet.
-        self._busy: set[web.RequestHandler] = set()
+        self._connections: set[Connection] = set()
+        # Those with a request that is not answered yet.
+        self._busy: set[Connection] = set()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
     @property
     def port(self) -> int:
         """The bound port once started, else the wanted one."""
-        if self._runner is None or not self._runner.addresses:
-            return self._settings.port
-        return int(self._runner.addresses[0][1])
+        return self._ports[0] if self._ports else self._settings.port
 
     @property
     def internal_port(self) -> int:
         """Where the other nodes reach this process."""
-        if self._runner is None or not self._runner.addresses:
-            internal = self._settings.internal_port
-            return self._settings.port if internal is None else internal
-        # The last site that was added.
-        return int(self._runner.addresses[-1][1])
+        if self._ports:
+            return self._ports[-1]
+        internal = self._settings.internal_port
+        return self._settings.port if internal is None else internal
 
     @property
     def requests_in_flight(self) -> int:
@@ -132,26 +104,13 @@ class HttpServer:
 
     async def start(self) -> None:
         """Bind and listen; :class:`ListenError` when the address is not free."""
-        if self._runner is not None:
+        if self._listeners:
             return
-        self._server = _Listener(
-            self._handle,
-            access_log=None,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-            # Bodies are taken as they are: a small one must not grow in memory.
-            auto_decompress=False,
-        )
-        self._server.departures = self._departures
-        self._runner = web.ServerRunner(
-            self._server,
-            handle_signals=False,
-            shutdown_timeout=self._settings.shutdown_timeout_seconds,
-        )
-        await self._runner.setup()
         settings = self._settings
         await self._listen(settings.port, reuse_port=settings.reuse_port)
         if settings.internal_port is not None:
             await self._listen(settings.internal_port)
+        self._close_silent()
         _log.info(
             "http_listening",
             host=settings.host,
@@ -160,73 +119,100 @@ class HttpServer:
         )
 
     async def _listen(self, port: int, *, reuse_port: bool = False) -> None:
-        assert self._runner is not None
         host = self._settings.host
         try:
-            for bound in await bound_sockets(host, port, reuse_port=reuse_port):
-                self._sockets.append(bound)
-                await web.SockSite(self._runner, bound, backlog=_BACKLOG).start()
+            sockets = await bound_sockets(host, port, reuse_port=reuse_port)
+            self._sockets += sockets
+            for bound in sockets:
+                listener = await asyncio.get_running_loop().create_server(
+                    self._connection, sock=bound, backlog=_BACKLOG
+                )
+                self._listeners.append(listener)
         except OSError as error:
             await self.stop()
             cause = error.strerror or str(error)
             raise ListenError(f"cannot listen on {host}:{port}: {cause}") from error
+        self._ports.append(int(sockets[0].getsockname()[1]))
+
+    def _connection(self) -> Connection:
+        return Connection(self)
 
     async def drain(self) -> None:
         """Return when the last request that was accepted has been answered."""
-        if self._is_draining or self._runner is None or self._server is None:
+        if self._is_draining or not self._listeners:
             return
         self._is_draining = True
         self._begin_drain()
         await asyncio.sleep(self._settings.drain_delay_seconds)
-        await self._stop_listening(self._runner, self._server)
+        await self._stop_listening()
         # Requests that have arrived become busy before the idle ones are closed.
         await asyncio.sleep(0)
         # A busy one closes with its answer; closed now, it would lose the rest of a
         # body that is still on its way.
-        self._is_closing = True
-        for connection in self._server.connections:
-            if connection not in self._busy:
-                connection.force_close()
+        self.is_closing = True
+        for connection in self._connections - self._busy:
+            connection.close()
         self._release_polls()
         await self._is_idle.wait()
 
-    async def _stop_listening(
-        self, runner: web.ServerRunner, server: _Listener
-    ) -> None:
+    async def _stop_listening(self) -> None:
         """Take no more connections than those that have been made."""
         kept = [bound.dup() for bound in self._sockets]
-        for site in runner.sites:
-            await site.stop()
+        for listener in self._listeners:
+            listener.close()
         loop = asyncio.get_running_loop()
         late = [client for each in kept for client in close_after_the_last(each)]
         for client in late:
-            await loop.connect_accepted_socket(server, client)
+            await loop.connect_accepted_socket(self._connection, client)
         if late:
             await asyncio.sleep(_FIRST_REQUEST_SECONDS)
 
     async def stop(self) -> None:
         """Close the listener and, after the time limit, what is still open."""
-        runner, self._runner = self._runner, None
-        self._server = None
-        if runner is not None:
-            await runner.cleanup()
+        listeners, self._listeners = self._listeners, []
+        self._ports = []
+        for listener in listeners:
+            listener.close()
         for bound in self._sockets:
             bound.close()
         self._sockets.clear()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self.is_closing = True
+        for connection in self._connections - self._busy:
+            connection.close()
+        try:
+            async with asyncio.timeout(self._settings.shutdown_timeout_seconds):
+                await self._is_idle.wait()
+        except TimeoutError:
+            open_ones = tuple(self._connections)
+            await asyncio.gather(*(each.cancel() for each in open_ones))
 
-    async def _handle(self, request: web.BaseRequest) -> Answer:
-        connection = request.protocol
+    def _close_silent(self) -> None:
+        """Close the connections that nobody has used for long."""
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - _KEEPALIVE_SECONDS
+        for connection in self._connections - self._busy:
+            if connection.idle_since < oldest:
+                connection.close()
+        self._sweep = loop.call_later(_SWEEP_SECONDS, self._close_silent)
+
+    # what connections tell --------------------------------------------------------
+    def handle(self, request: Request) -> Awaitable[Answer]:
+        return self._pipeline.handle(request)
+
+    def opened(self, connection: Connection) -> None:
+        self._connections.add(connection)
+
+    def lost(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._departures.gone(connection)
+
+    def busy(self, connection: Connection) -> None:
         self._busy.add(connection)
         self._is_idle.clear()
-        try:
-            response = await self._pipeline.handle(request)
-        except ClientGone:
-            response = _NoAnswer()
-        else:
-            if self._is_closing:
-                response.force_close()
-        finally:
-            self._busy.discard(connection)
-            if not self._busy:
-                self._is_idle.set()
-        return response
+
+    def idle(self, connection: Connection) -> None:
+        self._busy.discard(connection)
+        if not self._busy:
+            self._is_idle.set()

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import orjson
-from aiohttp import web
 
 from dwserver.engine.context import Limits
 from dwserver.http.auth.principal import ANONYMOUS
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.errors import body_of
+from dwserver.http.request import Request
 from dwserver.http.route import Route
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.protocol.reasons import Plane
@@ -136,7 +136,7 @@ class Stage:
         version: WorkerVersion | None = None,
     ) -> Answer:
         call = Call(
-            cast(web.BaseRequest, _Request(self)),
+            cast(Request, _Request(self)),
             handler.__name__,
             params or {},
             query or {},
@@ -178,12 +178,13 @@ def _plane(handler: Callable[[Services, Call], Any]) -> Plane:
     return Plane.WORKER if is_worker else Plane.CONTROL
 
 
-class _Transport:
+class _Channel:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
 
-    def is_closing(self) -> bool:
-        return not self._stage.is_connected
+    @property
+    def is_open(self) -> bool:
+        return self._stage.is_connected
 
 
 class _Request:
@@ -195,7 +196,7 @@ class _Request:
     headers: Mapping[str, str] = {}
 
     def __init__(self, stage: Stage) -> None:
-        self.transport = _Transport(stage)
+        self.channel = _Channel(stage)
 
 
 # recordings --------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import aiohttp
 import orjson
-from aiohttp import web
 from yarl import URL
 
 from dwserver.http.auth.access import Access, RoleAccess
@@ -34,6 +33,7 @@ from dwserver.http.route import (
     worker_route,
     workflow_route,
 )
+from dwserver.http.server import HttpServer, ListenerSettings
 from dwserver.protocol.capabilities import Capability, WorkerCommand, WorkingFeatures
 from dwserver.protocol.control_plane import Operation
 from dwserver.protocol.validation import Field
@@ -324,19 +324,21 @@ class Client:
 @asynccontextmanager
 async def serving(pipeline: Pipeline) -> AsyncIterator[Client]:
     """A listener on a free port, and a client for it."""
-    server = web.Server(pipeline.handle, access_log=None, auto_decompress=False)
-    runner = web.ServerRunner(server, shutdown_timeout=1)
-    await runner.setup()
+    server = HttpServer(
+        pipeline,
+        ListenerSettings(host=HOST, port=0, shutdown_timeout_seconds=1),
+        begin_drain=lambda: None,
+        release_polls=lambda: None,
+    )
+    await server.start()
     try:
-        await web.TCPSite(runner, HOST, 0).start()
-        port = int(runner.addresses[0][1])
         description = (
             pipeline.description if isinstance(pipeline, DescribedPipeline) else None
         )
-        async with client_of(port, description) as client:
+        async with client_of(server.port, description) as client:
             yield client
     finally:
-        await runner.cleanup()
+        await server.stop()
 
 
 @asynccontextmanager

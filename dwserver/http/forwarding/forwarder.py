@@ -28,7 +28,6 @@ from dwserver.engine.records import quick_init
 from dwserver.http import errors
 from dwserver.http.answer import Answer
 from dwserver.http.auth.principal import Principal
-from dwserver.http.body import ClientGone
 from dwserver.http.call import Refusal, Reply
 from dwserver.http.departures import Departures
 from dwserver.http.exchange import Endpoint, Exchange
@@ -52,6 +51,7 @@ from dwserver.http.forwarding.peer_pool import (
 from dwserver.http.forwarding.request_head import passed_on
 from dwserver.http.forwarding.streamed_answer import StreamedAnswer
 from dwserver.http.origin import Origin
+from dwserver.http.request import ClientGone
 from dwserver.protocol.json_types import JsonValue
 from dwserver.topology.gate import RouteFamily
 
@@ -250,8 +250,7 @@ class Forwarder:
         connection = pool.take(is_held=is_poll)
         if connection is None:
             connection = await pool.acquire(is_held=is_poll)
-        transport = request.transport
-        if transport is None or transport.is_closing():
+        if not request.channel.is_open:
             pool.release(connection)
             raise ClientGone
         if self._is_released and is_poll:
@@ -260,7 +259,7 @@ class Forwarder:
         clock = asyncio.get_running_loop().time
         connection.sent_at = clock()
         connection.deadline = connection.sent_at + ANSWER_SECONDS
-        client = request.protocol
+        client = request.channel
 
         def finish() -> None:
             self.departures.forget(client)

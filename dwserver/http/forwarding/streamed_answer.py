@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from aiohttp import web
-
 from dwserver.http.answer import Answer
-from dwserver.http.body import ClientGone
 from dwserver.http.forwarding.peer_connection import AnswerHead, PeerConnection
 from dwserver.http.forwarding.peer_pool import ANSWER_SECONDS
+from dwserver.http.request import ClientGone, Request
 
 
 class StreamedAnswer(Answer):
@@ -31,19 +29,19 @@ class StreamedAnswer(Answer):
         self._connection = connection
         self._finish = finish
 
-    async def _write(self, request: web.BaseRequest) -> None:
-        writer, received = request.writer, self._received
+    async def write(self, request: Request) -> None:
+        self._begin(request)
+        channel, received = request.channel, self._received
         missing = 0 if received.is_whole else received.length - len(received.body)
         loop = asyncio.get_running_loop()
         try:
-            head = self._head(request, received.length)
-            await writer.write(head + received.body)
+            channel.write(self._head(request, received.length) + received.body)
             while missing > 0:
                 self._connection.deadline = loop.time() + ANSWER_SECONDS
                 chunk = await self._connection.read()
                 missing -= len(chunk)
-                await writer.write(chunk)
-            await writer.write_eof()
+                channel.write(chunk)
+                await channel.drained()
         finally:
             if missing > 0:
                 self._connection.abort(ClientGone())

@@ -43,7 +43,7 @@ def telling(name: str) -> Handler:
         seen = {
             "node": name,
             "method": call.request.method,
-            "path": call.request.raw_path,
+            "path": call.request.target,
             "headers": {key.lower(): value for key, value in headers},
             "body": call.body,
             "namespace": call.namespace,
