@@ -71,9 +71,7 @@ class Replaced:
         path = f"/api/workflows/{self.workflow_id}/debug"
         shown = self.ground.operator.request("GET", path).expect(200)
         badge = shown["execution"].get("task_problem_badge", {"code": None})
-        return (
-            bool(badge["code"] == "task_failing") or self.shown["is_terminal"] is True
-        )
+        return bool(badge["code"] == "task_failing" or self.shown["is_terminal"])
 
     def output(self) -> object:
         wait_until(lambda: self.shown["is_terminal"])
