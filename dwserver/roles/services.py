@@ -138,7 +138,14 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         task_repair=repair,
         operator_metrics=_operator_metrics(settings, parts, workers, repair),
         workflows=workflows,
-        diagnosis=Diagnosis(store, workflows=workflows, queues=queues, now=clock.now),
+        diagnosis=Diagnosis(
+            store,
+            workflows=workflows,
+            queues=queues,
+            workers=workers,
+            now=clock.now,
+            pins_definitions=settings.compatibility.pins_fingerprint,
+        ),
         task_queues=queues,
         rollouts=BuildRollouts(store, workers=workers, now=clock.now),
         standalone_activities=StandaloneActivities(
@@ -173,6 +180,7 @@ def _workers(settings: Settings, parts: Shared) -> Workers:
         now=parts.clock.now,
         cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
         stale_after=settings.worker_plane.stale_after_seconds * MICROS,
+        signals=parts.coordination.signals,
     )
 
 

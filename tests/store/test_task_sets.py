@@ -18,6 +18,7 @@ from dwserver.engine.words import (
 )
 from dwserver.store.api import (
     ActivityPlace,
+    Definitions,
     DueActivity,
     DueRun,
     DueTimer,
@@ -79,7 +80,12 @@ async def ready_ids(
 # ready tasks ------------------------------------------------------------------------
 async def test_ready_task_tells_what_choosing_a_poller_needs(store: Store) -> None:
     run = a_run()
-    task = a_task(run, compatibility="build-7", available_at=NOON - 5)
+    task = a_task(
+        run,
+        compatibility="build-7",
+        available_at=NOON - 5,
+        definition_fingerprint="sha256:1f",
+    )
     await store.commit(a_start_transition(run, new_tasks=(task,)))
     assert await store.ready_tasks([ORDERS], now=NOON, limit=5) == [
         ReadyTask(
@@ -89,6 +95,7 @@ async def test_ready_task_tells_what_choosing_a_poller_needs(store: Store) -> No
             type_name=task.type_name,
             compatibility="build-7",
             available_at=NOON - 5,
+            definition_fingerprint="sha256:1f",
         )
     ]
 
@@ -108,6 +115,22 @@ async def test_ready_tasks_are_ordered_by_priority_age_and_id(store: Store) -> N
     expected = [f"task-{name}" for name in "cbead"]
     assert await ready_ids(store, ORDERS) == expected
     assert await ready_ids(store, ORDERS, limit=2) == expected[:2]
+
+
+async def test_ready_tasks_of_other_definitions_are_read_past(store: Store) -> None:
+    stuck = [some_task(definition_fingerprint="f1") for _ in range(3)]
+    bill = some_task(definition_fingerprint="f3", type_name="orders.Bill")
+    fits, free = some_task(definition_fingerprint="f2"), some_task()
+    await with_tasks(store, *stuck, bill, fits, free)
+
+    async def found(fingerprints: set[str], types: set[str]) -> set[str]:
+        pinned = Definitions(frozenset(fingerprints), frozenset(types))
+        ready = await store.ready_tasks([ORDERS], now=NOON, limit=3, pinned=pinned)
+        return {task.task_id for task in ready}
+
+    assert await found({"f2"}, set()) == {fits.id, free.id}
+    assert await found({"f2"}, {"orders.Bill"}) == {fits.id, free.id, bill.id}
+    assert await found(set(), set()) == {free.id}
 
 
 async def test_ready_tasks_of_the_future_wait(store: Store) -> None:
