@@ -223,11 +223,7 @@ REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
         "POST /api/worker/workflow-tasks/{task_id}/history": Repetition(
             key="page token", repeat=Repeat.SAME_ANSWER
         ),
-        "POST /api/worker/workflow-tasks/{task_id}/heartbeat": Repetition(
-            key=_LEASE,
-            repeat=Repeat.SAME_STATE,
-            note="The lease runs from the last one.",
-        ),
+        "POST /api/worker/workflow-tasks/{task_id}/heartbeat": _renewed(),
         "POST /api/worker/workflow-tasks/{task_id}/complete": _refused(
             _LEASE,
             409,
@@ -243,11 +239,7 @@ REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
         "POST /api/worker/activity-tasks/{task_id}/fail": _refused(
             _LEASE, 409, _R.STALE_ATTEMPT
         ),
-        "POST /api/worker/activity-tasks/{task_id}/heartbeat": Repetition(
-            key=_LEASE,
-            repeat=Repeat.SAME_STATE,
-            note="The lease runs from the last one.",
-        ),
+        "POST /api/worker/activity-tasks/{task_id}/heartbeat": _renewed(),
         "POST /api/worker/query-tasks/{query_task_id}/complete": _refused(
             _LEASE, 409, _R.QUERY_TASK_NOT_LEASED
         ),

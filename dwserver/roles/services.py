@@ -88,7 +88,6 @@ class Shared:
 
 def build_services(settings: Settings, parts: Shared) -> Services:
     store, runs, clock = parts.store, parts.runs, parts.clock
-    plane = settings.worker_plane
     tasks = Tasks(store, runs.hot)
     deliveries = Deliveries(store, runs.hot)
     namespaces = _namespaces(parts)
@@ -114,30 +113,30 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         storage_diagnosis=storage_diagnosis,
         workers=workers,
         retention=_retention(settings, parts, namespaces),
-        schedule_retention=ScheduleRetention(
-            store,
-            namespaces,
-            now=clock.now,
-            default_days=settings.history.retention_days,
-        ),
+        schedule_retention=_schedule_retention(settings, parts, namespaces),
         polls=_polls(parts, workers, poll_news),
         deliveries=deliveries,
-        workflow_tasks=WorkflowTasks(
-            store,
-            runs=runs,
+        workflow_tasks=_workflow_tasks(
+            settings,
+            parts,
             tasks=tasks,
             deliveries=deliveries,
             workers=workers,
             renewals=renewals,
-            now=clock.now,
-            lease_duration=plane.workflow_task_lease_seconds * MICROS,
         ),
         activity_tasks=ActivityTasks(store, runs=runs, tasks=tasks, renewals=renewals),
         activity_timeouts=timeouts,
         task_repair=repair,
         operator_metrics=_operator_metrics(settings, parts, workers, repair),
         workflows=workflows,
-        diagnosis=Diagnosis(store, workflows=workflows, queues=queues, now=clock.now),
+        diagnosis=Diagnosis(
+            store,
+            workflows=workflows,
+            queues=queues,
+            workers=workers,
+            now=clock.now,
+            pins_definitions=settings.compatibility.pins_fingerprint,
+        ),
         task_queues=queues,
         rollouts=rollouts,
         standalone_activities=StandaloneActivities(
@@ -166,6 +165,27 @@ def build_services(settings: Settings, parts: Shared) -> Services:
     )
 
 
+def _workflow_tasks(
+    settings: Settings,
+    parts: Shared,
+    *,
+    tasks: Tasks,
+    deliveries: Deliveries,
+    workers: Workers,
+    renewals: Renewals,
+) -> WorkflowTasks:
+    return WorkflowTasks(
+        parts.store,
+        runs=parts.runs,
+        tasks=tasks,
+        deliveries=deliveries,
+        workers=workers,
+        renewals=renewals,
+        now=parts.clock.now,
+        lease_duration=settings.worker_plane.workflow_task_lease_seconds * MICROS,
+    )
+
+
 def _start_gate(
     settings: Settings, parts: Shared, *, workers: Workers, drains: DrainGate
 ) -> StartGate:
@@ -183,6 +203,7 @@ def _workers(settings: Settings, parts: Shared) -> Workers:
         now=parts.clock.now,
         cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
         stale_after=settings.worker_plane.stale_after_seconds * MICROS,
+        signals=parts.coordination.signals,
     )
 
 
@@ -326,6 +347,17 @@ def _retention(settings: Settings, parts: Shared, namespaces: Namespaces) -> Ret
         now=parts.clock.now,
         default_days=settings.history.retention_days,
         observe=lambda count: parts.metrics.runs_pruned.inc(amount=count),
+    )
+
+
+def _schedule_retention(
+    settings: Settings, parts: Shared, namespaces: Namespaces
+) -> ScheduleRetention:
+    return ScheduleRetention(
+        parts.store,
+        namespaces,
+        now=parts.clock.now,
+        default_days=settings.history.retention_days,
     )
 
 

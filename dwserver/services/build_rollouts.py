@@ -60,7 +60,7 @@ class BuildRollouts:
         )
         # Afterwards, so that a heartbeat in between cannot bring the old intent back.
         resumed = await self._store.resume_workers(cohort)
-        self._workers.forget(cohort.namespace, resumed)
+        self._workers.changed(cohort.namespace, resumed)
         return rollout
 
     async def of_queue(self, namespace: str, queue: str) -> list[Cohort]:

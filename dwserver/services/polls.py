@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dwserver.engine.draft import Draft
-from dwserver.engine.leases import Leased, current, lease, requeue
+from dwserver.engine.leases import Leased, give_back, lease
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import quick_init
 from dwserver.engine.run_timeout import time_out_run
@@ -106,14 +106,10 @@ class Polls:
 
     async def undeliverable(self, delivery: Delivery) -> None:
         """The answer did not reach the client: give the lease back at once."""
-        leased = delivery.leased.task
-
-        def give_back(draft: Draft) -> bool:
-            task = current(draft, leased)
-            is_same = task.attempt == leased.attempt
-            return is_same and requeue(draft, task)
-
-        await self._runs.decide(leased.run_id, give_back)
+        leased = delivery.leased
+        await self._runs.decide(
+            leased.task.run_id, lambda draft: give_back(draft, leased)
+        )
 
     async def _wait(
         self,
@@ -129,6 +125,8 @@ class Polls:
             build_id=worker.build_id,
             types=frozenset(types) or None,
             is_connected=self._workers.may_claim(worker, request.is_connected),
+            fingerprints=worker.fingerprints,
+            is_pinned=self._runs.policy.pins_definitions,
         )
         if worker.status == DRAINING:
             await self._matcher.idle(seconds=request.wait_seconds)
@@ -173,7 +171,12 @@ class Polls:
                 return None
             touched = draft.touched
             task = draft.tasks.get(candidate.task_id)
-            leased = task and lease(draft, task, poller.worker_id)
+            leased = task and lease(
+                draft,
+                task,
+                poller.worker_id,
+                fingerprint=poller.fingerprints.get(task.type_name),
+            )
             if leased:
                 return self._delivery(leased)
             # The hot state may not know of a task that another process has made.

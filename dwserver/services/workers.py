@@ -7,6 +7,12 @@ from dataclasses import replace
 
 import structlog
 
+from dwserver.coordination.wake_signals import (
+    Key,
+    SilentSignals,
+    Topic,
+    WakeSignals,
+)
 from dwserver.engine.outcome import Rejection
 from dwserver.services.fresh_cache import FreshCache
 from dwserver.store.api import Store, WorkerRegistration
@@ -26,8 +32,8 @@ class Workers:
     """Registrations, remembered: a poll must not cost a query.
 
     ``cache_ttl`` and ``stale_after`` in microseconds. What this process writes is
-    seen at once. What another process writes is seen when the worker's polls are
-    written down (:meth:`write_seen`), and before a poll is refused.
+    seen at once. What another process writes is seen when that is heard of, when the
+    worker's polls are written down (:meth:`write_seen`), and before a poll is refused.
     """
 
     def __init__(
@@ -37,10 +43,13 @@ class Workers:
         now: Callable[[], int],
         cache_ttl: int,
         stale_after: int,
+        signals: WakeSignals | None = None,
     ) -> None:
         self._store = store
         self._now = now
         self.stale_after = stale_after
+        self._signals = signals or SilentSignals()
+        self._signals.listen(Topic.WORKER_CHANGED, self._hear)
         self._known = FreshCache(
             self._read, now=now, ttl=cache_ttl, max_entries=MAX_CACHED
         )
@@ -74,6 +83,7 @@ class Workers:
         worker = await self._store.put_worker(worker)
         self.generation += 1
         self._keep(worker)
+        self._tell(worker.namespace, worker.worker_id)
         return worker
 
     async def find(self, namespace: str, worker_id: str) -> WorkerRegistration | None:
@@ -96,17 +106,20 @@ class Workers:
     ) -> WorkerRegistration | None:
         """Note that the worker lives, with what it reports about itself; a drain of its
         build reaches it here."""
-        worker = await self._store.find_worker(namespace, worker_id)
-        if worker is None:
+        known = await self._store.find_worker(namespace, worker_id)
+        if known is None:
             self._known.forget((namespace, worker_id))
             return None
-        worker = replace(
-            worker,
-            last_heartbeat_at=self._now(),
-            details={**worker.details, **details},
+        worker = await self._store.put_worker(
+            replace(
+                known,
+                last_heartbeat_at=self._now(),
+                details={**known.details, **details},
+            )
         )
-        worker = await self._store.put_worker(worker)
         self._keep(worker)
+        if worker.status != known.status:
+            self._tell(namespace, worker_id)
         return worker
 
     def saw(self, namespace: str, worker_id: str) -> None:
@@ -143,6 +156,7 @@ class Workers:
         self.generation += 1
         self._known.forget((namespace, worker_id))
         self._seen.pop((namespace, worker_id), None)
+        self._tell(namespace, worker_id)
         return is_deleted
 
     async def find_all(
@@ -163,19 +177,30 @@ class Workers:
         self, worker: WorkerRegistration, is_connected: Callable[[], bool]
     ) -> Callable[[], bool]:
         """Whether a waiting poll of the worker may still be given something: the client
-        is there, and nothing was heard of a drain meanwhile."""
+        is there, and nothing was heard of a drain, or of any change elsewhere, since.
+        A poll that ends for that comes again, and the worker is looked up."""
         key = (worker.namespace, worker.worker_id)
 
         def may() -> bool:
             known = self._known.remembered(key)
-            return is_connected() and (known is None or known.status != DRAINING)
+            return is_connected() and known is not None and known.status != DRAINING
 
         return may
 
-    def forget(self, namespace: str, worker_ids: Iterable[str]) -> None:
-        """Somebody changed them in the database."""
+    def changed(self, namespace: str, worker_ids: Iterable[str]) -> None:
+        """This process changed them in the database."""
         for worker_id in worker_ids:
             self._known.forget((namespace, worker_id))
+            self._tell(namespace, worker_id)
+
+    def _tell(self, namespace: str, worker_id: str) -> None:
+        """A worker of this id may run other code from now on, or drain: no process may
+        go by what it knew of it."""
+        self._signals.publish(Topic.WORKER_CHANGED, (namespace, worker_id))
+
+    def _hear(self, key: Key) -> None:
+        namespace, worker_id = map(str, key)
+        self._known.forget((namespace, worker_id))
 
     def _keep(self, worker: WorkerRegistration) -> None:
         self._known.put((worker.namespace, worker.worker_id), worker)

@@ -91,6 +91,15 @@ class ReadyTask:
     type_name: str
     compatibility: str | None
     available_at: int
+    definition_fingerprint: str | None = None
+
+
+class Definitions(NamedTuple):
+    """Which pinned tasks somebody waits for: those of these fingerprints, and all of
+    these types."""
+
+    fingerprints: frozenset[str]
+    types: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,10 +370,16 @@ class Store(
 
     # set operations -------------------------------------------------------------
     async def ready_tasks(
-        self, keys: Sequence[QueueKey], *, now: int, limit: int
+        self,
+        keys: Sequence[QueueKey],
+        *,
+        now: int,
+        limit: int,
+        pinned: Definitions | None = None,
     ) -> list[ReadyTask]:
         """Ready tasks with ``available_at <= now``, at most ``limit`` for each key,
-        ordered by priority, available_at, id. One statement for all keys."""
+        ordered by priority, available_at, id. ``pinned``: without the tasks of other
+        definitions, which it reads past."""
         ...
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
@@ -397,7 +412,7 @@ class Store(
         ...
 
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool]:
-        """Renew in one statement; False where the lease is not held so any more."""
+        """Renew all together; False where the lease is not held so any more."""
         ...
 
     # outbox ---------------------------------------------------------------------

@@ -20,7 +20,7 @@ _RECORDS: Mapping[str, tuple[str, str, str]] = {
         execution_timeout_seconds run_timeout_seconds execution_deadline_at
         run_deadline_at task_failures batch_first batch_size batch_resolved_sequence
         continued_from_run_id parent_run_id parent_step inherits_children
-        archived_at""",
+        archived_at definition_fingerprint""",
         "wakes",
     ),
     "input": (
@@ -33,7 +33,7 @@ _RECORDS: Mapping[str, tuple[str, str, str]] = {
         """id run_id namespace kind status queue type_name available_at created_at
         compatibility priority attempt repair_count lease_owner leased_at
         lease_expires_at snapshot_sequence activity_id attempt_id last_error
-        closed_at""",
+        closed_at definition_fingerprint""",
         "resume",
     ),
     "activity": (

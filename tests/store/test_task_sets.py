@@ -17,6 +17,8 @@ from dwserver.engine.words import (
     TimerStatus,
 )
 from dwserver.store.api import (
+    ActivityPlace,
+    Definitions,
     DueActivity,
     DueRun,
     DueTimer,
@@ -78,7 +80,12 @@ async def ready_ids(
 # ready tasks ------------------------------------------------------------------------
 async def test_ready_task_tells_what_choosing_a_poller_needs(store: Store) -> None:
     run = a_run()
-    task = a_task(run, compatibility="build-7", available_at=NOON - 5)
+    task = a_task(
+        run,
+        compatibility="build-7",
+        available_at=NOON - 5,
+        definition_fingerprint="sha256:1f",
+    )
     await store.commit(a_start_transition(run, new_tasks=(task,)))
     assert await store.ready_tasks([ORDERS], now=NOON, limit=5) == [
         ReadyTask(
@@ -88,6 +95,7 @@ async def test_ready_task_tells_what_choosing_a_poller_needs(store: Store) -> No
             type_name=task.type_name,
             compatibility="build-7",
             available_at=NOON - 5,
+            definition_fingerprint="sha256:1f",
         )
     ]
 
@@ -107,6 +115,22 @@ async def test_ready_tasks_are_ordered_by_priority_age_and_id(store: Store) -> N
     expected = [f"task-{name}" for name in "cbead"]
     assert await ready_ids(store, ORDERS) == expected
     assert await ready_ids(store, ORDERS, limit=2) == expected[:2]
+
+
+async def test_ready_tasks_of_other_definitions_are_read_past(store: Store) -> None:
+    stuck = [some_task(definition_fingerprint="f1") for _ in range(3)]
+    bill = some_task(definition_fingerprint="f3", type_name="orders.Bill")
+    fits, free = some_task(definition_fingerprint="f2"), some_task()
+    await with_tasks(store, *stuck, bill, fits, free)
+
+    async def found(fingerprints: set[str], types: set[str]) -> set[str]:
+        pinned = Definitions(frozenset(fingerprints), frozenset(types))
+        ready = await store.ready_tasks([ORDERS], now=NOON, limit=3, pinned=pinned)
+        return {task.task_id for task in ready}
+
+    assert await found({"f2"}, set()) == {fits.id, free.id}
+    assert await found({"f2"}, {"orders.Bill"}) == {fits.id, free.id, bill.id}
+    assert await found(set(), set()) == {free.id}
 
 
 async def test_ready_tasks_of_the_future_wait(store: Store) -> None:
@@ -231,6 +255,21 @@ async def test_due_activities_come_oldest_first_within_the_limit(
     ]
     assert await store.due_activities(now=NOON + 2, limit=2) == due[:2]
     assert await store.due_activities(now=NOON - 1, limit=10) == []
+
+
+async def test_expired_activities_are_found_by_deadline_and_by_id(
+    store: Store,
+) -> None:
+    ends = (NOON + 2, NOON, None, NOON + 1)
+    some = [an_activity(a_run(), step=1, schedule_deadline_at=at) for at in ends]
+    run = await with_activities(store, *some)
+    rows = (await loaded(store, run.id)).activities
+    places = {step: ActivityPlace(row.id, run.id, step) for step, row in rows.items()}
+    expired = await store.expired_activities(now=NOON + 1, limit=10)
+    assert expired == [places[2], places[4]]
+    assert await store.expired_activities(now=NOON + 1, limit=1) == expired[:1]
+    found = await store.find_activities([rows[1].id, rows[3].id, "unknown"])
+    assert {place.step: place for place in found} == {1: places[1], 3: places[3]}
 
 
 @pytest.mark.parametrize("status", ActivityStatus)

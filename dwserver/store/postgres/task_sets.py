@@ -8,6 +8,7 @@ from dwserver.engine.model import OutboxEntry
 from dwserver.engine.words import TaskKind
 from dwserver.store.api import (
     ActivityPlace,
+    Definitions,
     DueActivity,
     DueRun,
     DueTimer,
@@ -44,7 +45,12 @@ class TaskSets:
         self._pool = pool
 
     async def ready_tasks(
-        self, keys: Sequence[QueueKey], *, now: int, limit: int
+        self,
+        keys: Sequence[QueueKey],
+        *,
+        now: int,
+        limit: int,
+        pinned: Definitions | None = None,
     ) -> list[ReadyTask]:
         if not keys:
             return []
@@ -55,6 +61,7 @@ class TaskSets:
             [key.kind for key in keys],
             now,
             limit,
+            *((None, None) if pinned is None else map(list, pinned)),
         )
         return [ReadyTask(keys[row[0] - 1], *tuple(row)[1:]) for row in rows]
 

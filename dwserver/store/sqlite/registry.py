@@ -64,8 +64,7 @@ def put_search_attribute(
 def delete_search_attribute(
     connection: sqlite3.Connection, namespace: str, name: str
 ) -> bool:
-    block = BLOCKS["delete_search_attribute"]
-    return connection.execute(block, (namespace, name)).rowcount > 0
+    return bool(fetch(connection, "delete_search_attribute", namespace, name))
 
 
 def find_worker(
@@ -101,8 +100,7 @@ def put_worker(
 def delete_worker(
     connection: sqlite3.Connection, namespace: str, worker_id: str
 ) -> bool:
-    cursor = connection.execute(BLOCKS["delete_worker"], (namespace, worker_id))
-    return cursor.rowcount > 0
+    return bool(fetch(connection, "delete_worker", namespace, worker_id))
 
 
 def delete_silent_workers(

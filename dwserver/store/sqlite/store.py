@@ -25,6 +25,7 @@ from dwserver.engine.words import CommandType
 from dwserver.store.api import (
     ActivityPlace,
     ClusterNode,
+    Definitions,
     DueActivity,
     DueRun,
     DueTimer,
@@ -194,9 +195,16 @@ class SqliteStore(
 
     # set operations -------------------------------------------------------------
     async def ready_tasks(
-        self, keys: Sequence[QueueKey], *, now: int, limit: int
+        self,
+        keys: Sequence[QueueKey],
+        *,
+        now: int,
+        limit: int,
+        pinned: Definitions | None = None,
     ) -> list[ReadyTask]:
-        return await self._read(reads.list_ready_tasks, keys, now=now, limit=limit)
+        return await self._read(
+            reads.list_ready_tasks, keys, now=now, limit=limit, pinned=pinned
+        )
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
         return await self._read(reads.list_due_timers, now=now, limit=limit)

@@ -143,6 +143,11 @@ def codes(body: dict[str, Any]) -> list[str]:
     return [finding["code"] for finding in body["findings"]]
 
 
+def finding(body: dict[str, Any], code: str) -> dict[str, Any]:
+    [found] = [each for each in body["findings"] if each["code"] == code]
+    return dict(found)
+
+
 async def test_unknown_ones_are_not_found() -> None:
     stage = Stage({"diagnosis.of_run": None})
     answer = await stage.ask(debug_workflow, params={"workflow_id": "order-42"})
@@ -216,6 +221,36 @@ async def test_a_run_whose_build_id_nobody_has_is_blocked() -> None:
     [task] = body["pending_workflow_tasks"]
     assert task["compatibility_supported_in_fleet"] is False
     assert task["compatibility_fleet_reason"]
+    assert finding(body, "no_compatible_worker_for_task")["message"] == (
+        "No active worker of [gq] has build id [build-9]."
+    )
+
+
+async def test_a_run_whose_definition_nobody_has_is_blocked() -> None:
+    run = a_run(definition_fingerprint="sha256:1f")
+    found = diagnosis(
+        READY, run=run, lacks_definition=True, pollers=(a_worker(task_queue="gq"),)
+    )
+    body = await debugged(found)
+    execution = body["execution"]
+    state = "workflow_task_waiting_for_compatible_worker"
+    assert execution["liveness_state"] == state
+    assert body["diagnostic_status"] == "needs_attention"
+    assert codes(body) == ["no_compatible_worker_for_task", "task_problem"]
+    why = (
+        "No active worker of [gq] has the definition of [orders.process] that the run "
+        "began with [sha256:1f]."
+    )
+    assert finding(body, "no_compatible_worker_for_task")["message"] == why
+    [task] = body["pending_workflow_tasks"]
+    assert task["compatibility_reason"] == task["compatibility_fleet_reason"] == why
+
+
+async def test_activities_wait_for_no_definition() -> None:
+    ready = replace(ATTEMPT, status=TaskStatus.READY, attempt_id=None)
+    body = await debugged(diagnosis(ACTIVITY, ready, lacks_definition=True))
+    assert body["execution"]["liveness_state"] == "activity_task_ready"
+    assert codes(body) == ["no_active_pollers"]
 
 
 async def test_an_activity_shows_the_attempt_that_runs() -> None:

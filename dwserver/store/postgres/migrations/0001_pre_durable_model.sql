@@ -96,6 +96,7 @@ create table runs (
     parent_step bigint,
     inherits_children boolean not null,
     archived_at bigint,
+    definition_fingerprint text,
     deadline_at bigint,
     sibling_of text collate "C",
     arguments_codec text,
@@ -196,6 +197,7 @@ create table tasks (
     attempt_id text,
     last_error text,
     closed_at bigint,
+    definition_fingerprint text,
     constraint tasks_pkey primary key (id)
 ) with (
     fillfactor = 70,
@@ -422,6 +424,7 @@ create type run_row as (
     parent_step bigint,
     inherits_children boolean,
     archived_at bigint,
+    definition_fingerprint text,
     deadline_at bigint,
     status_bucket text,
     wakes bytea,
@@ -462,6 +465,7 @@ create type run_change_row as (
     batch_size integer,
     batch_resolved_sequence bigint,
     archived_at bigint,
+    definition_fingerprint text,
     deadline_at bigint,
     status_bucket text,
     wakes bytea,
@@ -519,6 +523,7 @@ create type task_row as (
     attempt_id text,
     last_error text,
     closed_at bigint,
+    definition_fingerprint text,
     resume bytea
 );
 
@@ -539,6 +544,7 @@ create type task_change_row as (
     attempt_id text,
     last_error text,
     closed_at bigint,
+    definition_fingerprint text,
     resume bytea
 );
 

@@ -65,19 +65,3 @@ create table build_id_rollouts (
 create index build_id_rollouts_draining
     on build_id_rollouts (namespace, task_queue, build_id)
     where drain_intent = 'draining';
-
--- What a repeated request is answered with.
-create table request_dedupe (
-    namespace text collate "C" not null,
-    scope text collate "C" not null,
-    request_id text collate "C" not null,
-    fingerprint text,
-    result bytea,
-    created_at bigint not null,
-    expires_at bigint,
-    constraint request_dedupe_pkey primary key (namespace, scope, request_id)
-);
-
--- expired rows
-create index request_dedupe_expired on request_dedupe (expires_at)
-    where expires_at is not null;

@@ -1,17 +1,5 @@
 -- Namespaces, search attributes and workers.
 
--- name: list_namespaces
--- All namespaces by name.
-select {namespace}
-from namespaces s
-order by s.name
-
--- name: find_namespace
--- One namespace.
-select {namespace}
-from namespaces s
-where s.name = $1
-
 -- name: create_namespace
 -- A new namespace, unless the name exists.
 insert into namespaces (
@@ -97,13 +85,6 @@ set
     details = excluded.details
 returning status
 
--- name: delete_worker
--- Forget a worker.
-delete from worker_registrations
-where namespace = $1
-and worker_id = $2
-returning worker_id
-
 -- name: delete_silent_workers
 -- Forget workers that were last heard of before $1, up to $2 of them.
 delete from worker_registrations
@@ -129,23 +110,6 @@ where worker_registrations.namespace = x.namespace
 and worker_registrations.worker_id = x.worker_id
 returning {worker}
 
--- name: list_workers
--- Registrations of a namespace, by last heartbeat; $2: of one task queue.
-select {worker}
-from worker_registrations
-where namespace = $1
-and ($2::text is null or task_queue = $2)
-order by last_heartbeat_at desc, worker_id
-
--- name: list_search_attributes
--- The search attributes of a namespace.
-select
-    d.name,
-    d.value_type
-from search_attribute_definitions d
-where d.namespace = $1
-order by d.name
-
 -- name: put_search_attribute
 -- A new search attribute, unless the name exists.
 insert into search_attribute_definitions (
@@ -156,11 +120,4 @@ insert into search_attribute_definitions (
 )
 values ($1, $2, $3, $4)
 on conflict (namespace, name) do nothing
-returning name
-
--- name: delete_search_attribute
--- Forget a search attribute.
-delete from search_attribute_definitions
-where namespace = $1
-and name = $2
 returning name

@@ -3,14 +3,16 @@
 -- from the indexes: on a table without statistics any index looks as good as the key.
 
 -- name: list_ready_tasks
--- Candidates for claims, for each queue by priority, age and id.
+-- Candidates for claims, for each queue by priority, age and id. With $6 and $7: those
+-- of runs without a definition, with one of these, or of these types.
 select
     k.n,
     t.id,
     t.run_id,
     t.type_name,
     t.compatibility,
-    t.available_at
+    t.available_at,
+    t.definition_fingerprint
 from unnest($1::text[], $2::text[], $3::text[])
     with ordinality k(namespace, queue, kind, n)
 cross join lateral (
@@ -20,6 +22,7 @@ cross join lateral (
         c.type_name,
         c.compatibility,
         c.available_at,
+        c.definition_fingerprint,
         c.priority
     from tasks c
     where c.namespace = k.namespace
@@ -27,54 +30,16 @@ cross join lateral (
     and c.kind = k.kind
     and c.ready_at is not null
     and c.ready_at <= $4
+    and (
+        $6::text[] is null
+        or c.definition_fingerprint is null
+        or c.definition_fingerprint = any($6::text[])
+        or c.type_name = any($7::text[])
+    )
     order by c.priority, c.ready_at, c.id
     limit $5
 ) t
 order by k.n, t.priority, t.available_at, t.id
-
--- name: list_due_timers
--- Timers to fire, the longest overdue first.
-select
-    m.run_id,
-    m.step,
-    m.fire_at
-from timers m
-where m.status = 'pending'
-and not m.is_held
-and m.fire_at <= $1
-order by m.fire_at, m.run_id, m.step
-limit $2
-
--- name: list_due_activities
--- Open activities that have timed out, unless renewals moved their heartbeat meanwhile.
-select
-    a.run_id,
-    a.step,
-    a.deadline_at
-from activities a
-where a.deadline_at <= $1
-order by a.deadline_at, a.run_id, a.step
-limit $2
-
--- name: list_expired_activities
--- Open activities with a deadline that has passed. The index has the first deadline as
--- of the last write of the row; only that of the heartbeat moves later.
-select
-    a.id,
-    a.run_id,
-    a.step
-from activities a
-where a.deadline_at <= $1
-and (
-    a.schedule_to_close_deadline_at <= $1
-    or (a.status = 'pending' and a.schedule_deadline_at <= $1)
-    or (
-        a.status = 'running'
-        and (a.heartbeat_deadline_at <= $1 or a.close_deadline_at <= $1)
-    )
-)
-order by a.deadline_at, a.run_id, a.step
-limit $2
 
 -- name: find_activities
 -- Activities by their ids, open or closed.
@@ -84,30 +49,6 @@ select
     a.step
 from activities a
 where a.id = any($1::text[])
-
--- name: list_due_runs
--- Open runs that have timed out, the longest overdue first.
-select
-    r.id,
-    r.deadline_at
-from runs r
-where r.deadline_at <= $1
-and r.status_bucket = 'running'
-order by r.deadline_at, r.id
-limit $2
-
--- name: list_expired_leases
--- Leases that have run out, the oldest first.
-select
-    t.id,
-    t.run_id,
-    t.kind,
-    t.lease_expires_at
-from tasks t
-where t.status = 'leased'
-and t.lease_expires_at <= $1
-order by t.lease_expires_at, t.id
-limit $2
 
 -- name: find_waiting_queue
 -- A queue with a ready task that was due before $1. The first task of each queue, kind

@@ -1,17 +1,5 @@
 -- Namespaces, search attributes and worker registrations.
 
--- name: list_namespaces
--- All of them, by name.
-select {namespace}
-from namespaces s
-order by name
-
--- name: find_namespace
--- One by its name.
-select {namespace}
-from namespaces s
-where name = $1
-
 -- name: create_namespace
 -- A new namespace, unless the name exists.
 insert into namespaces (
@@ -103,12 +91,6 @@ set
     fingerprints = excluded.fingerprints,
     details = excluded.details
 
--- name: delete_worker
--- Forget a registration.
-delete from worker_registrations
-where namespace = $1
-and worker_id = $2
-
 -- name: delete_silent_workers
 -- Forget workers that were last heard of before $1, up to $2 of them.
 delete from worker_registrations
@@ -129,23 +111,6 @@ set
 where (namespace, worker_id) in (select value ->> 0, value ->> 1 from json_each($1))
 returning {worker}
 
--- name: list_workers
--- Workers of a namespace, the one that was heard of last first; $2: of one queue.
-select {worker}
-from worker_registrations
-where namespace = $1
-and ($2 is null or task_queue = $2)
-order by last_heartbeat_at desc, worker_id
-
--- name: list_search_attributes
--- The search attributes of a namespace.
-select
-    name,
-    value_type
-from search_attribute_definitions
-where namespace = $1
-order by name
-
 -- name: put_search_attribute
 -- A new search attribute, unless the name exists.
 insert into search_attribute_definitions (
@@ -156,9 +121,3 @@ insert into search_attribute_definitions (
 )
 values {rows}
 on conflict (namespace, name) do nothing
-
--- name: delete_search_attribute
--- Forget a search attribute.
-delete from search_attribute_definitions
-where namespace = $1
-and name = $2

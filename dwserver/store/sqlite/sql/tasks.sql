@@ -1,7 +1,8 @@
 -- Set operations on tasks, leases and timers.
 
 -- name: list_ready_tasks
--- Candidates for a claim from one queue, in the order of claims.
+-- Candidates for a claim from one queue, in the order of claims. With $6 and $7: those
+-- of runs without a definition, with one of these, or of these types.
 select
     namespace,
     queue,
@@ -10,59 +11,22 @@ select
     run_id,
     type_name,
     compatibility,
-    available_at
+    available_at,
+    definition_fingerprint
 from tasks
 where namespace = $1
 and queue = $2
 and kind = $3
 and ready_at is not null
 and ready_at <= $4
+and (
+    $6 is null
+    or definition_fingerprint is null
+    or definition_fingerprint in (select value from json_each($6))
+    or type_name in (select value from json_each($7))
+)
 order by priority, ready_at, id
 limit $5
-
--- name: list_due_timers
--- Pending timers that are due, the oldest first.
-select
-    run_id,
-    step,
-    fire_at
-from timers
-where status = 'pending'
-and not is_held
-and fire_at <= $1
-order by fire_at, run_id, step
-limit $2
-
--- name: list_due_activities
--- Open activities that have timed out, unless renewals moved their heartbeat meanwhile.
-select
-    run_id,
-    step,
-    deadline_at
-from activities
-where deadline_at <= $1
-order by deadline_at, run_id, step
-limit $2
-
--- name: list_expired_activities
--- Open activities with a deadline that has passed. The index has the first deadline as
--- of the last write of the row; only that of the heartbeat moves later.
-select
-    id as activity_id,
-    run_id,
-    step
-from activities
-where deadline_at <= $1
-and (
-    schedule_to_close_deadline_at <= $1
-    or (status = 'pending' and schedule_deadline_at <= $1)
-    or (
-        status = 'running'
-        and (heartbeat_deadline_at <= $1 or close_deadline_at <= $1)
-    )
-)
-order by deadline_at, run_id, step
-limit $2
 
 -- name: find_activities
 -- Activities by their ids, open or closed.
@@ -72,30 +36,6 @@ select
     step
 from activities
 where id in (select value from json_each($1))
-
--- name: list_due_runs
--- Open runs that have timed out, the longest overdue first.
-select
-    id as run_id,
-    deadline_at
-from runs
-where deadline_at <= $1
-and status_bucket = 'running'
-order by deadline_at, id
-limit $2
-
--- name: list_expired_leases
--- Leases that have expired, the oldest first.
-select
-    id,
-    run_id,
-    kind,
-    lease_expires_at
-from tasks
-where status = 'leased'
-and lease_expires_at <= $1
-order by lease_expires_at, id
-limit $2
 
 -- name: find_waiting_queue
 -- A queue with a ready task that was due before $1. The first task of each queue, kind
