@@ -129,13 +129,8 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         task_repair=repair,
         operator_metrics=_operator_metrics(settings, parts, workers, repair),
         workflows=workflows,
-        diagnosis=Diagnosis(
-            store,
-            workflows=workflows,
-            queues=queues,
-            workers=workers,
-            now=clock.now,
-            pins_definitions=settings.compatibility.pins_fingerprint,
+        diagnosis=_diagnosis(
+            settings, parts, workflows=workflows, queues=queues, workers=workers
         ),
         task_queues=queues,
         rollouts=rollouts,
@@ -252,6 +247,24 @@ def _history_exports(
         workflows=workflows,
         framing=framing_for(advertised_version(settings)),
         now=parts.clock.now,
+    )
+
+
+def _diagnosis(
+    settings: Settings,
+    parts: Shared,
+    *,
+    workflows: Workflows,
+    queues: TaskQueues,
+    workers: Workers,
+) -> Diagnosis:
+    return Diagnosis(
+        parts.store,
+        workflows=workflows,
+        queues=queues,
+        workers=workers,
+        now=parts.clock.now,
+        pins_definitions=settings.compatibility.pins_fingerprint,
     )
 
 

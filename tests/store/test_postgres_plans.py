@@ -334,8 +334,8 @@ READ_WHOLE = {
     "count_leases_of_queues": {"tasks_leased"},
     "find_waiting_queue": {"tasks_ready"},
     "list_buffering_schedules": {"schedules_buffering"},
-    "list_expired_leases": {"tasks_leased"},
     "list_draining_queues": {"build_id_rollouts_draining"},
+    "list_expired_leases": {"tasks_leased"},
     "list_leases_of_queue": {"tasks_leased"},
     # The leased tasks, and the last that were made.
     "list_queues": {"tasks_leased", "tasks_pkey"},
