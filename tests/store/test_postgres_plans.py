@@ -180,6 +180,7 @@ INDEXES = {
     "list_expired_activities": {"activities_due"},
     "find_activities": {"activities_pkey"},
     "list_due_runs": {"runs_due"},
+    "list_overdue": {"runs_due", "activities_due"},
     "list_due_outbox": {"outbox_due"},
     "list_expired_runs": {"runs_closed"},
     "list_runs_under_open_ones": {"runs_pkey"},
@@ -312,6 +313,7 @@ INDEXES = {
 
 STATEMENTS = {
     "renew": task_sets.RENEW,
+    "list_overdue": task_sets.LIST_OVERDUE,
     "prune": retention.PRUNE,
     "commit, one guard each": simple_statement(frozenset(RUN_PARTS)),
     "commit, locking": locking_statement(frozenset(PARTS)),
