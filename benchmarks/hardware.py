@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import metering
 
 UNKNOWN = "unknown"
+IDLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,9 @@ class Hardware:
         ]
 
 
-def describe_hardware(data_folder: Path, *, idle_seconds: float) -> Hardware:
+def describe_hardware(
+    data_folder: Path, *, idle_seconds: float = IDLE_SECONDS
+) -> Hardware:
     """Blocks for ``idle_seconds`` to see how quiet the machine is."""
     cores = os.cpu_count() or 1
     earlier = metering.read({})

@@ -21,10 +21,10 @@ from pathlib import Path
 from benchmarks.campaign import Campaign
 from benchmarks.measure import Point, Windows, measure
 from benchmarks.private_postgres import PrivatePostgres
+from benchmarks.result import OUT
 from benchmarks.servers import SERVER, RunningServer, Target, running_server
 from benchmarks.workloads import W1
 
-OUT = Path(__file__).parent / "out"
 CONCURRENCY = 64
 FUNCTIONS = 60
 SAMPLES_PER_SECOND = 200

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 from benchmarks.bounds import judge
 from benchmarks.comparison import Comparison
 from benchmarks.figures import Figures, figures_of
-from benchmarks.hardware import Hardware
 from benchmarks.measure import Point, Windows
+from benchmarks.result import Circumstances
 from benchmarks.workloads import WORKLOADS, Kind, Workload
 
 Columns: TypeAlias = tuple[tuple[str, str], ...]
@@ -66,11 +66,9 @@ COLUMNS_OF: dict[Kind, tuple[Columns, Columns]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Everything about one call of the runner; ``measured_at`` is a day, UTC."""
+    """Everything about one call of the runner."""
 
-    measured_at: str
-    version: str
-    hardware: Hardware
+    circumstances: Circumstances
     postgres_version: str
     postgres_settings: dict[str, str]
     windows: Windows
@@ -104,8 +102,8 @@ def _load_errors(run: Run) -> list[str]:
 
 
 def to_markdown(run: Run) -> str:
-    lines = [f"# Benchmark of {run.measured_at}", ""]
-    lines += [f"- {line}" for line in _circumstances(run)]
+    lines = run.circumstances.heading("Benchmark")
+    lines += [f"- {line}" for line in _conditions(run)]
     for name in dict.fromkeys(compared.workload for compared in run.comparisons):
         lines += ["", *_workload_lines(run, WORKLOADS[name])]
     lines += ["", "## Bounds", "", *_bound_lines(run)]
@@ -114,9 +112,7 @@ def to_markdown(run: Run) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _circumstances(run: Run) -> Iterator[str]:
-    yield f"dwserver {run.version}"
-    yield from run.hardware.lines()
+def _conditions(run: Run) -> Iterator[str]:
     settings = ", ".join(f"{k} {v}" for k, v in run.postgres_settings.items())
     yield f"PostgreSQL {run.postgres_version} on the same machine: {settings}"
     yield (
@@ -228,9 +224,7 @@ def number(value: float | None) -> str:
 def to_document(run: Run) -> dict[str, Any]:
     """Everything measured, with the figures and ratios derived from it."""
     return {
-        "measured_at": run.measured_at,
-        "version": run.version,
-        "hardware": asdict(run.hardware),
+        **run.circumstances.document(),
         "postgres": {"version": run.postgres_version, **run.postgres_settings},
         "windows": asdict(run.windows),
         "repetitions": run.repetitions,

@@ -9,30 +9,24 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-
-import orjson
 
 from benchmarks import metering
 from benchmarks.campaign import Campaign, Plan
 from benchmarks.comparison import compare
 from benchmarks.figures import GrowthFigures, IdleFigures, LoopFigures, figures_of
-from benchmarks.hardware import describe_hardware
 from benchmarks.load.process import allow_open_files
 from benchmarks.measure import LoadFailed, Point, Windows
 from benchmarks.private_postgres import running_postgres
 from benchmarks.profiling import profile_w1
 from benchmarks.report import Run, errors_of, number, to_document, to_markdown
+from benchmarks.result import Circumstances, add_json_option, write_result
 from benchmarks.servers import ServerFailed, Target
 from benchmarks.workloads import ON_ONE_SERVER, WORKLOADS
-from dwserver import __version__
 from dwserver.cli.local_cluster.binaries import LocalServerError
 
-OUT = Path(__file__).parent / "out"
 FULL = Windows(warmup_seconds=5.0, window_seconds=20.0, idle_window_seconds=60.0)
 QUICK = Windows(warmup_seconds=2.0, window_seconds=5.0, idle_window_seconds=32.0)
-IDLE_SECONDS = 3.0
 NAMES = tuple(workload.name for workload in ON_ONE_SERVER)
 
 
@@ -63,12 +57,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
         default=[Target.FLOOR, Target.DWSERVER],
         help="floor,dwserver (default) or one of them",
     )
-    parser.add_argument(
-        "--json",
-        type=Path,
-        default=OUT / "latest.json",
-        help="result file; the Markdown goes beside it as .md",
-    )
+    add_json_option(parser, "latest.json")
     parser.add_argument(
         "--profile",
         action="store_true",
@@ -134,14 +123,12 @@ async def measure_all(arguments: argparse.Namespace) -> Run:
         concurrencies=arguments.concurrency,
     )
     with tempfile.TemporaryDirectory(prefix="dwserver-bench-") as folder:
-        hardware = describe_hardware(Path(folder), idle_seconds=IDLE_SECONDS)
+        circumstances = Circumstances.of_now(Path(folder))
         with running_postgres() as postgres:
             campaign = Campaign(postgres, Path(folder))
             points = await campaign.run(plan, report=say_point)
             return Run(
-                measured_at=datetime.now(UTC).date().isoformat(),
-                version=__version__,
-                hardware=hardware,
+                circumstances=circumstances,
                 postgres_version=postgres.version,
                 postgres_settings=postgres.settings,
                 windows=windows,
@@ -149,13 +136,6 @@ async def measure_all(arguments: argparse.Namespace) -> Run:
                 comparisons=compare(points),
                 failures=campaign.failures,
             )
-
-
-def write_results(run: Run, json_path: Path) -> None:
-    json_path.parent.mkdir(parents=True, exist_ok=True)
-    text = orjson.dumps(to_document(run), option=orjson.OPT_INDENT_2)
-    json_path.write_bytes(text + b"\n")
-    json_path.with_suffix(".md").write_text(to_markdown(run), encoding="utf-8")
 
 
 async def profile(arguments: argparse.Namespace) -> None:
@@ -175,8 +155,9 @@ async def run_command(arguments: argparse.Namespace) -> int:
         return 0
     began_at = time.monotonic()
     run = await measure_all(arguments)
-    write_results(run, arguments.json)
-    print(to_markdown(run))
+    text = to_markdown(run)
+    write_result(arguments.json, to_document(run), text)
+    print(text)
     print(
         f"bench: {time.monotonic() - began_at:.0f} s, written to {arguments.json}",
         file=sys.stderr,

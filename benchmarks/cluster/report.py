@@ -10,9 +10,9 @@ from benchmarks.cluster.idle import IdlePolls
 from benchmarks.cluster.losses import Losses
 from benchmarks.cluster.places import ONE_PROCESS, SPLIT
 from benchmarks.cluster.rates import Rate
-from benchmarks.hardware import Hardware
 from benchmarks.hop import Hop, table
 from benchmarks.report import heading, number, row
+from benchmarks.result import Circumstances
 
 LEAST_SPLIT_RATIO: Final = 0.7
 """The rate of the split shape ÷ that of one process, on two cores."""
@@ -23,9 +23,7 @@ STATEMENT_WIDTH: Final = 90
 class Report:
     """What was measured; parts that were not asked for are None or empty."""
 
-    measured_at: str
-    version: str
-    hardware: Hardware
+    circumstances: Circumstances
     window_seconds: float
     repetitions: int
     split: Sequence[Rate] = ()
@@ -61,8 +59,10 @@ class Report:
 
 
 def to_document(report: Report) -> dict[str, Any]:
+    parts = asdict(report)
     return {
-        **asdict(report),
+        **parts.pop("circumstances"),
+        **parts,
         "split_ratio": report.split_ratio,
         "least_split_ratio": LEAST_SPLIT_RATIO,
         "errors": report.errors(),
@@ -70,9 +70,7 @@ def to_document(report: Report) -> dict[str, Any]:
 
 
 def to_markdown(report: Report) -> str:
-    lines = [f"# Clusters, {report.measured_at}", ""]
-    lines.append(f"- dwserver {report.version}")
-    lines += [f"- {line}" for line in report.hardware.lines()]
+    lines = report.circumstances.heading("Clusters")
     lines.append("- PostgreSQL, Redis and the load generator on the same cores")
     lines.append(
         f"- rates: windows of {report.window_seconds:g} s, of {report.repetitions} "

@@ -9,11 +9,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-
-import orjson
 
 from benchmarks.cluster.idle import measure_idle_polls
 from benchmarks.cluster.losses import LossTimes, measure_losses
@@ -25,19 +22,16 @@ from benchmarks.cluster.report import (
     to_document,
     to_markdown,
 )
-from benchmarks.hardware import describe_hardware
 from benchmarks.hop import measure_hop
 from benchmarks.load.process import allow_open_files
 from benchmarks.measure import LoadFailed, Windows
 from benchmarks.metering import MeteringError
 from benchmarks.private_postgres import running_postgres
 from benchmarks.report import number
+from benchmarks.result import Circumstances, add_json_option, write_result
 from benchmarks.servers import ServerFailed
-from dwserver import __version__
 from dwserver.topology.shapes import ProcessClass
 
-OUT = Path(__file__).parent.parent / "out"
-IDLE_SECONDS = 3.0
 POLLS = 2_000
 
 SCALED: Final = (
@@ -99,7 +93,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
         "--repeat", type=int, help="repetitions of split; in the middle counts"
     )
     parser.add_argument("--polls", type=int, default=POLLS, help="idle long polls")
-    parser.add_argument("--json", type=Path, default=OUT / "cluster.json")
+    add_json_option(parser, "cluster.json")
     return parser.parse_args(words)
 
 
@@ -185,9 +179,7 @@ def measure(arguments: argparse.Namespace) -> Report:
     with tempfile.TemporaryDirectory(prefix="dwserver-cluster-bench-") as name:
         folder = Path(name)
         report = Report(
-            measured_at=datetime.now(UTC).date().isoformat(),
-            version=__version__,
-            hardware=describe_hardware(folder, idle_seconds=IDLE_SECONDS),
+            circumstances=Circumstances.of_now(folder),
             window_seconds=length.windows.window_seconds,
             repetitions=length.repetitions,
         )
@@ -216,11 +208,8 @@ def main() -> None:
     arguments = parse_arguments(sys.argv[1:])
     allow_open_files()
     report = measure(arguments)
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    document = orjson.dumps(to_document(report), option=orjson.OPT_INDENT_2)
-    arguments.json.write_bytes(document + b"\n")
     text = to_markdown(report)
-    arguments.json.with_suffix(".md").write_text(text, encoding="utf-8")
+    write_result(arguments.json, to_document(report), text)
     print(text)
     ratio = report.split_ratio
     is_too_slow = ratio is not None and ratio < LEAST_SPLIT_RATIO

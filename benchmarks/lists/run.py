@@ -9,23 +9,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from benchmarks.hardware import Hardware, describe_hardware
 from benchmarks.lists.filling import Filled, fill
 from benchmarks.lists.questions import Refused, Timed, ask_all
 from benchmarks.load.http_client import Connection
 from benchmarks.private_postgres import running_postgres
 from benchmarks.report import number
+from benchmarks.result import Circumstances, add_json_option, write_result
 from benchmarks.servers import ServerFailed, Target, bootstrap, running_server
-from dwserver import __version__
 
-OUT = Path(__file__).parent.parent / "out"
-IDLE_SECONDS = 3.0
 MOST_TIMES_THE_FIRST = 2.0
 """What a page deep in the list may cost, as a multiple of the first one (p50)."""
 
@@ -53,12 +47,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, default=100_000, help="in the database")
     parser.add_argument("--rounds", type=int, default=300, help="of all questions")
-    parser.add_argument(
-        "--json",
-        type=Path,
-        default=OUT / "lists.json",
-        help="result file; the Markdown goes beside it as .md",
-    )
+    add_json_option(parser, "lists.json")
     return parser.parse_args(words)
 
 
@@ -92,19 +81,18 @@ async def measure(
     return Measured(database=engine, filled=filled, timed=timed)
 
 
-def to_document(hardware: Hardware, found: Sequence[Measured]) -> dict[str, Any]:
+def to_document(
+    circumstances: Circumstances, found: Sequence[Measured]
+) -> dict[str, Any]:
     return {
-        "measured_at": datetime.now(UTC).date().isoformat(),
-        "version": __version__,
-        "hardware": asdict(hardware),
+        **circumstances.document(),
         "most_times_the_first": MOST_TIMES_THE_FIRST,
         "databases": [{**asdict(each), "ratios": each.ratios()} for each in found],
     }
 
 
-def to_markdown(hardware: Hardware, found: Sequence[Measured]) -> str:
-    lines = [f"# Lists of runs, {datetime.now(UTC).date().isoformat()}", ""]
-    lines += [f"- dwserver {__version__}", *(f"- {line}" for line in hardware.lines())]
+def to_markdown(circumstances: Circumstances, found: Sequence[Measured]) -> str:
+    lines = circumstances.heading("Lists of runs")
     lines += ["- one client, one request at a time; times at the client, in ms", ""]
     for each in found:
         filled = each.filled
@@ -131,7 +119,7 @@ async def run_command(arguments: argparse.Namespace) -> int:
     found = []
     with tempfile.TemporaryDirectory(prefix="dwserver-lists-") as name:
         folder = Path(name)
-        hardware = describe_hardware(folder, idle_seconds=IDLE_SECONDS)
+        circumstances = Circumstances.of_now(folder)
         with databases(folder) as urls:
             for engine, url in urls.items():
                 measured = await measure(
@@ -143,11 +131,8 @@ async def run_command(arguments: argparse.Namespace) -> int:
                 )
                 found.append(measured)
                 print(f"lists: {engine} done", file=sys.stderr)
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    document = orjson.dumps(to_document(hardware, found), option=orjson.OPT_INDENT_2)
-    arguments.json.write_bytes(document + b"\n")
-    text = to_markdown(hardware, found)
-    arguments.json.with_suffix(".md").write_text(text, encoding="utf-8")
+    text = to_markdown(circumstances, found)
+    write_result(arguments.json, to_document(circumstances, found), text)
     print(text)
     ratios = [ratio for each in found for ratio in each.ratios().values()]
     return 1 if max(ratios) > MOST_TIMES_THE_FIRST else 0

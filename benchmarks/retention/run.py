@@ -10,25 +10,19 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import orjson
 import uvloop
 
-from benchmarks.hardware import Hardware, describe_hardware
 from benchmarks.load.order import Order, Phase
 from benchmarks.measure import LoadFailed, follow, load_process
 from benchmarks.private_postgres import running_postgres
+from benchmarks.result import Circumstances, add_json_option, write_result
 from benchmarks.retention.databases import Database, Postgres, Sqlite
 from benchmarks.retention.filling import Filled, fill
 from benchmarks.retention.windows import Wanted, Window, measure_window
 from benchmarks.servers import ServerFailed, Target, bootstrap, running_server
-from dwserver import __version__
 
-OUT = Path(__file__).parent.parent / "out"
-IDLE_SECONDS = 3.0
 LEAST_RATIO = 0.85
 """Rate of W1 while runs are pruned, as a share of the undisturbed one."""
 
@@ -77,7 +71,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
         action="store_true",
         help="after the last window, wait until everything is pruned",
     )
-    parser.add_argument("--json", type=Path, default=OUT / "retention.json")
+    add_json_option(parser, "retention.json")
     return parser.parse_args(words)
 
 
@@ -139,10 +133,11 @@ async def measure(
 
 
 def to_markdown(
-    hardware: Hardware, found: Sequence[Measured], arguments: argparse.Namespace
+    circumstances: Circumstances,
+    found: Sequence[Measured],
+    arguments: argparse.Namespace,
 ) -> str:
-    lines = [f"# Retention beside W1, {datetime.now(UTC).date().isoformat()}", ""]
-    lines += [f"- dwserver {__version__}", *(f"- {line}" for line in hardware.lines())]
+    lines = circumstances.heading("Retention beside W1")
     lines += [
         f"- W1 with {arguments.concurrency} in flight, windows of "
         f"{arguments.seconds:g} s, each on a fresh server and a copy of the database; "
@@ -180,25 +175,20 @@ async def run_command(arguments: argparse.Namespace) -> int:
     found = []
     with tempfile.TemporaryDirectory(prefix="dwserver-retention-") as name:
         folder = Path(name)
-        hardware = describe_hardware(folder, idle_seconds=IDLE_SECONDS)
+        circumstances = Circumstances.of_now(folder)
         for kind in arguments.databases:
             with opened(kind, folder) as (database, roots):
                 log_path = folder / "server.log"
                 found.append(
                     await measure(database, roots, arguments, log_path=log_path)
                 )
-    document: dict[str, Any] = {
-        "measured_at": datetime.now(UTC).date().isoformat(),
-        "version": __version__,
-        "hardware": asdict(hardware),
+    document = {
+        **circumstances.document(),
         "least_ratio": LEAST_RATIO,
         "databases": [{**asdict(each), "ratio": each.ratio} for each in found],
     }
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    options = orjson.OPT_INDENT_2
-    arguments.json.write_bytes(orjson.dumps(document, option=options) + b"\n")
-    text = to_markdown(hardware, found, arguments)
-    arguments.json.with_suffix(".md").write_text(text, encoding="utf-8")
+    text = to_markdown(circumstances, found, arguments)
+    write_result(arguments.json, document, text)
     print(text)
     return 0 if all(each.is_sound for each in found) else 1
 

@@ -11,26 +11,21 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import asyncpg
-import orjson
 import uvloop
 
-from benchmarks.hardware import describe_hardware
 from benchmarks.load.latency import Latency, summarise
 from benchmarks.private_postgres import PrivatePostgres, running_postgres
+from benchmarks.result import Circumstances, add_json_option, write_result
 from benchmarks.schedules.cost import Cost, Meter
 from benchmarks.schedules.load import POLLERS, Fleet
 from benchmarks.servers import bootstrap
-from dwserver import __version__
 from dwserver.store.opening import open_store
 from dwserver.store.schedules import ScheduleSummary
 from tests.support.server_process import ServerProcess
 
-OUT = Path(__file__).parent.parent / "out"
 TOKEN = "bench-token"
 # From the first creation to the minute, at least; the rest is creating them.
 LEAD_SECONDS = 15
@@ -39,7 +34,6 @@ GIVE_UP_SECONDS = 90.0
 KILLED_AFTER_SECONDS = 1.0
 SECOND_ONES_SECONDS = 2.0
 LAST_WITHIN_SECONDS = 20.0
-IDLE_SECONDS = 3.0
 _LAST_FIRED = "select max(last_fired_at) from schedules"
 UNDISTURBED, KILLED = CASES = ("undisturbed", "killed")
 
@@ -80,7 +74,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE"
     )
-    parser.add_argument("--json", type=Path, default=OUT / "schedules.json")
+    add_json_option(parser, "schedules.json")
     return parser.parse_args(words)
 
 
@@ -188,9 +182,8 @@ async def counted(
     )
 
 
-def to_markdown(lines: Sequence[str], found: Sequence[Measured]) -> str:
-    text = [f"# Schedules of one minute, {datetime.now(UTC).date().isoformat()}", ""]
-    text += [f"- dwserver {__version__}", *(f"- {line}" for line in lines)]
+def to_markdown(circumstances: Circumstances, found: Sequence[Measured]) -> str:
+    text = circumstances.heading("Schedules of one minute")
     text += [
         "- PostgreSQL, one node for clients, two schedulers, lease of 3 s, "
         f"{POLLERS} polls",
@@ -232,7 +225,7 @@ async def run_command(arguments: argparse.Namespace) -> int:
     found = []
     with tempfile.TemporaryDirectory(prefix="dwserver-schedules-") as name:
         folder = Path(name)
-        hardware = describe_hardware(folder, idle_seconds=IDLE_SECONDS)
+        circumstances = Circumstances.of_now(folder)
         with running_postgres() as postgres:
             for case in arguments.cases:
                 measured = await measure(
@@ -243,18 +236,12 @@ async def run_command(arguments: argparse.Namespace) -> int:
                 )
                 found.append(measured)
                 print(measured, file=sys.stderr)
-    document: dict[str, Any] = {
-        "measured_at": datetime.now(UTC).date().isoformat(),
-        "version": __version__,
-        "hardware": asdict(hardware),
+    document = {
+        **circumstances.document(),
         "runs": [asdict(each) for each in found],
     }
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_bytes(
-        orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
-    )
-    text = to_markdown(list(hardware.lines()), found)
-    arguments.json.with_suffix(".md").write_text(text, encoding="utf-8")
+    text = to_markdown(circumstances, found)
+    write_result(arguments.json, document, text)
     print(text)
     return 0 if all(each.is_sound for each in found) else 1
 

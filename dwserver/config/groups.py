@@ -47,8 +47,6 @@ class ServerSettings(SettingsGroup):
     default_namespace: str
     expose_package_provenance: bool
     package_provenance_path: str
-    external_executor_config_path: str | None
-    external_executor_config_overlay: str | None
     app_version: str | None
 
 
@@ -66,7 +64,6 @@ class TopologySettings(SettingsGroup):
     task_dispatch_mode: str
     matching_queue_wake: bool
     multi_node: bool
-    package_namespace: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -94,7 +91,6 @@ class HttpSettings(SettingsGroup):
     reuse_port: bool
     internal_port: int | None
     compression_enabled: bool
-    max_import_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -163,9 +159,6 @@ class WorkerPlaneSettings(SettingsGroup):
     poll_timeout_seconds: int
     poll_interval_ms: int
     wake_signal_ttl_seconds: int
-    max_tasks_per_poll: int
-    max_concurrent_polls: int | None
-    max_concurrent_polls_per_namespace: int | None
     workflow_task_lease_seconds: int
     activity_task_lease_seconds: int
     stale_after_seconds: int
@@ -261,16 +254,14 @@ class HistorySettings(SettingsGroup):
     fan_out_warning_threshold: int
     export_signing_key: str | None
     export_signing_key_id: str | None
-    serializer: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CompatibilitySettings(SettingsGroup):
-    """Build markers and rollout posture; `supported` may be `("*",)`."""
+    """Build markers and rollout posture."""
 
     group_name = "compatibility"
     current: str | None
-    supported: tuple[str, ...]
     namespace: str | None
     heartbeat_ttl_seconds: int
     pins_fingerprint: bool
@@ -286,8 +277,6 @@ class RepairSettings(SettingsGroup):
     loop_throttle_seconds: int
     scan_limit: int
     failure_backoff_max_seconds: int
-    expired_lease_scan_limit: int
-    expired_lease_interval_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -323,7 +312,6 @@ class BootSettings(SettingsGroup):
     env_audit_strict: bool
     bootstrap_retries: int
     bootstrap_delay_seconds: float
-    guardrails_mode: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -156,6 +156,14 @@ REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
         "DELETE /api/workers/{worker_id}": _refused(
             "worker id", 404, _R.WORKER_NOT_FOUND
         ),
+        "POST /api/task-queues/{task_queue}/build-ids/drain": Repetition(
+            key="`build_id`",
+            repeat=Repeat.SAME_ANSWER,
+            note="The drain counts from the first one.",
+        ),
+        "POST /api/task-queues/{task_queue}/build-ids/resume": Repetition(
+            key="`build_id`", repeat=Repeat.SAME_ANSWER
+        ),
         "POST /api/bridge-adapters/webhook/{adapter}": Repetition(
             key="adapter and `idempotency_key`",
             repeat=Repeat.DONE_BEFORE,
@@ -215,11 +223,7 @@ REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
         "POST /api/worker/workflow-tasks/{task_id}/history": Repetition(
             key="page token", repeat=Repeat.SAME_ANSWER
         ),
-        "POST /api/worker/workflow-tasks/{task_id}/heartbeat": Repetition(
-            key=_LEASE,
-            repeat=Repeat.SAME_STATE,
-            note="The lease runs from the last one.",
-        ),
+        "POST /api/worker/workflow-tasks/{task_id}/heartbeat": _renewed(),
         "POST /api/worker/workflow-tasks/{task_id}/complete": _refused(
             _LEASE,
             409,
@@ -235,11 +239,7 @@ REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
         "POST /api/worker/activity-tasks/{task_id}/fail": _refused(
             _LEASE, 409, _R.STALE_ATTEMPT
         ),
-        "POST /api/worker/activity-tasks/{task_id}/heartbeat": Repetition(
-            key=_LEASE,
-            repeat=Repeat.SAME_STATE,
-            note="The lease runs from the last one.",
-        ),
+        "POST /api/worker/activity-tasks/{task_id}/heartbeat": _renewed(),
         "POST /api/worker/query-tasks/{query_task_id}/complete": _refused(
             _LEASE, 409, _R.QUERY_TASK_NOT_LEASED
         ),

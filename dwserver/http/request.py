@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
-from multidict import CIMultiDict, istr
+from multidict import CIMultiDict, MultiMapping, istr
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -75,7 +75,7 @@ class Request:
         self.method = method
         self.target = target
         self.raw_headers = raw_headers
-        self.headers: Mapping[str, str] = CIMultiDict(
+        self.headers: MultiMapping[str] = CIMultiDict(
             [
                 (
                     _name(name) if len(name) <= _LONGEST_KNOWN_NAME else _text(name),

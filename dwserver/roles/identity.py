@@ -16,6 +16,7 @@ from dwserver.protocol.versions import (
     SUPPORTED_WORKER_VERSIONS,
     WorkerVersion,
 )
+from dwserver.roles.provenance import package_provenance
 from dwserver.topology.identity import (
     MatchingSettings,
     NodeIdentity,
@@ -154,4 +155,5 @@ def server_facts(settings: Settings) -> ServerFacts:
             history_transaction_size=structural.history_transaction_size,
             warning_threshold_percent=structural.warning_threshold_percent,
         ),
+        package_provenance=package_provenance(settings.server),
     )

@@ -19,7 +19,7 @@ from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
 from dwserver.services.poll_requests import PollRequests
 from dwserver.services.queue_admission import Budget, QueueAdmission
 from dwserver.services.runs import RunContended, RunNotFound, Runs
-from dwserver.services.workers import Workers
+from dwserver.services.workers import DRAINING, Workers
 from dwserver.store.api import QueueKey, ReadyTask, Store, WorkerRegistration
 
 NOT_CLAIMABLE = Rejection("task_not_claimable", "Somebody else was faster.")
@@ -84,7 +84,7 @@ class Polls:
         key = QueueKey(request.namespace, request.task_queue, request.kind)
         if found is not None or not self._admission.is_capped(key):
             return found
-        budget = (await self._admission.state(key)).budget
+        budget = await self._admission.budget(key)
         return None if budget is Budget.ACCEPTING else budget
 
     async def _lease(
@@ -124,11 +124,11 @@ class Polls:
             worker_id=request.worker_id,
             build_id=worker.build_id,
             types=frozenset(types) or None,
-            is_connected=request.is_connected,
+            is_connected=self._workers.may_claim(worker, request.is_connected),
             fingerprints=worker.fingerprints,
             is_pinned=self._runs.policy.pins_definitions,
         )
-        if worker.status == "draining":
+        if worker.status == DRAINING:
             await self._matcher.idle(seconds=request.wait_seconds)
             return None
         if key is None or not self._news.is_shared:

@@ -11,7 +11,7 @@ stay: they are named by what they hold, and another run may refer to the same.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,7 +29,8 @@ BATCH = 100
 # Runs, and events of their histories, that one transaction prunes; at least one run.
 MAX_RUNS = 25
 MAX_EVENTS = 2000
-# Candidates that are read at once; those under open runs are passed over.
+# Candidates that are read at once, and how often in one look; those under open runs are
+# passed over. The next pass of the loop looks on behind them.
 WINDOW = 200
 MAX_WINDOWS = 20
 # The loop rests so many times as long as it has worked, and no longer than this.
@@ -91,21 +92,21 @@ class Retention:
         self._default_days = default_days
         self._observe = observe
         self._monotonic = monotonic
-        # Namespaces that had more than a batch when they were looked at.
-        self._full: list[str] = []
+        # Namespaces that were not looked at to the end, and how far the look has come.
+        self._reached: dict[str, ClosedRun] = {}
 
     async def expired(self, namespace: str, *, limit: int) -> Expired:
-        """What the next pass would prune, the oldest first; StoreError."""
+        """What the next pass would prune, the oldest first; StoreError. Only so many
+        of the oldest runs are looked at, of which open runs may need all."""
         days, cutoff = await self._cutoff(namespace)
-        runs = await self._expired(namespace, cutoff, limit)
+        runs, _ = await self._expired(namespace, cutoff, limit)
         return Expired(days, cutoff, tuple(run.run_id for run in runs))
 
     async def enforce(self, namespace: str, *, limit: int) -> list[Pruned]:
-        """Prune what has expired; StoreError when that cannot be read."""
+        """Prune what :meth:`expired` shows; StoreError when that cannot be read."""
         _, cutoff = await self._cutoff(namespace)
-        return await self._prune_all(
-            namespace, await self._expired(namespace, cutoff, limit)
-        )
+        runs, _ = await self._expired(namespace, cutoff, limit)
+        return await self._prune_all(namespace, runs)
 
     async def enforce_on(self, namespace: str, run_ids: Sequence[str]) -> list[Pruned]:
         """Prune these closed runs whatever their age; each is answered once."""
@@ -127,23 +128,31 @@ class Retention:
         """One batch of every namespace, or of those that had more than that the last
         time. Seconds to rest when there is probably more; StoreError."""
         began = self._monotonic()
-        names = self._full or [each.name for each in await self._namespaces.find_all()]
-        self._full = [name for name in names if await self._pass_over(name)]
-        if not self._full:
+        reached = self._reached
+        if not reached:
+            everything = await self._namespaces.find_all()
+            reached = {each.name: BEFORE_ALL for each in everything}
+        ends = {
+            name: await self._pass_over(name, after) for name, after in reached.items()
+        }
+        self._reached = {name: end for name, end in ends.items() if end is not None}
+        if not self._reached:
             return None
         return min(REST * (self._monotonic() - began), MAX_REST_SECONDS)
 
-    async def _pass_over(self, namespace: str) -> bool:
-        """Whether there is probably more. Where another process was faster there may
-        be, but not for this one."""
-        pruned = await self.enforce(namespace, limit=BATCH)
+    async def _pass_over(self, namespace: str, after: ClosedRun) -> ClosedRun | None:
+        """Behind which run there is probably more. Where another process was faster
+        there may be, but not for this one."""
+        _, cutoff = await self._cutoff(namespace)
+        runs, end = await self._expired(namespace, cutoff, BATCH, after=after)
+        pruned = await self._prune_all(namespace, runs)
         for each in pruned:
             if isinstance(each.outcome, StoreError):
                 raise each.outcome
         count = sum(isinstance(each.outcome, Mapping) for each in pruned)
         if count:
             _log.info("runs_pruned", namespace=namespace, count=count)
-        return len(pruned) == BATCH and count > 0
+        return end if count or not pruned else None
 
     async def _cutoff(self, namespace: str) -> tuple[int, int]:
         """Days that closed runs are kept for, and what closed before is too old."""
@@ -152,30 +161,28 @@ class Retention:
         return days, self._now() - days * DAY
 
     async def _expired(
-        self, namespace: str, cutoff: int, limit: int
-    ) -> list[ClosedRun]:
+        self,
+        namespace: str,
+        cutoff: int,
+        limit: int,
+        *,
+        after: ClosedRun = BEFORE_ALL,
+    ) -> tuple[list[ClosedRun], ClosedRun | None]:
+        """What may be pruned, and the run behind which there may be more of it."""
         runs: list[ClosedRun] = []
-        async for window in self._windows(namespace, cutoff):
+        for _ in range(MAX_WINDOWS):
+            window = await self._store.expired_runs(
+                namespace, closed_before=cutoff, after=after, limit=WINDOW
+            )
             ids = [run.run_id for run in window]
-            blocked = await self._store.runs_under_open_ones(ids)
+            blocked = await self._store.runs_under_open_ones(ids) if ids else set()
             runs += [run for run in window if run.run_id not in blocked]
             if len(runs) >= limit:
-                break
-        return runs[:limit]
-
-    async def _windows(
-        self, namespace: str, cutoff: int
-    ) -> AsyncIterator[Sequence[ClosedRun]]:
-        last = BEFORE_ALL
-        for _ in range(MAX_WINDOWS):
-            found = await self._store.expired_runs(
-                namespace, closed_before=cutoff, after=last, limit=WINDOW
-            )
-            if found:
-                yield found
-            if len(found) < WINDOW:
-                return
-            last = found[-1]
+                return runs[:limit], runs[limit - 1]
+            if len(window) < WINDOW:
+                return runs, None
+            after = window[-1]
+        return runs, after
 
     async def _prune_all(
         self, namespace: str, runs: Sequence[ClosedRun]

@@ -131,6 +131,18 @@ COLUMNS["run_view"] = ",\n".join(
         _columns("r", "pruned_at"),
     )
 )
+COLUMNS["cohort_status"] = """case
+    when exists (
+        select 1
+        from build_id_rollouts o
+        where o.namespace = worker_registrations.namespace
+        and o.task_queue = worker_registrations.task_queue
+        and o.build_id = coalesce(worker_registrations.build_id, '')
+        and o.drain_intent = 'draining'
+    ) then 'draining'
+    else 'active'
+end"""
+"""The status that a registration is written with: that of its cohort."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

@@ -1,6 +1,6 @@
 """A page of the run list as one statement.
 
-It is put together from the blocks ``page_*`` of the dialect: *branches*, each a range
+It is put together from the blocks ``page_*``: *branches*, each a range
 of an index that is cut off at the length of the page, and around them the block that
 merges them and reads the runs. ``$1``: namespace, ``$2, $3``: position, ``$4``:
 length, ``$5``: the earliest start; what follows are the values of the conditions.
@@ -98,7 +98,8 @@ class _Composer:
         filters = [self._check(condition) for condition in page.rest]
         if text:
             filters.append(self._contains(text))
-        joined = "".join(f"\nand {each}" for each in filters)
+        # What does not lead must not look like another way to the rows.
+        joined = "".join(f"\nand ({each}) is true" for each in filters)
         match page.leading:
             case None:
                 return [
@@ -119,10 +120,12 @@ class _Composer:
         if lead is Lead.RUN_ID:
             among = self._among("r.id", condition.values, "text")
             return [self._block("page_by_run_id", filters, among=among)]
-        among = self._among("i.workflow_id", condition.values, "text")
+        # One look-up each: a list would be estimated, and worth a scan at times.
+        bound = [self._bind(value) for value in condition.values]
         return [
-            self._block("page_of_first_runs", filters, among=among),
-            self._block("page_of_sibling_runs", filters, among=among),
+            self._block(name, filters, value=value)
+            for value in bound
+            for name in ("page_of_first_run", "page_of_sibling_runs")
         ]
 
     def _of_attribute(
@@ -214,7 +217,9 @@ def _words(kinds: Sequence[AttributeKind]) -> str:
 
 
 def _exists(name: str, holds: str) -> str:
+    """The offset keeps it a look-up for each run; PostgreSQL would make a join of it,
+    and begin with all runs that have the attribute."""
     return (
         "exists (select 1 from run_attributes v "
-        f"where v.run_id = r.id and v.name = {name} and {holds})"
+        f"where v.run_id = r.id and v.name = {name} and {holds} limit 1 offset 0)"
     )

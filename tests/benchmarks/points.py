@@ -5,14 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.database_counters import Counters
+from benchmarks.hardware import Hardware
 from benchmarks.load.growth import appending_at, page_of
 from benchmarks.load.latency import Latency
 from benchmarks.load.order import LoadResult
 from benchmarks.measure import DATABASE, GENERATOR, SERVER, Memory, Point
 from benchmarks.metering import Usage
+from benchmarks.result import Circumstances
 from benchmarks.servers import Target
 
 MB = 1_000_000
+
+CIRCUMSTANCES = Circumstances(
+    measured_at="2026-01-02",
+    version="1.2.3",
+    hardware=Hardware(
+        cpu="Abacus 9",
+        cores=2,
+        memory_gb=16.2,
+        kernel="Linux 6.1",
+        filesystem="ext4",
+        python="CPython 3.11.7",
+        busy_cores_before=0.014,
+    ),
+)
 
 
 def latency(p50_ms: float, p99_ms: float) -> Latency:

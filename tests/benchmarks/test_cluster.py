@@ -8,17 +8,7 @@ from benchmarks.cluster.rates import Rate, by_class, middle
 from benchmarks.cluster.recovery import recovery
 from benchmarks.cluster.report import Report, to_document, to_markdown
 from benchmarks.cluster.run import PARTS, parse_arguments
-from benchmarks.hardware import Hardware
-
-HARDWARE = Hardware(
-    cpu="some",
-    cores=2,
-    memory_gb=1.0,
-    kernel="Linux",
-    filesystem="ext4",
-    python="CPython",
-    busy_cores_before=0.0,
-)
+from tests.benchmarks.points import CIRCUMSTANCES
 
 
 def every(step: float, start: float, end: float) -> list[float]:
@@ -44,9 +34,7 @@ def rate(variant: str, per_second: float, errors: dict[str, int] | None = None) 
 
 def report(*rates: Rate) -> Report:
     return Report(
-        measured_at="2026-11-21",
-        version="0",
-        hardware=HARDWARE,
+        circumstances=CIRCUMSTANCES,
         window_seconds=1.0,
         repetitions=1,
         split=rates,

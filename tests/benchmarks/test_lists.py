@@ -5,24 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlencode
 
-from benchmarks.hardware import Hardware
 from benchmarks.lists.filling import Filled, fill
 from benchmarks.lists.questions import QUESTIONS, Timed
 from benchmarks.lists.run import Measured, parse_arguments, to_document, to_markdown
 from benchmarks.load.latency import Latency
+from tests.benchmarks.points import CIRCUMSTANCES
 from tests.support.json_http import operator
 from tests.support.processes import TEST_TOKEN, StartServer
 
 FILLED = Filled(100, 1.5, "order-40", "order-41")
-HARDWARE = Hardware(
-    cpu="Abacus 9",
-    cores=2,
-    memory_gb=16.2,
-    kernel="Linux 6.1",
-    filesystem="ext4",
-    python="CPython 3.11.7",
-    busy_cores_before=0.0,
-)
 
 
 def timed(name: str, p50_ms: float, first: str | None = None) -> Timed:
@@ -39,9 +30,9 @@ def test_deep_pages_are_compared_with_the_first_one() -> None:
         timed=[timed("first", 2.0), timed("deep", 5.0, "first")],
     )
     assert measured.ratios() == {"deep": 2.5}
-    [database] = to_document(HARDWARE, [measured])["databases"]
+    [database] = to_document(CIRCUMSTANCES, [measured])["databases"]
     assert database["ratios"] == {"deep": 2.5}
-    text = to_markdown(HARDWARE, [measured])
+    text = to_markdown(CIRCUMSTANCES, [measured])
     assert "| first | 2.00 | 9.50 |  |" in text
     assert "| deep | 5.00 | 9.50 | 2.5 |" in text
 

@@ -9,26 +9,16 @@ import orjson
 import pytest
 
 from benchmarks.comparison import compare
-from benchmarks.hardware import Hardware, cpu_model, filesystem_of
+from benchmarks.hardware import cpu_model, filesystem_of
 from benchmarks.measure import Point, Windows
 from benchmarks.report import Run, errors_of, number, to_document, to_markdown
 from benchmarks.servers import Target
-from tests.benchmarks.points import growth_point, idle_point, loop_point
+from tests.benchmarks.points import CIRCUMSTANCES, growth_point, idle_point, loop_point
 
 
 def run_of(*points: Point, failures: Sequence[str] = ()) -> Run:
     return Run(
-        measured_at="2026-01-02",
-        version="1.2.3",
-        hardware=Hardware(
-            cpu="Abacus 9",
-            cores=2,
-            memory_gb=16.2,
-            kernel="Linux 6.1",
-            filesystem="ext4",
-            python="CPython 3.11.7",
-            busy_cores_before=0.014,
-        ),
+        circumstances=CIRCUMSTANCES,
         postgres_version="15.1",
         postgres_settings={"fsync": "on"},
         windows=Windows(

@@ -19,10 +19,8 @@ from dwserver.engine.words import (
     WaitStatus,
 )
 from tests.engine import message_invariants
-from tests.engine.builders import (
-    MESSAGES,
-)
 from tests.engine.kept_rows import Rows
+from tests.engine.stage import MESSAGES
 
 RESOLUTION: dict[EventType, object] = {
     EventType.ACTIVITY_COMPLETED: ActivityStatus.COMPLETED,

@@ -25,10 +25,21 @@ from dwserver.engine.model import (
     Update,
     Wait,
 )
-from dwserver.engine.transition import RunChange, apply
+from dwserver.engine.rows import by_sequence, by_step
+from dwserver.engine.transition import NewActivity, RunChange, apply
 
 _Key = TypeVar("_Key")
 _Row = TypeVar("_Row")
+
+# Rows that are inserted and updated as they are, and what finds them within their run.
+KEYS = {
+    "activities": by_step,
+    "timers": by_step,
+    "children": by_step,
+    "waits": by_step,
+    "signals": by_sequence,
+    "updates": by_sequence,
+}
 
 
 @dataclass
@@ -79,37 +90,24 @@ class Rows:
             self.payloads[moved.sequence] = self.payloads.pop(moved.held)
         for new in change.new_activities:
             self.arguments[new.activity.id] = new.arguments
-            insert(self.activities, new.activity.step, new.activity)
-        for activity in change.activities:
-            update(self.activities, activity.step, activity)
-        for timer in change.new_timers:
-            insert(self.timers, timer.step, timer)
-        for timer in change.timers:
-            update(self.timers, timer.step, timer)
-        for child in change.new_children:
-            insert(self.children, child.step, child)
-        for child in change.children:
-            update(self.children, child.step, child)
-        self.outbox += change.outbox
-        self._keep_messages(change)
+        self._keep_rows(change)
+        self._keep_commands(change)
         self._keep_tasks(change)
         for attempt in change.attempts:
             insert(self.attempts, attempt.id, attempt)
+        self.outbox += change.outbox
         self.failures += change.failures
 
-    def _keep_messages(self, change: RunChange) -> None:
-        for wait in change.new_waits:
-            insert(self.waits, wait.step, wait)
-        for wait in change.waits:
-            update(self.waits, wait.step, wait)
-        for signal in change.new_signals:
-            insert(self.signals, signal.sequence, signal)
-        for signal in change.signals:
-            update(self.signals, signal.sequence, signal)
-        for new in change.new_updates:
-            insert(self.updates, new.sequence, new)
-        for changed in change.updates:
-            update(self.updates, changed.sequence, changed)
+    def _keep_rows(self, change: RunChange) -> None:
+        for name, key in KEYS.items():
+            rows: dict[int, Any] = getattr(self, name)
+            for new in getattr(change, f"new_{name}"):
+                row = new.activity if isinstance(new, NewActivity) else new
+                insert(rows, key(row), row)
+            for row in getattr(change, name):
+                update(rows, key(row), row)
+
+    def _keep_commands(self, change: RunChange) -> None:
         self.commands += change.commands
         for applied in change.applied_commands:
             index = applied.sequence - 1

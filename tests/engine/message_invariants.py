@@ -19,10 +19,8 @@ from dwserver.engine.words import (
     WaitFor,
     WaitStatus,
 )
-from tests.engine.builders import (
-    MESSAGES,
-)
 from tests.engine.kept_rows import Rows
+from tests.engine.stage import MESSAGES
 
 TIMEOUT_AFTER = {
     WaitStatus.OPEN: {TimerStatus.PENDING},

@@ -41,10 +41,7 @@ from dwserver.engine.model import RetryPolicy, Task, Wait
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import RunStatus, TaskKind, TaskStatus
 from tests.engine import invariants
-from tests.engine.builders import (
-    MESSAGES,
-    Play,
-)
+from tests.engine.builders import Play
 from tests.engine.children import DONE, child
 from tests.engine.endings import archive_run, repair_run
 from tests.engine.kept_rows import Rows
@@ -55,6 +52,7 @@ from tests.engine.parts import (
     signal,
     timer,
 )
+from tests.engine.stage import MESSAGES
 
 OWNERS = st.sampled_from(["w1", "w2"])
 NEWEST_FIRST = st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, 3, 5])

@@ -6,16 +6,13 @@ the contract's error in the envelope of its plane, and nothing has changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
 
 from dwserver.http.control_plane import (
     namespaces,
     search_attributes,
     storage,
+    task_queues,
     workflow_query,
 )
 from dwserver.http.control_plane.command_fields import (
@@ -31,16 +28,13 @@ from dwserver.http.control_plane.start_fields import (
 from dwserver.http.worker import activity_tasks, polls, query_tasks, workflow_tasks
 from dwserver.http.worker.registration_fields import REGISTER_FIELDS
 from dwserver.protocol.validation import Field
-from tests.http.input_cases import (
-    Body,
-    Case,
-    Wrong,
-    cases,
-    text,
-)
+from tests.http.input_cases import Wrong, cases, text
+from tests.http.input_planes import Leases, Planes
 from tests.http.operator_inputs import (
     ATTRIBUTE,
     ATTRIBUTE_TABLE,
+    COHORT,
+    COHORT_TABLE,
     ENVELOPE,
     OPERATOR_COMMANDS,
     POLICY,
@@ -53,6 +47,7 @@ from tests.http.operator_inputs import (
     STORAGE_TEST_TABLE,
     WITH_START_TABLE,
 )
+from tests.http.refusals import MANAGEMENT, VERSION, check
 from tests.http.worker_inputs import (
     COMMANDS,
     COMPLETE_ACTIVITY_TABLE,
@@ -69,17 +64,8 @@ from tests.http.worker_inputs import (
     REGISTER_TABLE,
     WORKFLOW_POLL_TABLE,
 )
-from tests.support.json_http import (
-    CONTROL_PLANE_HEADER,
-    WORKER_HEADER,
-    Answer,
-    JsonHttp,
-    operator,
-    read_history,
-)
+from tests.support.json_http import WORKER_HEADER, JsonHttp, operator
 from tests.support.processes import TEST_TOKEN, StartServer
-
-VERSION = "1.20"
 
 # Anything goes there.
 FREE = {"commands", "failure.code", "result", "failure.details"}
@@ -107,6 +93,7 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         (search_attributes.DEFINE_FIELDS, ATTRIBUTE_TABLE),
         (namespaces.STORAGE_FIELDS, POLICY_TABLE),
         (storage.TEST_FIELDS, STORAGE_TEST_TABLE),
+        (task_queues.COHORT_FIELDS, COHORT_TABLE),
     ],
     ids=[
         "start",
@@ -128,6 +115,7 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         "attribute",
         "policy",
         "storage",
+        "cohort",
     ],
 )
 def test_the_tables_name_every_field(
@@ -137,113 +125,6 @@ def test_the_tables_name_every_field(
     assert {field.name for field in fields} - FREE - named == set()
 
 
-@dataclass(frozen=True, slots=True)
-class Leases:
-    """A leased workflow task of ``order-1``, a leased activity of ``order-2``."""
-
-    workflow_path: str
-    workflow: Body
-    activity_path: str
-    activity: Body
-
-
-@dataclass(frozen=True, slots=True)
-class Planes:
-    control: JsonHttp
-    worker: JsonHttp
-
-    def post(self, path: str, body: Body) -> Answer:
-        return self.worker.request("POST", f"/api/worker/{path}", body)
-
-    def prepare(self) -> Leases:
-        self.post("register", REGISTER).expect(201)
-        amount = {"name": "Amount", "type": "int"}
-        self.control.request("POST", "/api/search-attributes", amount).expect(201)
-        leased = [self._leased(workflow_id) for workflow_id in ("order-1", "order-2")]
-        command = {"type": "schedule_activity", "activity_type": "orders.Charge"}
-        done = {**leased[1][1], "commands": [command]}
-        self.post(f"{leased[1][0]}/complete", done).expect(200)
-        task = self.post("activity-tasks/poll", POLL).expect(200)["task"]
-        return Leases(
-            *leased[0],
-            f"activity-tasks/{task['task_id']}",
-            {
-                "activity_attempt_id": task["activity_attempt_id"],
-                "lease_owner": "worker-1",
-            },
-        )
-
-    def _leased(self, workflow_id: str) -> tuple[str, Body]:
-        start = {
-            "workflow_id": workflow_id,
-            "workflow_type": "orders.Ship",
-            "task_queue": "orders",
-        }
-        self.control.request("POST", "/api/workflows", start).expect(201)
-        task = self.post("workflow-tasks/poll", POLL).expect(200)["task"]
-        lease = {
-            "lease_owner": "worker-1",
-            "workflow_task_attempt": task["workflow_task_attempt"],
-        }
-        return f"workflow-tasks/{task['task_id']}", lease
-
-    def state(self) -> list[Any]:
-        """All that the control plane shows of the workflows and the worker."""
-        worker = self.control.request("GET", "/api/workers/worker-1").expect(200)
-        # A poll counts as a heartbeat, which is written seconds later.
-        for name in ("last_heartbeat_at", "updated_at"):
-            del worker[name]
-        shown: list[Any] = [
-            worker,
-            self.control.request("GET", "/api/workflows").expect(200),
-            self.control.request("GET", "/api/search-attributes").expect(200),
-            self.control.request("GET", "/api/namespaces").expect(200),
-        ]
-        for workflow_id in ("order-1", "order-2"):
-            path = f"/api/workflows/{workflow_id}"
-            described = self.control.request("GET", path).expect(200)
-            shown.append(described)
-            shown.append(read_history(self.control, workflow_id, described["run_id"]))
-        return shown
-
-
-MANAGEMENT = ""
-
-
-def refused_in_envelope(
-    answer: Answer, case: Case, *, operation: str | None
-) -> list[str]:
-    """What is wrong with the refusal of one field; ``operation`` is None on the worker
-    plane, :data:`MANAGEMENT` where answers have no nested object."""
-    body, problems = answer.body, []
-    if answer.status != 422:
-        return [f"status {answer.status}: {str(body)[:200]}"]
-    if body.get("reason") != "validation_failed":
-        problems.append(f"reason {body.get('reason')}")
-    errors = body.get("validation_errors")
-    if errors != body.get("errors"):
-        problems.append("errors and validation_errors differ")
-    paths = set(errors) if isinstance(errors, dict) else set()
-    if case.path not in paths or not paths <= {case.path, *case.also}:
-        problems.append(f"errors at {errors}")
-    elif not all(isinstance(text, str) and text for text in errors[case.path]):
-        problems.append(f"texts {errors[case.path]}")
-    if not body.get("message"):
-        problems.append("no message")
-    if operation is None:
-        if body.get("protocol_version") != VERSION or "server_capabilities" not in body:
-            problems.append("no worker envelope")
-        if answer.headers.get(WORKER_HEADER.lower()) != VERSION:
-            problems.append("no worker header")
-    else:
-        nested = body.get("control_plane", {}).get("operation", MANAGEMENT)
-        if nested != operation:
-            problems.append("no control-plane envelope")
-        if answer.headers.get(CONTROL_PLANE_HEADER.lower()) != "2":
-            problems.append("no control-plane header")
-    return problems
-
-
 @pytest.fixture
 def planes(start_server: StartServer, store_url: str) -> Planes:
     server = start_server(store_url)
@@ -251,20 +132,6 @@ def planes(start_server: StartServer, store_url: str) -> Planes:
     return Planes(
         operator(server.base_url, TEST_TOKEN), JsonHttp(server.base_url, headers)
     )
-
-
-def check(
-    name: str,
-    wrong: Iterable[Case],
-    send: Callable[[Body], Answer],
-    *,
-    operation: str | None = None,
-) -> list[str]:
-    return [
-        f"{name}: {case.label}: {problem}"
-        for case in wrong
-        for problem in refused_in_envelope(send(case.body), case, operation=operation)
-    ]
 
 
 def check_operator_commands(planes: Planes) -> list[str]:
@@ -286,10 +153,7 @@ def check_operator_commands(planes: Planes) -> list[str]:
     return problems
 
 
-def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
-    leases = planes.prepare()
-    before = planes.state()
-    post = planes.post
+def check_control_plane(planes: Planes) -> list[str]:
     problems = check(
         "start",
         cases(START, START_TABLE),
@@ -308,6 +172,15 @@ def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
         ("POST", "/api/search-attributes", ATTRIBUTE, ATTRIBUTE_TABLE),
         ("PUT", "/api/namespaces/default/external-storage", POLICY, POLICY_TABLE),
         ("POST", "/api/storage/test", STORAGE_TEST, STORAGE_TEST_TABLE),
+        *(
+            (
+                "POST",
+                f"/api/task-queues/orders/build-ids/{verb}",
+                COHORT,
+                COHORT_TABLE,
+            )
+            for verb in ("drain", "resume")
+        ),
     ):
         problems += check(
             path,
@@ -315,7 +188,13 @@ def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
             lambda b, m=method, p=path: planes.control.request(m, p, b),
             operation=MANAGEMENT,
         )
-    problems += check(
+    return problems
+
+
+def check_workflow_tasks(planes: Planes, leases: Leases) -> list[str]:
+    """Registration and polls as well."""
+    post = planes.post
+    problems = check(
         "register", cases(REGISTER, REGISTER_TABLE), lambda b: post("register", b)
     )
     for kind, table in (
@@ -339,6 +218,11 @@ def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
         cases(failed, FAIL_WORKFLOW_TABLE),
         lambda b: post(f"{leases.workflow_path}/fail", b),
     )
+    return problems
+
+
+def check_activities_and_queries(planes: Planes, leases: Leases) -> list[str]:
+    post, problems = planes.post, []
     for verb, table, extra in (
         ("complete", COMPLETE_ACTIVITY_TABLE, {}),
         ("fail", FAIL_ACTIVITY_TABLE, {"failure": {"message": "no stock"}}),
@@ -360,9 +244,21 @@ def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
             cases({"lease_owner": "w", "query_task_attempt": 1, **extra}, table),
             lambda b, p=path: post(p, b),
         )
+    return problems
+
+
+def test_wrong_input_is_refused_and_changes_nothing(planes: Planes) -> None:
+    leases = planes.prepare()
+    before = planes.state()
+    problems = [
+        *check_control_plane(planes),
+        *check_operator_commands(planes),
+        *check_workflow_tasks(planes, leases),
+        *check_activities_and_queries(planes, leases),
+    ]
     assert not problems, "\n".join(problems)
     assert planes.state() == before
     # The leases are still good.
     done = {**leases.workflow, "commands": [{"type": "complete_workflow"}]}
-    post(complete, done).expect(200)
-    post(f"{leases.activity_path}/complete", leases.activity).expect(200)
+    planes.post(f"{leases.workflow_path}/complete", done).expect(200)
+    planes.post(f"{leases.activity_path}/complete", leases.activity).expect(200)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 
+import pytest
+
 from dwserver.engine.commands.children import StartChildWorkflow
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.lifecycle.archive import ArchiveRequest
+from dwserver.services import retention
 from dwserver.services.command_targets import Target
 from dwserver.services.retention import (
     BATCH,
@@ -69,15 +72,15 @@ async def test_a_pass_prunes_each_run_once(server: SmallServer) -> None:
     run_id = await closed_run(server, "old")
     await server.start("open")
     server.clock.advance(seconds=SECONDS + 1)
-    retention = server.services.retention
-    pruned = await retention.enforce("default", limit=100)
+    service = server.services.retention
+    pruned = await service.enforce("default", limit=100)
     assert list(told(pruned)) == [run_id]
     view = await server.core.store.find_run_view("default", run_id)
     assert view is not None
     assert view.pruned_at == server.clock.now()
     assert await server.core.store.history(run_id, after=0, upto=None, limit=9) == []
-    assert await retention.enforce("default", limit=100) == []
-    again = await retention.enforce_on("default", [run_id])
+    assert await service.enforce("default", limit=100) == []
+    again = await service.enforce_on("default", [run_id])
     assert told(again) == {run_id: PruneSkip.NOT_FOUND}
     lines = server.metrics.exposition().decode().splitlines()
     assert "dw_runs_pruned_total 1.0" in lines
@@ -122,11 +125,35 @@ async def test_a_child_is_kept_while_its_parent_is_open(server: SmallServer) -> 
     assert await expired(server) == [child_id, parent]
 
 
+async def test_the_loop_looks_on_behind_runs_that_open_ones_need(
+    server: SmallServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "WINDOW", 2)
+    monkeypatch.setattr(retention, "MAX_WINDOWS", 1)
+    await server.start("parent")
+    commands = [StartChildWorkflow(workflow_type="orders.Ship")] * 3
+    await server.complete(await server.leased(), commands)
+    for _ in commands:
+        child = await server.leased()
+        assert child.leased.run.parent_run_id is not None
+        await server.complete(child, [CompleteWorkflow()])
+    # The answers of the children are the parent's task, which stays open.
+    await server.leased()
+    free = await closed_run(server, "free")
+    server.clock.advance(seconds=SECONDS + 1)
+    store, passed = server.core.store, 0
+    while (await server.services.retention.pass_over_all()) is not None:
+        passed += 1
+    view = await store.find_run_view("default", free)
+    assert view is not None
+    assert (passed, view.pruned_at) == (2, server.clock.now())
+
+
 async def test_the_loop_works_in_batches_and_rests_between_them(
     server: SmallServer,
 ) -> None:
     seconds = count()
-    retention = Retention(
+    service = Retention(
         server.core.store,
         server.services.namespaces,
         server.core.runs.hot,
@@ -138,9 +165,9 @@ async def test_the_loop_works_in_batches_and_rests_between_them(
     )
     runs = [await closed_run(server, f"run-{n}") for n in range(BATCH + 1)]
     server.clock.advance(seconds=SECONDS + 1)
-    assert await retention.pass_over_all() == REST
+    assert await service.pass_over_all() == REST
     assert await expired(server) == runs[BATCH:]
-    assert await retention.pass_over_all() is None
+    assert await service.pass_over_all() is None
     assert await expired(server) == []
 
 
@@ -150,13 +177,13 @@ async def test_a_process_that_comes_second_leaves_the_rest_to_the_first(
     for number in range(BATCH):
         await closed_run(server, f"run-{number}")
     server.clock.advance(seconds=SECONDS + 1)
-    retention = server.services.retention
-    found = await retention.expired("default", limit=BATCH)
+    service = server.services.retention
+    found = await service.expired("default", limit=BATCH)
     server.faults.before_next(
         "prune_runs",
         lambda: server.faults.real.prune_runs("default", found.run_ids, at=0),
     )
-    assert await retention.pass_over_all() is None
+    assert await service.pass_over_all() is None
 
 
 def test_transactions_are_bounded_by_runs_and_by_their_events() -> None:

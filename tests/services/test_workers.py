@@ -12,6 +12,7 @@ from dwserver.engine.outcome import Rejection
 from dwserver.runtime.clock import ManualClock
 from dwserver.services.workers import Workers
 from dwserver.store.api import Store, StoreUnavailable, WorkerRegistration
+from dwserver.store.rollouts import CohortKey
 from tests.support.builders import NOON, SECOND, a_worker
 from tests.support.faulty_store import FaultyStore
 
@@ -127,7 +128,9 @@ async def test_omitted_fingerprints_stay_while_the_type_is_advertised(
 
 
 async def test_a_draining_registration_starts_anew(process: Process) -> None:
-    await process.register(fingerprints={"a": "1", "b": "2"}, status="draining")
+    cohort = CohortKey("default", "orders", None)
+    await process.faults.real.put_rollout(cohort, is_draining=True, at=NOON)
+    await process.register(fingerprints={"a": "1", "b": "2"})
     assert await process.fingerprints(fingerprints={"a": "9"}) == {"a": "9"}
 
 

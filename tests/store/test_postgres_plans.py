@@ -1,6 +1,6 @@
 """Every hot statement of PostgreSQL runs by the index that was made for it.
 
-The plans are the generic ones that the sessions of the server use, on seeded tables and
+The plans are the generic ones that the sessions of the server use, on full tables and
 on empty ones: statistics that are still missing must not lead to another plan, because
 a session keeps the plan that it has made.
 """
@@ -8,7 +8,7 @@ a session keeps the plan that it has made.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -20,6 +20,7 @@ from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import SESSION_PROFILE
 from dwserver.store.postgres.rows import PARTS, RUN_PARTS
 from dwserver.store.postgres.statement import locking_statement, simple_statement
+from tests.store.postgres_plans import leave_statistics_alone, nodes
 from tests.store.test_run_page_plans import FILTERS
 
 SEED = """
@@ -41,11 +42,12 @@ select 'r' || n, 'default', 'w' || n, 'type-' || n % 5, 1,
 from generate_series(1, 3000) n;
 insert into tasks (
     id, run_id, namespace, kind, status, queue, type_name, available_at, ready_at,
-    created_at, priority, attempt, repair_count, lease_expires_at, snapshot_sequence
+    created_at, priority, attempt, repair_count, lease_expires_at, snapshot_sequence,
+    closed_at
 )
 select 't' || n, 'r' || n % 3000, 'default', 'workflow', s.status,
     'queue-' || n % 3, 'type', n, case when s.status = 'ready' then n end, n,
-    5, 1, 0, n, 0
+    5, 1, 0, n, 0, case when s.status = 'completed' then n end
 from generate_series(1, 9000) n
 cross join lateral (
     select case n % 20 when 0 then 'ready' when 1 then 'leased' else 'completed' end
@@ -141,10 +143,9 @@ insert into run_attributes
 select 'r' || n % 300, 'Name', 'integer', '' || n, 'default', n, n, n
 from generate_series(1, 9000) n;
 insert into worker_registrations
-select 'default', 'worker-' || n, 'queue', 'python', null, null, 'x', 'x', 'x', 1, 1,
-    'active', n, n, 'x'
+select 'default', 'worker-' || n, 'queue-' || n % 100, 'python', null, null, 'x', 'x',
+    'x', 1, 1, 'active', n, n, 'x'
 from generate_series(1, 1000) n;
-analyze;
 """
 
 # Statement → the indexes that it may use, all of which it must.
@@ -224,9 +225,22 @@ INDEXES = {
     "list_commands_of_run": {"commands_pkey"},
     "list_tasks": {"tasks_pkey"},
     "list_closed_attempts": {"activity_attempts_pkey"},
-    "count_ready_of_queue": {"tasks_ready"},
-    "find_oldest_ready_of_queue": {"tasks_ready", "runs_pkey"},
-    "count_leases_of_queue": {"tasks_leased"},
+    "list_queues": {
+        "tasks_ready",
+        "tasks_leased",
+        "tasks_pkey",
+        "worker_registrations_pkey",
+    },
+    "count_ready_tasks": {"tasks_ready"},
+    "count_ready_of_queues": {"tasks_ready"},
+    "find_oldest_ready_of_queues": {"tasks_ready", "runs_pkey"},
+    "count_leases_of_queues": {"tasks_leased"},
+    "count_workers_of_queues": {"worker_registrations_queue"},
+    "list_workers_of_queue": {"worker_registrations_queue"},
+    "list_rollouts": {"build_id_rollouts_pkey"},
+    "list_cohort_workers": {"worker_registrations_queue"},
+    "list_draining_queues": {"build_id_rollouts_draining"},
+    "resume_workers": {"worker_registrations_queue"},
     "count_active_leases": {"tasks_leased"},
     "list_leases_of_queue": {"tasks_leased", "runs_pkey"},
     "count_closed_runs": {"runs_closed"},
@@ -243,7 +257,8 @@ INDEXES = {
     "list_failing_types": {"runs_failing"},
     "find_worker": {"worker_registrations_pkey"},
     "delete_worker": {"worker_registrations_pkey"},
-    "touch_workers": {"worker_registrations_pkey"},
+    "touch_workers": {"worker_registrations_pkey", "build_id_rollouts_draining"},
+    "put_worker": {"build_id_rollouts_draining"},
     "list_workers": {"worker_registrations_pkey"},
     "find_schedule": {"schedules_by_public_id"},
     "find_any_schedule": {"schedules_history"},
@@ -302,6 +317,25 @@ STATEMENTS = {
     "commit, locking": locking_statement(frozenset(PARTS)),
 }
 
+FIRST_COLUMNS = """
+select i.indexrelid::regclass::text, a.attname::text
+from pg_index i
+join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+"""
+# Statement → the indexes in which it searches for nothing: their rows are few, or it
+# stops after some.
+READ_WHOLE = {
+    "count_active_leases": {"tasks_leased"},
+    "count_failed_attempts": {"activity_attempts_failed"},
+    "count_leases_of_queue": {"tasks_leased"},
+    "find_waiting_queue": {"tasks_ready"},
+    "list_buffering_schedules": {"schedules_buffering"},
+    "list_expired_leases": {"tasks_leased"},
+    "list_leases_of_queue": {"tasks_leased"},
+    "sum_leased_tasks": {"tasks_leased"},
+    "sum_open_activities": {"tasks_leased"},
+}
+
 # These read in the order of their index: a sort would read everything before a page.
 ORDERED_BY_INDEX = [
     "list_history",
@@ -322,15 +356,25 @@ ORDERED_BY_INDEX = [
 ]
 
 
-@pytest.fixture(params=["empty", "seeded"])
+# What happens to the tables, which nothing else analyses.
+STATES: dict[str, tuple[str, ...]] = {
+    "empty": (),
+    "new": (SEED,),
+    "vacuumed": (SEED, "vacuum"),
+    "analysed": (SEED, "analyze"),
+}
+
+
+@pytest.fixture(params=STATES)
 async def connection(
     request: pytest.FixtureRequest, empty_postgres_url: str
 ) -> AsyncIterator[asyncpg.Connection]:
     await bootstrap(empty_postgres_url)
     connection = await asyncpg.connect(empty_postgres_url)
+    await leave_statistics_alone(connection)
     await connection.execute(SESSION_PROFILE)
-    if request.param == "seeded":
-        await connection.execute(SEED)
+    for statement in STATES[request.param]:
+        await connection.execute(statement)
     yield connection
     await connection.close()
 
@@ -347,12 +391,6 @@ async def generic_plan(connection: asyncpg.Connection, sql: str) -> dict[str, An
     return plan
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
 async def test_hot_statements_use_their_indexes(connection: asyncpg.Connection) -> None:
     found = {}
     for name in INDEXES:
@@ -367,6 +405,22 @@ async def test_hot_statements_use_their_indexes(connection: asyncpg.Connection) 
     assert found == INDEXES
 
 
+async def test_an_index_is_searched_by_its_statement(
+    connection: asyncpg.Connection,
+) -> None:
+    first_columns = dict(await connection.fetch(FIRST_COLUMNS))
+    found: dict[str, set[str]] = {}
+    for name in INDEXES:
+        plan = await generic_plan(connection, STATEMENTS.get(name) or block(name))
+        for node in nodes(plan):
+            if "Index Name" not in node:
+                continue
+            index, condition = node["Index Name"], node.get("Index Cond", "")
+            if not re.search(rf"\b{first_columns[index]}\b", condition):
+                found.setdefault(name, set()).add(index)
+    assert found == READ_WHOLE
+
+
 async def test_pages_are_read_in_the_order_of_their_index(
     connection: asyncpg.Connection,
 ) -> None:
@@ -379,6 +433,7 @@ async def test_pages_are_read_in_the_order_of_their_index(
     assert sorting == []
 
 
+@pytest.mark.parametrize("connection", ["empty"], indirect=True)
 async def test_every_index_serves_a_statement(connection: asyncpg.Connection) -> None:
     """Of the tables that the Store uses so far; keys are constraints anyway."""
     rows = await connection.fetch(
@@ -388,13 +443,14 @@ async def test_every_index_serves_a_statement(connection: asyncpg.Connection) ->
         and c.relname in (
             'runs', 'tasks', 'activities', 'timers', 'failures', 'children', 'waits',
             'signals', 'updates', 'commands', 'outbox', 'schedules', 'run_attributes',
-            'activity_attempts'
+            'activity_attempts', 'worker_registrations', 'build_id_rollouts'
         )"""
     )
     served = set().union(*INDEXES.values(), {index for _, index in FILTERS.values()})
     assert {row[0] for row in rows} <= served
 
 
+@pytest.mark.parametrize("connection", ["empty"], indirect=True)
 async def test_finished_work_leaves_the_ready_index_alone(
     connection: asyncpg.Connection,
 ) -> None:

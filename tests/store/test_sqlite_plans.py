@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from dwserver.store.sqlite.connections import connect_reader
+from dwserver.store.sqlite.retention import PRUNE
 from dwserver.store.sqlite.statements import BLOCKS, statement_text
 
 PLANS = {
-    "find_instance": ["instances USING PRIMARY KEY"],
+    "find_instance": ["i USING PRIMARY KEY"],
     "find_task": ["t USING PRIMARY KEY"],
     "list_history": ["history_events_1 (run_id=? AND sequence>? AND sequence<?)"],
     "load_tasks": ["tasks_ready_run", "tasks_leased"],
@@ -36,8 +37,8 @@ PLANS = {
     "list_due_runs": ["runs_due (deadline_at<?)"],
     "list_due_outbox": ["outbox_due (available_at<?)"],
     "list_expired_runs": ["runs_closed (namespace=? AND"],
-    "prune_tasks": ["tasks_closed (run_id=?)"],
-    "prune_attempts": ["activity_attempts_by_run (run_id=?)"],
+    "prune tasks": ["tasks_closed (run_id=?)"],
+    "prune attempts": ["activity_attempts_by_run (run_id=?)"],
     "delete_outbox": ["outbox_1 (id=?)"],
     "postpone_outbox": ["outbox_1 (id=?)"],
     "list_search_attributes": ["PRIMARY KEY (namespace=?)"],
@@ -54,9 +55,33 @@ PLANS = {
     "delete_attributes": ["run_attributes USING PRIMARY KEY (run_id=?)"],
     "list_runs_of_instance": ["runs_siblings (namespace=? AND sibling_of=?)"],
     "list_failures_of_run": ["failures_by_run"],
-    "count_ready_of_queue": ["tasks_ready"],
-    "find_oldest_ready_of_queue": ["tasks_ready"],
-    "count_leases_of_queue": ["tasks_leased"],
+    "list_queues": [
+        "t USING COVERING INDEX tasks_ready (namespace=? AND queue>?)",
+        "worker_registrations_1 (namespace=?)",
+        "tasks_leased",
+    ],
+    "count_ready_tasks": ["t USING COVERING INDEX tasks_ready (namespace=?)"],
+    "count_ready_of_queues": [
+        "t USING COVERING INDEX tasks_ready (namespace=? AND queue=? AND kind=?)"
+    ],
+    "find_oldest_ready_of_queues": [
+        "t USING COVERING INDEX tasks_ready (namespace=? AND queue=? AND kind=?)"
+    ],
+    "count_leases_of_queues": ["tasks_leased"],
+    "count_workers_of_queues": [
+        "s USING INDEX worker_registrations_queue (task_queue=? AND namespace=?)"
+    ],
+    "list_workers_of_queue": [
+        "s USING INDEX worker_registrations_queue (task_queue=? AND namespace=?)"
+    ],
+    "list_rollouts": ["build_id_rollouts_1 (namespace=? AND task_queue=?)"],
+    "put_worker": ["rollouts_1 (namespace=? AND task_queue=? AND build_id=?)"],
+    "touch_workers": ["rollouts_1 (namespace=? AND task_queue=? AND build_id=?)"],
+    "list_cohort_workers": [
+        "s USING INDEX worker_registrations_queue (task_queue=? AND namespace=?)"
+    ],
+    "list_draining_queues": ["build_id_rollouts_draining"],
+    "resume_workers": ["worker_registrations_queue (task_queue=? AND namespace=?)"],
     "count_active_leases": ["tasks_leased"],
     "list_leases_of_queue": ["tasks_leased"],
     "count_closed_runs": ["runs_closed (namespace=?"],
@@ -87,9 +112,9 @@ PLANS = {
 # are for an operator.
 SCANS = {
     "list_namespaces": "s",
-    "list_expired_leases": "tasks",
+    "list_expired_leases": "t USING INDEX tasks_leased",
     "list_repair_candidates": "t USING INDEX tasks_",
-    "count_leases_of_queue": "t USING INDEX tasks_leased",
+    "count_leases_of_queues": "t USING INDEX tasks_leased",
     "count_active_leases": "t USING INDEX tasks_leased",
     "list_leases_of_queue": "t USING INDEX tasks_leased",
     "sum_leased_tasks": "t USING INDEX tasks_leased",
@@ -102,16 +127,29 @@ SCANS = {
     # Its first entry.
     "find_waiting_queue": "tasks USING COVERING INDEX tasks_ready",
     "summarise_all_schedules": "s",
+    "list_draining_queues": "o USING INDEX build_id_rollouts_draining",
+    # The leased tasks, and the last that were made, in the order of their key.
+    "list_queues": "t",
+    # What is made there, under the name of the table.
+    "put_worker": "worker_registrations",
+    "list_workers_of_queue": "worker_registrations",
 }
 # What is no table: parameters and what was made of them.
 MADE_HERE = re.compile(
-    r"SCAN (a|h|k|x|w|workflow_tasks|activity_tasks|page|json_each"
+    r"SCAN (a|h|k|x|w|ready|page|json_each"
     r"|(\d+ )?CONSTANT ROWS?|\(subquery-\d+\))(?!\w)"
 )
 
 
+# Blocks that are no statements yet: tests/store/test_run_page_plans.py has the pages.
+PARTS = {"prune_part", *(name for name in BLOCKS if name.startswith("page_"))}
+STATEMENTS = {name: text for name, text in BLOCKS.items() if name not in PARTS} | {
+    f"prune {part}": text for part, text in PRUNE.items()
+}
+
+
 def plan(url: str, name: str) -> list[str]:
-    text = BLOCKS[name]
+    text = STATEMENTS[name]
     if "{rows}" in text:
         text = statement_text(name, 3)
         values: list[object] = [None] * text.count("?")
@@ -135,11 +173,7 @@ def test_statement_uses_its_index(sqlite_url: str, name: str) -> None:
         assert any(expected in detail for detail in details), "\n".join(details)
 
 
-# Parts of the statements that tests/store/test_run_page_plans.py looks at.
-PARTS_OF_PAGES = {name for name in BLOCKS if name.startswith("page_")}
-
-
-@pytest.mark.parametrize("name", sorted(BLOCKS.keys() - PARTS_OF_PAGES))
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
 def test_statement_scans_no_table(sqlite_url: str, name: str) -> None:
     scans = [
         detail

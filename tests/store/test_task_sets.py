@@ -17,6 +17,7 @@ from dwserver.engine.words import (
     TimerStatus,
 )
 from dwserver.store.api import (
+    ActivityPlace,
     Definitions,
     DueActivity,
     DueRun,
@@ -260,6 +261,21 @@ async def test_due_activities_come_oldest_first_within_the_limit(
     ]
     assert await store.due_activities(now=NOON + 2, limit=2) == due[:2]
     assert await store.due_activities(now=NOON - 1, limit=10) == []
+
+
+async def test_expired_activities_are_found_by_deadline_and_by_id(
+    store: Store,
+) -> None:
+    ends = (NOON + 2, NOON, None, NOON + 1)
+    some = [an_activity(a_run(), step=1, schedule_deadline_at=at) for at in ends]
+    run = await with_activities(store, *some)
+    rows = (await loaded(store, run.id)).activities
+    places = {step: ActivityPlace(row.id, run.id, step) for step, row in rows.items()}
+    expired = await store.expired_activities(now=NOON + 1, limit=10)
+    assert expired == [places[2], places[4]]
+    assert await store.expired_activities(now=NOON + 1, limit=1) == expired[:1]
+    found = await store.find_activities([rows[1].id, rows[3].id, "unknown"])
+    assert {place.step: place for place in found} == {1: places[1], 3: places[3]}
 
 
 @pytest.mark.parametrize("status", ActivityStatus)

@@ -312,10 +312,11 @@ HISTORY_VARIABLES = (
     Variable(
         "DW_SERIALIZER",
         T.STRING,
-        "history.serializer",
+        None,
+        has_effect=False,
         default="avro",
         alias="WORKFLOW_SERIALIZER",
-        description="Payload codec shown by diagnostics; new runs always use Avro.",
+        description="New runs always use Avro.",
     ),
 )
 

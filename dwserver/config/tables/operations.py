@@ -16,11 +16,11 @@ COMPATIBILITY_VARIABLES = (
     Variable(
         "DW_V2_SUPPORTED_COMPATIBILITIES",
         T.CSV,
-        "compatibility.supported",
+        None,
+        has_effect=False,
         default=(),
         origin=Origin.PACKAGE,
-        description="Markers that this build accepts, or `*`; empty means the "
-        "current one only.",
+        description="Workers tell which markers they accept.",
     ),
     Variable(
         "DW_V2_COMPATIBILITY_NAMESPACE",
@@ -99,20 +99,22 @@ REPAIR_VARIABLES = (
     Variable(
         "DW_EXPIRED_WORKFLOW_TASK_RECOVERY_SCAN_LIMIT",
         T.INTEGER,
-        "repair.expired_lease_scan_limit",
+        None,
+        has_effect=False,
         default=5,
         unit="tasks",
         minimum=1,
-        description="Most expired workflow-task leases recovered in one pass.",
+        description="Leases that are over are taken back by a loop, not by polls.",
     ),
     Variable(
         "DW_EXPIRED_WORKFLOW_TASK_RECOVERY_TTL_SECONDS",
         T.INTEGER,
-        "repair.expired_lease_interval_seconds",
+        None,
+        has_effect=False,
         default=5,
         unit="seconds",
         minimum=1,
-        description="Shortest time between two recoveries of the same lease.",
+        description="Leases that are over are taken back by a loop, not by polls.",
     ),
 )
 
@@ -146,11 +148,12 @@ OPERATIONS_VARIABLES = (
     Variable(
         "DW_V2_GUARDRAILS_BOOT",
         T.ENUM,
-        "boot.guardrails_mode",
+        None,
+        has_effect=False,
         default="warn",
         choices=("warn", "fail", "silent"),
         origin=Origin.PACKAGE,
-        description="What unsafe workflow code loaded by this process does at boot.",
+        description="Workflow code is not examined at boot.",
     ),
     Variable(
         "DW_SHUTDOWN_DRAIN_SECONDS",

@@ -162,9 +162,10 @@ SERVER_VARIABLES = (
     Variable(
         "DW_V2_NAMESPACE",
         T.STRING,
-        "topology.package_namespace",
+        None,
+        has_effect=False,
         origin=Origin.PACKAGE,
-        description="Namespace to which instances started without one belong.",
+        description="Requests without a namespace are of DW_DEFAULT_NAMESPACE.",
     ),
     Variable(
         "DW_EXPOSE_PACKAGE_PROVENANCE",
@@ -183,13 +184,15 @@ SERVER_VARIABLES = (
     Variable(
         "DW_EXTERNAL_EXECUTOR_CONFIG_PATH",
         T.STRING,
-        "server.external_executor_config_path",
-        description="JSON file with external executor carriers and mappings.",
+        None,
+        has_effect=False,
+        description="No activity is mapped to an external carrier.",
     ),
     Variable(
         "DW_EXTERNAL_EXECUTOR_CONFIG_OVERLAY",
         T.STRING,
-        "server.external_executor_config_overlay",
-        description="Name of the overlay to apply to the external executor file.",
+        None,
+        has_effect=False,
+        description="No activity is mapped to an external carrier.",
     ),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -35,40 +35,40 @@ class Interval:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Timetable:
-    """A parsed spec. Many schedules may share one: the last answer is remembered, with
-    the instants for which it is the same."""
+    """A parsed spec. All schedules of the same spec share one."""
 
     crons: tuple[Cron, ...]
     zone: ZoneInfo
     intervals: tuple[Interval, ...]
-    _answered: list[range] = field(default_factory=list, compare=False, repr=False)
 
     def next_after(self, at: int) -> int | None:
         """The first occurrence strictly after an instant (epoch microseconds) before
         ``END_OF_TIME``."""
-        if self._answered and at in self._answered[0]:
-            return self._answered[0].stop
-        next_at = self._find_next(at)
-        if next_at is not None:
-            self._answered[:] = [range(at, next_at)]
-        return next_at
-
-    def _find_next(self, at: int) -> int | None:
-        found = [next_interval(i.every, i.offset, at) for i in self.intervals]
-        for cron in self.crons:
-            occurrence = next_cron(cron, self.zone, at)
-            if occurrence is not None:
-                found.append(occurrence)
-        return min((at for at in found if at < END_OF_TIME), default=None)
+        return _remembered_next(self, at // MICROS)
 
     def between(self, start: int, end: int) -> Iterator[int]:
         """Occurrences with ``start <= t < end``, ascending."""
-        at = self.next_after(start - 1)
+        at = _find_next(self, (start - 1) // MICROS)
         while at is not None and at < end:
             yield at
-            at = self.next_after(at)
+            at = _find_next(self, at // MICROS)
+
+
+def _find_next(timetable: Timetable, second: int) -> int | None:
+    """The first occurrence after a second; occurrences are whole seconds."""
+    after = second * MICROS
+    found = [next_interval(i.every, i.offset, after) for i in timetable.intervals]
+    for cron in timetable.crons:
+        occurrence = next_cron(cron, timetable.zone, after)
+        if occurrence is not None:
+            found.append(occurrence)
+    return min((at for at in found if at < END_OF_TIME), default=None)
+
+
+# Schedules of one spec are due, and planned again, at the same time.
+_remembered_next = lru_cache(maxsize=4096)(_find_next)
 
 
 def timetable_of(spec: Mapping[str, Any]) -> Timetable:

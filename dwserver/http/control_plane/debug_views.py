@@ -191,7 +191,7 @@ def _status(
         return "pending_work"
     if wait_kind is not None:
         return "waiting"
-    backlog = found.queue.backlog.loads.values()
+    backlog = found.queue.view.backlog.loads.values()
     return "queue_backlog" if any(load.ready for load in backlog) else "running"
 
 
@@ -253,7 +253,7 @@ def _transport(found: RunDiagnosis, task: Task) -> TransportState:
         return "lease_expired" if is_lost else "leased"
     if task.available_at > found.now:
         return "scheduled"
-    after = found.queue.overdue_after
+    after = found.queue.view.overdue_after
     return (
         "dispatch_overdue" if is_overdue(task, now=found.now, after=after) else "ready"
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dwserver.store.postgres.blocks import block
+from dwserver.store.postgres.blocks import BLOCKS, block
 from dwserver.store.postgres.connections import ConnectionPool
+from dwserver.store.prune_sql import prune_statements
 from dwserver.store.retention import (
     BEFORE_ALL,
     ClosedRun,
@@ -22,7 +23,8 @@ _PRUNE_SCHEDULE_EVENTS = block("prune_schedule_events")
 _PRUNE_SCHEDULE_OCCURRENCES = block("prune_schedule_occurrences")
 _FORGET_SCHEDULE = block("forget_schedule")
 _DELETED = ",\n".join(
-    f"{part} as ({block(f'prune_{part}')} returning x.run_id)" for part in RunPart
+    f"{part} as ({statement} returning x.run_id)"
+    for part, statement in prune_statements(BLOCKS["prune_part"]).items()
 )
 _COUNTED = "\n".join(
     f"union all select x.run_id, '{part}', count(*) from {part} x group by x.run_id"

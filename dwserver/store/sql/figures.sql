@@ -169,3 +169,126 @@ from (
     limit $2
 ) w
 where (select r.namespace from runs r where r.id = w.run_id) = $1
+
+-- name: sum_closed_histories
+-- Histories of the closed runs of a namespace that closed last.
+select
+    cast(coalesce(sum(w.last_sequence), 0) as bigint) as events,
+    coalesce(max(w.last_sequence), 0) as max_events,
+    coalesce(max(w.history_bytes), 0) as max_bytes
+from (
+    select
+        r.last_sequence,
+        r.history_bytes
+    from runs r
+    where r.namespace = $1
+    and r.closed_at is not null
+    and r.archived_at is null
+    and r.pruned_at is null
+    order by r.closed_at desc, r.id desc
+    limit $2
+) w
+
+-- name: sum_open_runs
+-- Open runs of a namespace, the oldest first, and their histories; $3, $4: events and
+-- bytes from which on a run had better continue as new, $5, $6: from which on it is
+-- told so.
+select
+    count(*) as runs,
+    count(*) filter (where w.status = 'pending') as pending,
+    min(w.started_at) filter (where w.status = 'pending') as oldest_pending_at,
+    count(*) filter (where w.status = 'pending' and w.is_asked_for)
+        as pending_commands,
+    min(w.started_at) filter (where w.status = 'pending' and w.is_asked_for)
+        as oldest_pending_command_at,
+    min(w.last_progress_at) as oldest_progress_at,
+    cast(coalesce(sum(w.last_sequence), 0) as bigint) as events,
+    coalesce(max(w.last_sequence), 0) as max_events,
+    coalesce(max(w.history_bytes), 0) as max_bytes,
+    coalesce(max(w.batch_size), 0) as max_fan_out,
+    count(*) filter (
+        where w.last_sequence >= $3 or w.history_bytes >= $4
+    ) as over_budget,
+    count(*) filter (
+        where w.last_sequence < $3
+        and w.history_bytes < $4
+        and (w.last_sequence >= $5 or w.history_bytes >= $6)
+    ) as near_budget
+from (
+    select
+        r.status,
+        r.started_at,
+        r.last_progress_at,
+        r.last_sequence,
+        r.history_bytes,
+        r.batch_size,
+        r.parent_run_id is null and r.continued_from_run_id is null as is_asked_for
+    from runs r
+    where r.namespace = $1
+    and r.status_bucket = 'running'
+    order by r.started_at, r.id
+    limit $2
+) w
+
+-- name: sum_open_activities
+-- Open activities of a namespace, by their tasks; $3: now.
+with x as (
+    select w.activity_id from (
+        select t.activity_id
+        from tasks t
+        where t.namespace = $1
+        and t.ready_at is not null
+        and t.kind = 'activity'
+        limit $2
+    ) w
+    union all
+    select k.activity_id from (
+        select t.activity_id
+        from tasks t
+        where t.status = 'leased'
+        and t.namespace = $1
+        and t.kind = 'activity'
+        limit $2
+    ) k
+)
+select
+    count(*) filter (where a.status = 'pending') as pending,
+    count(*) filter (where a.status = 'running') as running,
+    count(*) filter (where a.status = 'pending' and a.attempt_count > 0) as retrying,
+    min(a.started_at) filter (where a.status = 'pending' and a.attempt_count > 0)
+        as oldest_retrying_at,
+    coalesce(max(a.attempt_count), 0) as max_attempt,
+    count(*) filter (where a.overdue_since <= $3) as overdue,
+    min(a.overdue_since) filter (where a.overdue_since <= $3) as oldest_overdue_at
+from (
+    select
+        p.status,
+        p.attempt_count,
+        p.started_at,
+        case
+            when p.own_end <= p.close_end and p.own_end <= p.last_end then p.own_end
+            when p.close_end <= p.last_end then p.close_end
+            else p.last_end
+        end as overdue_since
+    from (
+        select
+            c.status,
+            c.attempt_count,
+            c.started_at,
+            coalesce(
+                case
+                    when c.status = 'pending' then c.schedule_deadline_at
+                    else c.heartbeat_deadline_at
+                end,
+                9223372036854775807
+            ) as own_end,
+            coalesce(
+                case when c.status = 'running' then c.close_deadline_at end,
+                9223372036854775807
+            ) as close_end,
+            coalesce(c.schedule_to_close_deadline_at, 9223372036854775807) as last_end
+        from x
+        join activities c on c.id = x.activity_id
+        where c.status in ('pending', 'running')
+    ) p
+) a

@@ -58,3 +58,45 @@ and nominal_at < coalesce(
     ),
     9223372036854775807
 )
+
+-- name: prune_schedule_events
+-- The beginning of a history, at most $5 events and none beyond $4: all up to $3, then
+-- those before the first one that is not older than $2. So no gap arises.
+with head as (
+    select
+        e.sequence,
+        e.recorded_at
+    from schedule_events e
+    where e.schedule_id = $1
+    and e.sequence <= $4
+    order by e.sequence
+    limit $5
+)
+delete from schedule_events
+where schedule_id = $1
+and sequence <= (
+    select max(h.sequence)
+    from head h
+)
+and sequence < coalesce(
+    (
+        select min(h.sequence)
+        from head h
+        where h.sequence > $3
+        and h.recorded_at >= $2
+    ),
+    cast($4 as bigint) + 1
+)
+returning sequence
+
+-- name: forget_schedule
+-- A schedule that was deleted and has no history any more.
+delete from schedules
+where id = $1
+and status = 'deleted'
+and not exists (
+    select 1
+    from schedule_events e
+    where e.schedule_id = $1
+)
+returning id

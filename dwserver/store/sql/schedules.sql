@@ -61,3 +61,48 @@ where e.schedule_id = $1
 and e.sequence > $2
 order by e.sequence
 limit $3
+
+-- name: list_schedules
+-- A page of a namespace, the newest first.
+select {schedule}
+from schedules s
+where s.namespace = $1
+and s.deleted_at is null
+and (s.created_at, s.id) < ($2, $3)
+and (cast($5 as text) is null or s.status = $5)
+and (cast($6 as text) is null or s.workflow_type = $6)
+order by s.created_at desc, s.id desc
+limit $4
+
+-- name: summarise_schedules
+-- Figures of a namespace.
+select
+    count(*) filter (where s.status = 'active') as active,
+    count(*) filter (where s.status = 'paused') as paused,
+    count(*) filter (where s.status = 'active' and s.next_fire_at <= $2) as missed,
+    min(s.next_fire_at)
+        filter (where s.status = 'active' and s.next_fire_at <= $2)
+        as oldest_overdue_at,
+    cast(coalesce(sum(s.fires_count) filter (where s.status = 'active'), 0) as bigint)
+        as fires_total,
+    cast(coalesce(sum(s.failures_count) filter (where s.status = 'active'), 0) as bigint)
+        as failures_total
+from schedules s
+where s.deleted_at is null
+and s.namespace = $1
+
+-- name: summarise_all_schedules
+-- Figures of all namespaces.
+select
+    count(*) filter (where s.status = 'active') as active,
+    count(*) filter (where s.status = 'paused') as paused,
+    count(*) filter (where s.status = 'active' and s.next_fire_at <= $1) as missed,
+    min(s.next_fire_at)
+        filter (where s.status = 'active' and s.next_fire_at <= $1)
+        as oldest_overdue_at,
+    cast(coalesce(sum(s.fires_count) filter (where s.status = 'active'), 0) as bigint)
+        as fires_total,
+    cast(coalesce(sum(s.failures_count) filter (where s.status = 'active'), 0) as bigint)
+        as failures_total
+from schedules s
+where s.deleted_at is null

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from dwserver.store.prune_sql import prune_statements
 from dwserver.store.retention import (
     BEFORE_ALL,
     ClosedRun,
@@ -16,6 +17,8 @@ from dwserver.store.retention import (
 from dwserver.store.sqlite.on_threads import OnThreads
 from dwserver.store.sqlite.reads import fetch, to_array
 from dwserver.store.sqlite.statements import BLOCKS
+
+PRUNE = prune_statements(BLOCKS["prune_part"])
 
 
 class Retention(OnThreads):
@@ -74,8 +77,8 @@ def _prune_runs(
         found = connection.execute(BLOCKS["prune_run"], (namespace, run_id, at))
         if found.rowcount:
             pruned[run_id] = {
-                part: connection.execute(BLOCKS[f"prune_{part}"], (run_id,)).rowcount
-                for part in RunPart
+                part: connection.execute(statement, (run_id,)).rowcount
+                for part, statement in PRUNE.items()
             }
     return pruned
 
@@ -97,5 +100,4 @@ def _prune_schedule(
 
 
 def _forget_schedule(connection: sqlite3.Connection, schedule_id: str) -> bool:
-    found = connection.execute(BLOCKS["forget_schedule"], (schedule_id,))
-    return found.rowcount > 0
+    return bool(fetch(connection, "forget_schedule", schedule_id))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dwserver.engine.schedules.cron import parse_cron
 from dwserver.engine.schedules.intervals import parse_duration
 from dwserver.engine.schedules.spec import (
     END_OF_TIME,
@@ -15,6 +16,7 @@ from dwserver.engine.schedules.spec import (
     spec_problems,
     timetable_of,
 )
+from dwserver.engine.schedules.wall_clock import next_cron, zone_of
 from dwserver.engine.wire_time import MICROS, iso
 
 
@@ -107,6 +109,18 @@ def test_an_occurrence_within_the_second_asked_from_is_over() -> None:
     assert timetable.next_after(noon) == noon + MICROS
     assert timetable.next_after(noon + 1) == noon + MICROS
     assert timetable.next_after(noon - 1) == noon
+
+
+@pytest.mark.parametrize("fraction", [0, 1, MICROS // 2, MICROS - 1])
+def test_the_rest_of_a_second_has_the_same_next_occurrence(fraction: int) -> None:
+    expression, zone = "*/7 * * * *", "Europe/Berlin"
+    timetable = timetable_of({"cron_expressions": [expression], "timezone": zone})
+    cron, berlin = parse_cron(expression), zone_of(zone)
+    # Around an occurrence, and while the clocks are set back.
+    for when in ("2026-04-13T11:55", "2026-04-13T11:56", "2026-10-25T00:59"):
+        for second in (-1, 0, 1):
+            instant = at(when) + second * MICROS + fraction
+            assert timetable.next_after(instant) == next_cron(cron, berlin, instant)
 
 
 def test_a_window_has_its_start_and_not_its_end() -> None:

@@ -354,10 +354,10 @@ create index failures_by_run on failures (run_id, created_at, id);
 create table worker_registrations (
     namespace text collate "C" not null,
     worker_id text collate "C" not null,
-    task_queue text not null,
+    task_queue text collate "C" not null,
     runtime text not null,
     sdk_version text,
-    build_id text,
+    build_id text collate "C",
     workflow_types bytea not null,
     activity_types bytea not null,
     fingerprints bytea not null,
@@ -369,6 +369,10 @@ create table worker_registrations (
     details bytea not null,
     constraint worker_registrations_pkey primary key (namespace, worker_id)
 ) with (fillfactor = 50);
+
+-- The workers of queues. The queue comes first: without statistics the other order
+-- would be as good as the key to find one worker.
+create index worker_registrations_queue on worker_registrations (task_queue, namespace);
 
 -- Row types: how a commit carries its rows. A part of the commit statement takes one
 -- array of one of these types; one array for each column would cost two to three times

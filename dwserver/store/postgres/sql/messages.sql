@@ -10,18 +10,9 @@ from commands c
 where c.run_id = $1
 and c.sequence = any($2::bigint[])
 
--- name: find_command
--- The first command of a run that carries a request id; $3: of this type only.
-select {command}
-from commands c
-where c.run_id = $1
-and c.request_id = $2
-and ($3::text is null or c.command_type = $3)
-order by c.sequence
-limit 1
-
 -- name: find_command_of_workflow
--- The same in the runs of a workflow id with $3 < number <= $4, the newest run first.
+-- The first one of a request id ($5) and a type ($6) in the runs of a workflow id with
+-- $3 < number <= $4, the newest run first.
 -- The run that created the instance is found by its id, the others as its siblings.
 select {command}
 from (
@@ -55,22 +46,6 @@ cross join lateral (
 order by k.run_number desc
 limit 1
 
--- name: find_update
--- An update in whatever status; where a run left it to its successor, as it stands
--- there.
-select {update}
-from updates u
-where u.id = $1
-order by u.status = 'accepted', u.accepted_at desc, u.run_id desc
-limit 1
-
--- name: find_update_of_command
--- The update that a command brought, in whatever status.
-select {update}
-from updates u
-where u.run_id = $1
-and u.sequence = $2
-
 -- name: list_open_children
 -- Open children of runs.
 select {child}
@@ -78,14 +53,6 @@ from children c
 where c.run_id = any($1::text[])
 and c.status in ('scheduled', 'started')
 order by c.run_id, c.step
-
--- name: list_due_outbox
--- Work that is due, the oldest first.
-select {outbox}
-from outbox o
-where o.available_at <= $1
-order by o.available_at, o.id
-limit $2
 
 -- name: delete_outbox
 -- Work that is done.

@@ -1,17 +1,5 @@
 -- Namespaces, search attributes and workers.
 
--- name: list_namespaces
--- All namespaces by name.
-select {namespace}
-from namespaces s
-order by s.name
-
--- name: find_namespace
--- One namespace.
-select {namespace}
-from namespaces s
-where s.name = $1
-
 -- name: create_namespace
 -- A new namespace, unless the name exists.
 insert into namespaces (
@@ -40,7 +28,7 @@ where name = $1
 returning name
 
 -- name: put_worker
--- Register a worker, or replace what was registered under its id.
+-- Register a worker, or replace what was registered under its id; its status.
 insert into worker_registrations (
     namespace,
     worker_id,
@@ -58,7 +46,28 @@ insert into worker_registrations (
     fingerprints,
     details
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+select
+    worker_registrations.namespace,
+    $2,
+    worker_registrations.task_queue,
+    $4,
+    $5,
+    worker_registrations.build_id,
+    $7,
+    $8,
+    {cohort_status},
+    $9,
+    $10,
+    $11,
+    $12,
+    $13,
+    $14
+from (
+    select
+        $1::text as namespace,
+        $3::text as task_queue,
+        $6::text as build_id
+) worker_registrations
 on conflict (namespace, worker_id) do update
 set
     task_queue = excluded.task_queue,
@@ -74,13 +83,7 @@ set
     activity_types = excluded.activity_types,
     fingerprints = excluded.fingerprints,
     details = excluded.details
-
--- name: delete_worker
--- Forget a worker.
-delete from worker_registrations
-where namespace = $1
-and worker_id = $2
-returning worker_id
+returning status
 
 -- name: delete_silent_workers
 -- Forget workers that were last heard of before $1, up to $2 of them.
@@ -97,30 +100,15 @@ where (namespace, worker_id) in (
 returning worker_id
 
 -- name: touch_workers
--- Raise the heartbeat of workers that were seen, and read their registrations.
+-- Note a heartbeat of workers that were seen, and read their registrations.
 update worker_registrations
-set last_heartbeat_at = greatest(worker_registrations.last_heartbeat_at, $3)
+set
+    last_heartbeat_at = greatest(worker_registrations.last_heartbeat_at, $3),
+    status = {cohort_status}
 from unnest($1::text[], $2::text[]) x(namespace, worker_id)
 where worker_registrations.namespace = x.namespace
 and worker_registrations.worker_id = x.worker_id
 returning {worker}
-
--- name: list_workers
--- Registrations of a namespace, by last heartbeat; $2: of one task queue.
-select {worker}
-from worker_registrations
-where namespace = $1
-and ($2::text is null or task_queue = $2)
-order by last_heartbeat_at desc, worker_id
-
--- name: list_search_attributes
--- The search attributes of a namespace.
-select
-    d.name,
-    d.value_type
-from search_attribute_definitions d
-where d.namespace = $1
-order by d.name
 
 -- name: put_search_attribute
 -- A new search attribute, unless the name exists.
@@ -132,11 +120,4 @@ insert into search_attribute_definitions (
 )
 values ($1, $2, $3, $4)
 on conflict (namespace, name) do nothing
-returning name
-
--- name: delete_search_attribute
--- Forget a search attribute.
-delete from search_attribute_definitions
-where namespace = $1
-and name = $2
 returning name

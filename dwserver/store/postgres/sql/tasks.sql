@@ -41,50 +41,6 @@ cross join lateral (
 ) t
 order by k.n, t.priority, t.available_at, t.id
 
--- name: list_due_timers
--- Timers to fire, the longest overdue first.
-select
-    m.run_id,
-    m.step,
-    m.fire_at
-from timers m
-where m.status = 'pending'
-and not m.is_held
-and m.fire_at <= $1
-order by m.fire_at, m.run_id, m.step
-limit $2
-
--- name: list_due_activities
--- Open activities that have timed out, unless renewals moved their heartbeat meanwhile.
-select
-    a.run_id,
-    a.step,
-    a.deadline_at
-from activities a
-where a.deadline_at <= $1
-order by a.deadline_at, a.run_id, a.step
-limit $2
-
--- name: list_expired_activities
--- Open activities with a deadline that has passed. The index has the first deadline as
--- of the last write of the row; only that of the heartbeat moves later.
-select
-    a.id,
-    a.run_id,
-    a.step
-from activities a
-where a.deadline_at <= $1
-and (
-    a.schedule_to_close_deadline_at <= $1
-    or (a.status = 'pending' and a.schedule_deadline_at <= $1)
-    or (
-        a.status = 'running'
-        and (a.heartbeat_deadline_at <= $1 or a.close_deadline_at <= $1)
-    )
-)
-order by a.deadline_at, a.run_id, a.step
-limit $2
-
 -- name: find_activities
 -- Activities by their ids, open or closed.
 select
@@ -93,30 +49,6 @@ select
     a.step
 from activities a
 where a.id = any($1::text[])
-
--- name: list_due_runs
--- Open runs that have timed out, the longest overdue first.
-select
-    r.id,
-    r.deadline_at
-from runs r
-where r.deadline_at <= $1
-and r.status_bucket = 'running'
-order by r.deadline_at, r.id
-limit $2
-
--- name: list_expired_leases
--- Leases that have run out, the oldest first.
-select
-    t.id,
-    t.run_id,
-    t.kind,
-    t.lease_expires_at
-from tasks t
-where t.status = 'leased'
-and t.lease_expires_at <= $1
-order by t.lease_expires_at, t.id
-limit $2
 
 -- name: find_waiting_queue
 -- A queue with a ready task that was due before $1. The first task of each queue, kind

@@ -348,3 +348,7 @@ create table worker_registrations (
     details blob not null,
     constraint worker_registrations_pkey primary key (namespace, worker_id)
 ) strict;
+
+-- The workers of queues. The queue comes first: without statistics the other order
+-- would be as good as the key to find one worker.
+create index worker_registrations_queue on worker_registrations (task_queue, namespace);

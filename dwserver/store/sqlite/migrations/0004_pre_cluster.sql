@@ -50,18 +50,7 @@ create table build_id_rollouts (
     constraint build_id_rollouts_intent check (drain_intent in ('active', 'draining'))
 ) strict;
 
--- What a repeated request is answered with.
-create table request_dedupe (
-    namespace text not null,
-    scope text not null,
-    request_id text not null,
-    fingerprint text,
-    result blob,
-    created_at integer not null,
-    expires_at integer,
-    constraint request_dedupe_pkey primary key (namespace, scope, request_id)
-) strict;
-
--- expired rows
-create index request_dedupe_expired on request_dedupe (expires_at)
-    where expires_at is not null;
+-- put_worker, touch_workers; list_draining_queues reads it as a whole
+create index build_id_rollouts_draining
+    on build_id_rollouts (namespace, task_queue, build_id)
+    where drain_intent = 'draining';

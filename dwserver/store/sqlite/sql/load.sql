@@ -100,41 +100,6 @@ where run_id in (select value from json_each($1))
 and status = 'accepted'
 order by sequence
 
--- name: find_instance
--- A workflow id and its current run.
-select
-    namespace,
-    workflow_id,
-    workflow_type,
-    current_run_id,
-    run_count,
-    created_at
-from instances
-where namespace = $1
-and workflow_id = $2
-
--- name: find_task
--- A task in whatever status, within its namespace.
-select {task}
-from tasks t
-where id = $2
-and namespace = $1
-
--- name: find_closed_attempt
--- An attempt that has ended.
-select
-    id,
-    activity_id,
-    task_id,
-    run_id,
-    number,
-    status,
-    lease_owner,
-    started_at,
-    closed_at
-from activity_attempts
-where id = $1
-
 -- name: list_run_inputs
 -- What runs were started with; $1: array of run ids.
 select

@@ -10,18 +10,9 @@ from commands
 where run_id = $1
 and sequence in (select value from json_each($2))
 
--- name: find_command
--- The first command of a run that carries a request id; $3: of this type only.
-select {command}
-from commands c
-where run_id = $1
-and request_id = $2
-and ($3 is null or command_type = $3)
-order by sequence
-limit 1
-
 -- name: find_command_of_workflow
--- The same in the runs of a workflow id with $3 < number <= $4, the newest run first.
+-- The first one of a request id ($5) and a type ($6) in the runs of a workflow id with
+-- $3 < number <= $4, the newest run first.
 -- The run that created the instance is found by its id, the others as its siblings.
 select {command}
 from (
@@ -50,22 +41,6 @@ and ($6 is null or c.command_type = $6)
 order by k.run_number desc, c.sequence
 limit 1
 
--- name: find_update
--- An update in whatever status; where a run left it to its successor, as it stands
--- there.
-select {update}
-from updates u
-where id = $1
-order by status = 'accepted', accepted_at desc, run_id desc
-limit 1
-
--- name: find_update_of_command
--- The update that a command brought, in whatever status.
-select {update}
-from updates u
-where run_id = $1
-and sequence = $2
-
 -- name: list_open_children
 -- Open children of runs; $1: array of run ids.
 select {child}
@@ -73,14 +48,6 @@ from children c indexed by children_open
 where run_id in (select value from json_each($1))
 and status in ('scheduled', 'started')
 order by run_id, step
-
--- name: list_due_outbox
--- Work that is due, the oldest first.
-select {outbox}
-from outbox o
-where available_at <= $1
-order by available_at, id
-limit $2
 
 -- name: delete_outbox
 -- Work that is done; $1: array of ids.

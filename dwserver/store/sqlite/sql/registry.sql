@@ -1,17 +1,5 @@
 -- Namespaces, search attributes and worker registrations.
 
--- name: list_namespaces
--- All of them, by name.
-select {namespace}
-from namespaces s
-order by name
-
--- name: find_namespace
--- One by its name.
-select {namespace}
-from namespaces s
-where name = $1
-
 -- name: create_namespace
 -- A new namespace, unless the name exists.
 insert into namespaces (
@@ -49,6 +37,22 @@ where t.name = x.name
 
 -- name: put_worker
 -- Register, or replace the registration with the same key.
+with x (
+    namespace,
+    worker_id,
+    task_queue,
+    runtime,
+    sdk_version,
+    build_id,
+    max_workflow_tasks,
+    max_activity_tasks,
+    registered_at,
+    last_heartbeat_at,
+    workflow_types,
+    activity_types,
+    fingerprints,
+    details
+) as (values {rows})
 insert into worker_registrations (
     namespace,
     worker_id,
@@ -58,15 +62,19 @@ insert into worker_registrations (
     build_id,
     max_workflow_tasks,
     max_activity_tasks,
-    status,
     registered_at,
     last_heartbeat_at,
     workflow_types,
     activity_types,
     fingerprints,
-    details
+    details,
+    status
 )
-values {rows}
+select
+    worker_registrations.*,
+    {cohort_status}
+from x worker_registrations
+where true
 on conflict (namespace, worker_id) do update
 set
     task_queue = excluded.task_queue,
@@ -83,12 +91,6 @@ set
     fingerprints = excluded.fingerprints,
     details = excluded.details
 
--- name: delete_worker
--- Forget a registration.
-delete from worker_registrations
-where namespace = $1
-and worker_id = $2
-
 -- name: delete_silent_workers
 -- Forget workers that were last heard of before $1, up to $2 of them.
 delete from worker_registrations
@@ -100,29 +102,14 @@ where rowid in (
 )
 
 -- name: touch_workers
--- Raise the heartbeat of workers to $2 and read them; $1: array of pairs of namespace
--- and worker id.
+-- Note a heartbeat of workers at $2 and read them; $1: array of pairs of namespace and
+-- worker id.
 update worker_registrations
-set last_heartbeat_at = max(last_heartbeat_at, $2)
+set
+    last_heartbeat_at = max(last_heartbeat_at, $2),
+    status = {cohort_status}
 where (namespace, worker_id) in (select value ->> 0, value ->> 1 from json_each($1))
 returning {worker}
-
--- name: list_workers
--- Workers of a namespace, the one that was heard of last first; $2: of one queue.
-select {worker}
-from worker_registrations
-where namespace = $1
-and ($2 is null or task_queue = $2)
-order by last_heartbeat_at desc, worker_id
-
--- name: list_search_attributes
--- The search attributes of a namespace.
-select
-    name,
-    value_type
-from search_attribute_definitions
-where namespace = $1
-order by name
 
 -- name: put_search_attribute
 -- A new search attribute, unless the name exists.
@@ -134,9 +121,3 @@ insert into search_attribute_definitions (
 )
 values {rows}
 on conflict (namespace, name) do nothing
-
--- name: delete_search_attribute
--- Forget a search attribute.
-delete from search_attribute_definitions
-where namespace = $1
-and name = $2

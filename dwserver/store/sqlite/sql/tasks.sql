@@ -28,50 +28,6 @@ and (
 order by priority, ready_at, id
 limit $5
 
--- name: list_due_timers
--- Pending timers that are due, the oldest first.
-select
-    run_id,
-    step,
-    fire_at
-from timers
-where status = 'pending'
-and not is_held
-and fire_at <= $1
-order by fire_at, run_id, step
-limit $2
-
--- name: list_due_activities
--- Open activities that have timed out, unless renewals moved their heartbeat meanwhile.
-select
-    run_id,
-    step,
-    deadline_at
-from activities
-where deadline_at <= $1
-order by deadline_at, run_id, step
-limit $2
-
--- name: list_expired_activities
--- Open activities with a deadline that has passed. The index has the first deadline as
--- of the last write of the row; only that of the heartbeat moves later.
-select
-    id as activity_id,
-    run_id,
-    step
-from activities
-where deadline_at <= $1
-and (
-    schedule_to_close_deadline_at <= $1
-    or (status = 'pending' and schedule_deadline_at <= $1)
-    or (
-        status = 'running'
-        and (heartbeat_deadline_at <= $1 or close_deadline_at <= $1)
-    )
-)
-order by deadline_at, run_id, step
-limit $2
-
 -- name: find_activities
 -- Activities by their ids, open or closed.
 select
@@ -80,30 +36,6 @@ select
     step
 from activities
 where id in (select value from json_each($1))
-
--- name: list_due_runs
--- Open runs that have timed out, the longest overdue first.
-select
-    id as run_id,
-    deadline_at
-from runs
-where deadline_at <= $1
-and status_bucket = 'running'
-order by deadline_at, id
-limit $2
-
--- name: list_expired_leases
--- Leases that have expired, the oldest first.
-select
-    id,
-    run_id,
-    kind,
-    lease_expires_at
-from tasks
-where status = 'leased'
-and lease_expires_at <= $1
-order by lease_expires_at, id
-limit $2
 
 -- name: find_waiting_queue
 -- A queue with a ready task that was due before $1. The first task of each queue, kind

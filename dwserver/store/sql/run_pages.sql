@@ -1,6 +1,7 @@
 -- Pages of the run list, put together by dwserver/store/run_page_sql.py. $1: namespace,
 -- $2 and $3: the position that the page follows, $4: its length, $5: the earliest start.
--- A cross join keeps the order of the tables.
+-- A cross join keeps the order of the tables in SQLite, and `(…) is true` keeps a
+-- condition away from the indexes: without statistics any of them may look as good.
 
 -- name: page_of_runs
 -- The runs of a page, from the branches that may have them.
@@ -15,8 +16,11 @@ from (
     order by found.started_at desc, found.id desc
     limit $4
 ) page
-cross join runs r on r.id = page.id
-cross join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
+cross join runs r
+cross join instances i
+where r.id = page.id
+and i.namespace = r.namespace
+and i.workflow_id = r.workflow_id
 order by r.started_at desc, r.id desc
 
 -- name: page_in_bucket
@@ -53,8 +57,9 @@ select
     a.run_id as id,
     a.started_at
 from run_attributes a
-cross join runs r on r.id = a.run_id
-where a.namespace = $1
+cross join runs r
+where r.id = a.run_id
+and a.namespace = $1
 and a.name = {attribute}
 and a.term = {value}
 and a.kind = '{kind}'
@@ -69,8 +74,9 @@ select
     a.run_id as id,
     a.started_at
 from run_attributes a
-cross join runs r on r.id = a.run_id
-where a.namespace = $1
+cross join runs r
+where r.id = a.run_id
+and a.namespace = $1
 and a.name = {attribute}
 and a.number is not null
 and {check}
@@ -85,34 +91,34 @@ select
     r.id,
     r.started_at
 from runs r
-where r.namespace = $1
-and {among}
-and (r.started_at, r.id) < ($2, $3)
+where {among}
+and (r.namespace = $1) is true
+and ((r.started_at, r.id) < ($2, $3)) is true
 and r.pruned_at is null
-and r.started_at >= $5{filters}
+and (r.started_at >= $5) is true{filters}
 
--- name: page_of_first_runs
--- Runs that created the instances of workflow ids.
+-- name: page_of_first_run
+-- The run that created the instance of a workflow id.
 select
     r.id,
     r.started_at
 from instances i
-cross join runs r on r.id = i.first_run_id
+cross join runs r
 where i.namespace = $1
-and {among}
-and (r.started_at, r.id) < ($2, $3)
+and i.workflow_id = {value}
+and r.id = i.first_run_id
+and ((r.started_at, r.id) < ($2, $3)) is true
 and r.pruned_at is null
-and r.started_at >= $5{filters}
+and (r.started_at >= $5) is true{filters}
 
 -- name: page_of_sibling_runs
--- Further runs of workflow ids.
+-- Further runs of a workflow id.
 select
     r.id,
     r.started_at
-from instances i
-cross join runs r on r.namespace = i.namespace and r.sibling_of = i.workflow_id
-where i.namespace = $1
-and {among}
-and (r.started_at, r.id) < ($2, $3)
+from runs r
+where r.namespace = $1
+and r.sibling_of = {value}
+and ((r.started_at, r.id) < ($2, $3)) is true
 and r.pruned_at is null
-and r.started_at >= $5{filters}
+and (r.started_at >= $5) is true{filters}
