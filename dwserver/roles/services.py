@@ -100,7 +100,11 @@ def build_services(settings: Settings, parts: Shared) -> Services:
     timeouts = ActivityTimeouts(store, parts.deadlines, now=clock.now)
     repair = _task_repair(settings, parts, timeouts)
     poll_news = PollNews(parts.coordination.signals, now=clock.now)
-    gate = _gate(settings, parts, workers)
+    gate = StartGate(
+        workers,
+        now=clock.now,
+        is_closing=settings.compatibility.fleet_validation_mode == "fail",
+    )
     workflows = _workflows(settings, parts, gate)
     commands = _commands(parts, contracts)
     queues = _task_queues(settings, parts, workers)
@@ -135,7 +139,7 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         operator_metrics=_operator_metrics(settings, parts, workers, repair),
         workflows=workflows,
         diagnosis=_diagnosis(
-            settings, parts, workflows, queues=queues, workers=workers
+            settings, parts, workflows=workflows, queues=queues, workers=workers
         ),
         task_queues=queues,
         rollouts=BuildRollouts(store, workers=workers, now=clock.now),
@@ -162,32 +166,6 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         limits=request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
-    )
-
-
-def _gate(settings: Settings, parts: Shared, workers: Workers) -> StartGate:
-    return StartGate(
-        workers,
-        now=parts.clock.now,
-        is_closing=settings.compatibility.fleet_validation_mode == "fail",
-    )
-
-
-def _diagnosis(
-    settings: Settings,
-    parts: Shared,
-    workflows: Workflows,
-    *,
-    queues: TaskQueues,
-    workers: Workers,
-) -> Diagnosis:
-    return Diagnosis(
-        parts.store,
-        workflows=workflows,
-        queues=queues,
-        workers=workers,
-        now=parts.clock.now,
-        pins_definitions=settings.compatibility.pins_fingerprint,
     )
 
 
@@ -246,6 +224,24 @@ def _history_exports(
         workflows=workflows,
         framing=framing_for(advertised_version(settings)),
         now=parts.clock.now,
+    )
+
+
+def _diagnosis(
+    settings: Settings,
+    parts: Shared,
+    *,
+    workflows: Workflows,
+    queues: TaskQueues,
+    workers: Workers,
+) -> Diagnosis:
+    return Diagnosis(
+        parts.store,
+        workflows=workflows,
+        queues=queues,
+        workers=workers,
+        now=parts.clock.now,
+        pins_definitions=settings.compatibility.pins_fingerprint,
     )
 
 

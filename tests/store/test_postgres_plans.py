@@ -327,11 +327,13 @@ join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
 READ_WHOLE = {
     "count_active_leases": {"tasks_leased"},
     "count_failed_attempts": {"activity_attempts_failed"},
-    "count_leases_of_queue": {"tasks_leased"},
+    "count_leases_of_queues": {"tasks_leased"},
     "find_waiting_queue": {"tasks_ready"},
     "list_buffering_schedules": {"schedules_buffering"},
+    "list_draining_queues": {"build_id_rollouts_draining"},
     "list_expired_leases": {"tasks_leased"},
     "list_leases_of_queue": {"tasks_leased"},
+    "list_queues": {"tasks_leased", "tasks_pkey"},
     "sum_leased_tasks": {"tasks_leased"},
     "sum_open_activities": {"tasks_leased"},
 }
