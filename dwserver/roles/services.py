@@ -100,11 +100,7 @@ def build_services(settings: Settings, parts: Shared) -> Services:
     timeouts = ActivityTimeouts(store, parts.deadlines, now=clock.now)
     repair = _task_repair(settings, parts, timeouts)
     poll_news = PollNews(parts.coordination.signals, now=clock.now)
-    gate = StartGate(
-        workers,
-        now=clock.now,
-        is_closing=settings.compatibility.fleet_validation_mode == "fail",
-    )
+    gate = _gate(settings, parts, workers)
     workflows = _workflows(settings, parts, gate)
     commands = _commands(parts, contracts)
     queues = _task_queues(settings, parts, workers)
@@ -166,6 +162,14 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         limits=request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _gate(settings: Settings, parts: Shared, workers: Workers) -> StartGate:
+    return StartGate(
+        workers,
+        now=parts.clock.now,
+        is_closing=settings.compatibility.fleet_validation_mode == "fail",
     )
 
 
