@@ -264,10 +264,6 @@ class MemoryQueryExchange:
         if asked is not None:
             self._offer_again(asked)
 
-    async def holds(self, lease: QueryLease) -> bool:
-        asked = self._held(lease)
-        return asked is not None and asked.lease_expires_at > self._now()
-
     async def find(self, ref: QueryTaskRef) -> QueryLease | None:
         asked, now = self._asked.get(ref.task_id), self._now()
         if asked is None or why_not_settled(ref, asked.standing, now=now) is not None:

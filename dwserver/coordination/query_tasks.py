@@ -128,10 +128,6 @@ class QueryExchange(Protocol):
         """The lease did not reach its worker: offer the task again at once."""
         ...
 
-    async def holds(self, lease: QueryLease) -> bool:
-        """Whether the lease is still good."""
-        ...
-
     async def find(self, ref: QueryTaskRef) -> QueryLease | None:
         """The lease that ``ref`` names, while it is good."""
         ...

@@ -366,11 +366,6 @@ class RedisQueryExchange:
             # The lease runs out.
             return
 
-    async def holds(self, lease: QueryLease) -> bool:
-        task = lease.task
-        ref = QueryTaskRef(task.namespace, task.id, lease.owner, lease.attempt)
-        return await self.find(ref) is not None
-
     async def find(self, ref: QueryTaskRef) -> QueryLease | None:
         return await self._table.find(ref)
 

@@ -50,7 +50,8 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class BadHead(Exception):
-    """A head without a host, or larger than that of any request of ours."""
+    """A head without a host, or with two, or larger than that of any request of
+    ours."""
 
 
 class BadBody(Exception):
@@ -247,7 +248,8 @@ class Connection(asyncio.Protocol):
             is_newest=parser.get_http_version() == _NEWEST,
             is_kept=parser.should_keep_alive(),
         )
-        if request.is_newest and hdrs.HOST not in request.headers:
+        hosts = len(request.headers.getall(hdrs.HOST, ()))
+        if hosts > 1 or (request.is_newest and not hosts):
             raise BadHead
         self._listener.busy(self)
         declared = request.headers.get(hdrs.CONTENT_LENGTH)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiMapping, istr
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
+
+_LONGEST_KNOWN_NAME: Final = 64
 
 
 class ClientGone(ConnectionError):
@@ -72,9 +75,12 @@ class Request:
         self.method = method
         self.target = target
         self.raw_headers = raw_headers
-        self.headers: Mapping[str, str] = CIMultiDict(
+        self.headers: MultiMapping[str] = CIMultiDict(
             [
-                (str(name, "utf-8", "surrogateescape"), _text(value))
+                (
+                    _name(name) if len(name) <= _LONGEST_KNOWN_NAME else _text(name),
+                    _text(value),
+                )
                 for name, value in raw_headers
             ]
         )
@@ -105,5 +111,11 @@ class Request:
         return path, query_string
 
 
-def _text(value: bytes) -> str:
-    return str(value, "utf-8", "surrogateescape")
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+@lru_cache(maxsize=512)
+def _name(name: bytes) -> istr:
+    """Clients send the same few names over and over."""
+    return istr(_text(name))

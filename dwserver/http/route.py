@@ -25,6 +25,7 @@ Handler: TypeAlias = Callable[[Services, Call], Awaitable[Reply]]
 
 API_ROOT: Final = "/api"
 WORKER_ROOT: Final = "/api/worker"
+_BELOW_WORKER_ROOT: Final = f"{WORKER_ROOT}/"
 
 # Orders are the ones in which a refusal names the allowed roles.
 OPERATORS: Final = (AccessRole.OPERATOR, AccessRole.ADMIN)
@@ -112,7 +113,7 @@ class Route:
 
 def plane_of(path: str) -> Plane:
     """The plane whose envelope an answer on ``path`` takes, known route or not."""
-    if path == WORKER_ROOT or path.startswith(f"{WORKER_ROOT}/"):
+    if path.startswith(_BELOW_WORKER_ROOT) or path == WORKER_ROOT:
         return Plane.WORKER
     return Plane.CONTROL
 

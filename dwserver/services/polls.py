@@ -16,7 +16,7 @@ from dwserver.matching.matcher import Matcher
 from dwserver.matching.pollers import Delivery, Poller
 from dwserver.services.poll_admission import admitted_worker
 from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
-from dwserver.services.poll_requests import PollRequests, seconds_to_keep
+from dwserver.services.poll_requests import PollRequests
 from dwserver.services.queue_admission import Budget, QueueAdmission
 from dwserver.services.runs import RunContended, RunNotFound, Runs
 from dwserver.services.workers import Workers
@@ -64,7 +64,7 @@ class Polls:
         self._now = now
         self._spawn = spawn
         self._requests: PollRequests[Delivery] = PollRequests(
-            news=news, note=_note, restore=self._restore
+            news=news, note=_note, restore=self._restore, now=now
         )
         matcher.bind(self._claim)
 
@@ -101,12 +101,7 @@ class Polls:
         return await self._requests.once(
             key,
             lambda: self._wait(worker, request, key),
-            is_deliverable=self._is_still_leased,
-            keep_seconds=lambda delivery: seconds_to_keep(
-                delivery.leased.task.lease_expires_at if delivery else None,
-                now=self._now(),
-                wait_seconds=request.wait_seconds,
-            ),
+            wait_seconds=request.wait_seconds,
         )
 
     async def undeliverable(self, delivery: Delivery) -> None:
@@ -196,17 +191,6 @@ class Polls:
         if hot is None or activity is None or activity.id not in hot.arguments:
             return Delivery(leased)
         return Delivery(leased, hot.arguments[activity.id], has_arguments=True)
-
-    async def _is_still_leased(self, delivery: Delivery) -> bool:
-        leased = delivery.leased.task
-        task = await self._store.find_task(leased.namespace, leased.id)
-        return (
-            task is not None
-            and task.status is TaskStatus.LEASED
-            and task.lease_owner == leased.lease_owner
-            and task.attempt == leased.attempt
-            and (task.lease_expires_at or 0) > self._now()
-        )
 
 
 def _note(delivery: Delivery) -> LeaseNote:

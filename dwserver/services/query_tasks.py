@@ -18,7 +18,7 @@ from dwserver.coordination.query_tasks import (
 from dwserver.engine.outcome import Rejection
 from dwserver.services.poll_admission import admitted_worker
 from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
-from dwserver.services.poll_requests import PollRequests, seconds_to_keep
+from dwserver.services.poll_requests import PollRequests
 from dwserver.services.queries import UNAVAILABLE
 from dwserver.services.workers import Workers
 from dwserver.store.api import WorkerRegistration
@@ -53,9 +53,8 @@ class QueryTasks:
         self._exchange = exchange
         self._workers = workers
         self._idle = idle
-        self._now = now
         self._requests: PollRequests[QueryLease] = PollRequests(
-            news=news, note=_note, restore=self._restore
+            news=news, note=_note, restore=self._restore, now=now
         )
 
     async def poll(self, request: QueryPollRequest) -> QueryLease | Rejection | None:
@@ -80,12 +79,7 @@ class QueryTasks:
                     request.poll_request_id,
                 ),
                 lambda: self._wait(worker, request),
-                is_deliverable=self._exchange.holds,
-                keep_seconds=lambda lease: seconds_to_keep(
-                    lease.expires_at if lease else None,
-                    now=self._now(),
-                    wait_seconds=request.wait_seconds,
-                ),
+                wait_seconds=request.wait_seconds,
             )
         except QueryExchangeUnavailable:
             return Rejection(

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from dwserver.engine.transition import RunChange, Transition
@@ -298,31 +300,13 @@ def _keys_of(transition: Transition) -> set[Hashable]:
     return keys
 
 
+_rows_of: attrgetter[tuple[Sequence[object], ...]] = attrgetter(
+    *(field.name for field in fields(RunChange) if field.default == ())
+)
+
+
 def _count_rows(change: RunChange) -> int:
-    return (
-        1
-        + len(change.events)
-        + len(change.released)
-        + len(change.new_tasks)
-        + len(change.tasks)
-        + len(change.new_activities)
-        + len(change.activities)
-        + len(change.attempts)
-        + len(change.new_timers)
-        + len(change.timers)
-        + len(change.new_children)
-        + len(change.children)
-        + len(change.new_waits)
-        + len(change.waits)
-        + len(change.new_signals)
-        + len(change.signals)
-        + len(change.new_updates)
-        + len(change.updates)
-        + len(change.commands)
-        + len(change.applied_commands)
-        + len(change.failures)
-        + len(change.outbox)
-    )
+    return 1 + sum(map(len, _rows_of(change)))
 
 
 def _concerns_all(error: StoreError) -> bool:

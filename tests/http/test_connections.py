@@ -90,6 +90,7 @@ async def test_request_that_comes_byte_by_byte_is_one_request() -> None:
         start("Transfer-Encoding: chunked\r\n", b"zz\r\n{}\r\n0\r\n\r\n"),
         start("Transfer-Encoding: gzip\r\n", b"{}"),
         b"GET /api/schedules HTTP/1.1\r\n\r\n",
+        request(lines="Host: y\r\n"),
         request(lines="X: y\r\n" * (connections.MAX_HEADERS + 1)),
         request(lines=f"X: {'y' * 8_000}\r\n" * 9),
         request(lines=f"X: {'y' * (connections.MAX_LINE_BYTES + 1)}\r\n"),

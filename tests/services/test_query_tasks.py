@@ -77,7 +77,7 @@ async def test_a_draining_worker_gets_nothing(room: QueryRoom) -> None:
 async def test_a_repeated_poll_gets_the_same_lease(room: QueryRoom) -> None:
     asking = [room.asking(), room.asking()]
     first = await room.leased(poll_request_id="r1")
-    assert await room.leased(poll_request_id="r1") is first
+    assert await room.leased(poll_request_id="r1") == first
     second = await room.leased(poll_request_id="r2")
     assert second.task.id != first.task.id
     for lease in (first, second):

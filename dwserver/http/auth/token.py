@@ -61,4 +61,4 @@ class TokenAuthenticator:
 
 
 def _digest(credential: bytes) -> bytes:
-    return hashlib.sha256(credential).digest()
+    return hashlib.blake2b(credential, digest_size=32).digest()
