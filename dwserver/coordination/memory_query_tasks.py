@@ -9,7 +9,7 @@ happens later (deadline of a caller, end of a lease, end of a poll) is planned w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -280,6 +280,9 @@ class MemoryQueryExchange:
             return refused
         self._end(asked, status_after(answer), answer)
         return None
+
+    async def pending(self, namespace: str, queues: Sequence[str]) -> list[int]:
+        return [len(self._pending.get((namespace, queue), ())) for queue in queues]
 
     # shutdown -------------------------------------------------------------------
     def drain(self) -> None:

@@ -8,7 +8,7 @@ time-out for its caller, never a hang. Every method may raise
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -135,6 +135,10 @@ class QueryExchange(Protocol):
     async def settle(self, ref: QueryTaskRef, answer: Answer) -> Rejection | None:
         """Hand the answer to the caller; a rejection when the worker does not hold
         the task (any more)."""
+        ...
+
+    async def pending(self, namespace: str, queues: Sequence[str]) -> list[int]:
+        """How many tasks nobody holds, in each of the queues."""
         ...
 
     def drain(self) -> None:

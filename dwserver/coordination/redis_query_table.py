@@ -38,6 +38,8 @@ from dwserver.coordination.redis_connection import (
 from dwserver.engine.outcome import Rejection
 
 NEVER = 2**63
+# Queues that one script counts: others wait meanwhile.
+MAX_COUNTED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,16 @@ class QueryTable:
         return Look(
             lease, expired, pending, int(float(next_end)) if next_end else NEVER
         )
+
+    async def pending(self, namespace: str, queues: Sequence[str]) -> list[int]:
+        """How many tasks nobody holds, in each of the queues."""
+        counts: list[int] = []
+        for start in range(0, len(queues), MAX_COUNTED_AT_ONCE):
+            words = map(records.queue_word, queues[start : start + MAX_COUNTED_AT_ONCE])
+            counts += await self._run(
+                scripts.PENDING, namespace, self._now(), self._limits.keep, *words
+            )
+        return counts
 
     async def give_back(self, lease: QueryLease) -> bool:
         """False when that lease has ended."""

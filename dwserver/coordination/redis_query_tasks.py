@@ -10,7 +10,7 @@ ends. While Redis is away callers are refused and polls wait on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -229,6 +229,9 @@ class RedisQueryExchange:
         except QueryExchangeUnavailable:
             return
         await self._fetch(asked)
+
+    async def pending(self, namespace: str, queues: Sequence[str]) -> list[int]:
+        return await self._table.pending(namespace, queues)
 
     # polls ----------------------------------------------------------------------
     async def lease(self, poll: QueryPoll, *, seconds: float) -> QueryLease | None:

@@ -32,6 +32,8 @@ class Topic(StrEnum):
     QUERY_ENDED = "answer"
     # (request digest, …): what was leased to a poll with a poll_request_id.
     POLL_ANSWERED = "poll"
+    # (namespace, worker id): the worker has registered anew, or left.
+    WORKER_CHANGED = "worker"
 
 
 class WakeSignals(Protocol):

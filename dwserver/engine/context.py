@@ -36,6 +36,7 @@ class Policy:
     ``holds_messages``: while a workflow task is leased, what arrives waits for its
     place in history until the task closes (§9.4). ``wakes_at_first_failure``: of a
     parallel group with metadata, rather than when all of it has closed (§10).
+    ``pins_definitions``: a run stays with the definition that it began with.
     """
 
     limits: Limits = Limits()
@@ -46,6 +47,7 @@ class Policy:
     recognises_resent_commands: bool = True
     holds_messages: bool = True
     wakes_at_first_failure: bool = False
+    pins_definitions: bool = True
 
     def task_failure_backoff(self, failures: int) -> int:
         """0 s after the first failure in a row, then 3, 6, 12, … up to the cap (§6)."""

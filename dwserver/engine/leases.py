@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dwserver.engine import events
 from dwserver.engine.arrivals import release
 from dwserver.engine.context import Context
+from dwserver.engine.definitions import may_continue
 from dwserver.engine.draft import Draft
 from dwserver.engine.model import Activity, ClosedAttempt, RetryPolicy, Run, Task
 from dwserver.engine.outcome import Rejection
@@ -30,17 +31,23 @@ from dwserver.engine.words import (
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A task as its new holder gets it, with the run and activity of that moment."""
+    """A task as its new holder gets it, with the run and activity of that moment.
+
+    ``has_recorded``: this lease recorded the definition of the run."""
 
     run: Run
     task: Task
     activity: Activity | None
+    has_recorded: bool = False
 
 
-def lease(draft: Draft, task: Task, owner: str) -> Leased | None:
+def lease(
+    draft: Draft, task: Task, owner: str, *, fingerprint: str | None = None
+) -> Leased | None:
     """Lease a ready, due task to ``owner``; None when it cannot be claimed (any more).
 
-    A ready task of a closed run is cancelled on the way.
+    A ready task of a closed run is cancelled on the way. ``fingerprint``: what the
+    owner tells of its definition of the task's workflow type.
     """
     now = draft.context.now
     if task.status is not TaskStatus.READY or task.available_at > now:
@@ -49,12 +56,21 @@ def lease(draft: Draft, task: Task, owner: str) -> Leased | None:
         draft.tasks.put(replace(task, status=TaskStatus.CANCELLED, closed_at=now))
         return None
     if task.kind is TaskKind.WORKFLOW:
-        return Leased(draft.run, _lease_workflow_task(draft, task, owner), None)
+        return _lease_workflow_task(draft, task, owner, fingerprint)
     return _lease_activity_task(draft, task, owner)
 
 
-def _lease_workflow_task(draft: Draft, task: Task, owner: str) -> Task:
+def _lease_workflow_task(
+    draft: Draft, task: Task, owner: str, fingerprint: str | None
+) -> Leased | None:
     context = draft.context
+    recorded = draft.run.definition_fingerprint
+    if context.policy.pins_definitions and not may_continue(recorded, fingerprint):
+        return None
+    has_recorded = recorded is None and fingerprint is not None
+    if has_recorded:
+        recorded = fingerprint
+        draft.set_run(definition_fingerprint=recorded)
     leased = replace(
         task,
         status=TaskStatus.LEASED,
@@ -63,9 +79,10 @@ def _lease_workflow_task(draft: Draft, task: Task, owner: str) -> Task:
         lease_expires_at=context.now + context.policy.workflow_task_lease,
         attempt=task.attempt + 1,
         snapshot_sequence=draft.last_sequence,
+        definition_fingerprint=recorded,
     )
     draft.tasks.put(leased)
-    return leased
+    return Leased(draft.run, leased, None, has_recorded)
 
 
 def _lease_activity_task(draft: Draft, task: Task, owner: str) -> Leased | None:
@@ -221,6 +238,21 @@ def requeue(draft: Draft, task: Task) -> bool:
     if is_of_workflow:
         release(draft)
     return True
+
+
+def give_back(draft: Draft, leased: Leased) -> bool:
+    """:func:`requeue` a task whose holder never got it, if no other lease followed.
+
+    A definition that only this lease recorded is forgotten: its worker has run
+    nothing, and may be one that is just being replaced.
+    """
+    task = current(draft, leased.task)
+    if task.attempt != leased.task.attempt or task.status is not TaskStatus.LEASED:
+        return False
+    if leased.has_recorded:
+        draft.set_run(definition_fingerprint=None)
+        task = replace(task, definition_fingerprint=None)
+    return requeue(draft, task)
 
 
 def expire(draft: Draft, task: Task) -> bool:

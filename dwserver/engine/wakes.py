@@ -156,6 +156,7 @@ def new_workflow_task(draft: Draft, resume: JsonMap, *, delay: int = 0) -> Task:
         compatibility=run.compatibility,
         priority=run.priority,
         resume=resume,
+        definition_fingerprint=run.definition_fingerprint,
     )
     draft.tasks.add(task)
     return task

@@ -156,6 +156,14 @@ REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
         "DELETE /api/workers/{worker_id}": _refused(
             "worker id", 404, _R.WORKER_NOT_FOUND
         ),
+        "POST /api/task-queues/{task_queue}/build-ids/drain": Repetition(
+            key="`build_id`",
+            repeat=Repeat.SAME_ANSWER,
+            note="The drain counts from the first one.",
+        ),
+        "POST /api/task-queues/{task_queue}/build-ids/resume": Repetition(
+            key="`build_id`", repeat=Repeat.SAME_ANSWER
+        ),
         "POST /api/bridge-adapters/webhook/{adapter}": Repetition(
             key="adapter and `idempotency_key`",
             repeat=Repeat.DONE_BEFORE,

@@ -12,7 +12,7 @@ from dwserver.engine.wire_time import MICROS
 from dwserver.engine.words import TaskKind
 from dwserver.matching.backlog import Backlog
 from dwserver.matching.pollers import Delivery, Poller, WaitingPollers
-from dwserver.store.api import QueueKey, ReadyTask
+from dwserver.store.api import Definitions, QueueKey, ReadyTask
 
 # A round asks for this many candidates of a queue beyond its waiting pollers, because
 # some may not suit any of them or go to another process first.
@@ -26,7 +26,12 @@ class TaskSource(Protocol):
     """The part of the store that matching reads."""
 
     async def ready_tasks(
-        self, keys: list[QueueKey], *, now: int, limit: int
+        self,
+        keys: list[QueueKey],
+        *,
+        now: int,
+        limit: int,
+        pinned: Definitions | None,
     ) -> list[ReadyTask]: ...
 
 
@@ -175,7 +180,7 @@ class Matcher:
         key = key_of(task)
         if self.is_draining or self._is_capped(key):
             return None
-        return self.pollers.reserve(key, task.type_name, task.compatibility)
+        return self.pollers.reserve(key, task)
 
     def deliver(self, poller: Poller, delivery: Delivery) -> None:
         """The lease is durable: answer the poll."""
@@ -210,7 +215,7 @@ class Matcher:
             self._plan(key, delay / MICROS)
 
     def _became_ready_now(self, key: QueueKey, task: Task) -> None:
-        if self.pollers.has_suitable(key, task.type_name, task.compatibility):
+        if self.pollers.has_suitable(key, task):
             # Somebody began to wait while the task was being committed.
             self.heard_of(key)
             return
@@ -221,6 +226,7 @@ class Matcher:
             task.type_name,
             task.compatibility,
             task.available_at,
+            task.definition_fingerprint,
         )
         if not self._backlog.add(known):
             self._rumoured.add(key)
@@ -295,13 +301,13 @@ class Matcher:
         wanted = max(self.pollers.count(key) for key in keys)
         limit = min(wanted + SPARE_CANDIDATES, MAX_CANDIDATES)
         self._rumoured.difference_update(keys)
-        found = await self._source.ready_tasks(keys, now=self._now(), limit=limit)
+        found = await self._source.ready_tasks(
+            keys, now=self._now(), limit=limit, pinned=self.pollers.definitions(keys)
+        )
         self._observer.round_finished(len(found))
         claims, unclaimed = [], []
         for candidate in found:
-            poller = self.pollers.reserve(
-                candidate.key, candidate.type_name, candidate.compatibility
-            )
+            poller = self.pollers.reserve(candidate.key, candidate)
             if poller is None:
                 unclaimed.append(candidate)
             else:

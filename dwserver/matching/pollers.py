@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from dwserver.engine.definitions import may_continue
 from dwserver.engine.leases import Leased
 from dwserver.engine.model import Payload
 from dwserver.engine.records import quick_init
 from dwserver.engine.words import TaskKind
-from dwserver.store.api import QueueKey
+from dwserver.store.api import Definitions, QueueKey
+
+
+class Offered(Protocol):
+    """What a task says about the workers that may have it."""
+
+    @property
+    def type_name(self) -> str: ...
+    @property
+    def compatibility(self) -> str | None: ...
+    @property
+    def definition_fingerprint(self) -> str | None: ...
 
 
 @quick_init
@@ -29,7 +42,8 @@ class Poller:
     """One long poll. ``types``: what the worker supports, None for everything.
 
     ``is_connected`` tells whether the client can still be answered: a task must not
-    be leased to one that has gone.
+    be leased to one that has gone. ``fingerprints``: what the worker tells of its
+    definitions, by workflow type; it keeps to them when it ``is_pinned``.
     """
 
     key: QueueKey
@@ -37,14 +51,28 @@ class Poller:
     build_id: str | None
     types: frozenset[str] | None
     is_connected: Callable[[], bool]
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    is_pinned: bool = True
     is_overdue: bool = False
     answer: asyncio.Future[Delivery | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def accepts(self, type_name: str, compatibility: str | None) -> bool:
-        """Unmarked work suits any worker; marked work needs the worker's build id."""
-        if compatibility is not None and compatibility != self.build_id:
+    def accepts(self, task: Offered) -> bool:
+        """Unmarked work suits any worker, marked work needs the worker's build id; a
+        run that has begun needs a worker with its definition, or an unknown one."""
+        marker = task.compatibility
+        if marker is not None and marker != self.build_id:
+            return False
+        return self.may_run(task.type_name, task.definition_fingerprint)
+
+    def may_run(self, type_name: str, recorded: str | None) -> bool:
+        """Whether the worker has the type, in a definition that fits."""
+        if (
+            recorded is not None
+            and self.is_pinned
+            and not may_continue(recorded, self.fingerprints.get(type_name))
+        ):
             return False
         return self.types is None or type_name in self.types
 
@@ -74,9 +102,7 @@ class WaitingPollers:
             if not queue:
                 del self._queues[poller.key]
 
-    def reserve(
-        self, key: QueueKey, type_name: str, compatibility: str | None
-    ) -> Poller | None:
+    def reserve(self, key: QueueKey, task: Offered) -> Poller | None:
         """Take the longest waiting poller that suits; pollers that have gone are
         answered empty on the way."""
         chosen: Poller | None = None
@@ -84,7 +110,7 @@ class WaitingPollers:
         for poller in self._queues.get(key, ()):
             if poller.answer.done() or not poller.is_connected():
                 gone.append(poller)
-            elif poller.accepts(type_name, compatibility):
+            elif poller.accepts(task):
                 chosen = poller
                 break
         for poller in gone:
@@ -94,13 +120,24 @@ class WaitingPollers:
             self.discard(chosen)
         return chosen
 
-    def has_suitable(
-        self, key: QueueKey, type_name: str, compatibility: str | None
-    ) -> bool:
-        return any(
-            poller.accepts(type_name, compatibility)
-            for poller in self._queues.get(key, ())
-        )
+    def has_suitable(self, key: QueueKey, task: Offered) -> bool:
+        return any(poller.accepts(task) for poller in self._queues.get(key, ()))
+
+    def definitions(self, keys: Iterable[QueueKey]) -> Definitions | None:
+        """What those who wait in these queues may go on with; None for everything."""
+        waiting = [poller for key in keys for poller in self._queues.get(key, ())]
+        if not any(poller.fingerprints for poller in waiting):
+            return None
+        fingerprints: set[str] = set()
+        types: set[str] = set()
+        # Polls of one registration have the same fingerprints.
+        kinds = {(id(poller.fingerprints), poller.types): poller for poller in waiting}
+        for worker in kinds.values():
+            if worker.types is None or not worker.is_pinned:
+                return None
+            fingerprints.update(worker.fingerprints.values())
+            types.update(worker.types - worker.fingerprints.keys())
+        return Definitions(frozenset(fingerprints), frozenset(types))
 
     def is_waiting(self, poller: Poller) -> bool:
         return poller in self._queues.get(poller.key, ())

@@ -50,6 +50,7 @@ _POLLED: Final = (
     Topic.RUN_WATCHED,
     Topic.QUERY_ASKED,
     Topic.POLL_ANSWERED,
+    Topic.WORKER_CHANGED,
 )
 HEARD_BY: Final[Mapping[Role, Collection[Topic]]] = {
     Role.API_INGRESS: (),

@@ -11,6 +11,7 @@ from dwserver.http.auth.access import Access, RoleAccess
 from dwserver.http.auth.authenticator import Credentials
 from dwserver.http.auth.drivers import build_authenticator
 from dwserver.http.auth.provider import provider_access
+from dwserver.http.control_plane.rollout_views import routing_drains
 from dwserver.http.discovery.cluster_info import ClusterInfo, LiveBlocks
 from dwserver.http.discovery.handlers import Discovery
 from dwserver.http.discovery.readiness import Probes, Readiness, SchemaState
@@ -30,7 +31,7 @@ from dwserver.roles.identity import node_facts, server_facts
 from dwserver.runtime.clock import Clock
 from dwserver.runtime.ids import IdSource
 from dwserver.runtime.metrics import Metrics
-from dwserver.services.fleet import fleet_block, routing_drains, worker_fleet
+from dwserver.services.fleet import fleet_block, worker_fleet
 from dwserver.services.runs import RunContended
 from dwserver.store.api import Store, StoreError
 
@@ -194,8 +195,12 @@ def _live_blocks(settings: Settings, core: Core) -> LiveBlocks:
             # Discovery answers on a node whose database does not (yet).
             return fleet_block(namespace, (), expires_after=expires_after)
 
+    async def drains() -> JsonObject:
+        try:
+            return routing_drains(await core.services.rollouts.drained_queues())
+        except StoreError:
+            return routing_drains({})
+
     return LiveBlocks(
-        worker_fleet=fleet,
-        task_repair=task_repair,
-        routing_drains=routing_drains,
+        worker_fleet=fleet, task_repair=task_repair, routing_drains=drains
     )

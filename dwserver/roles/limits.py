@@ -39,6 +39,7 @@ def engine_policy(settings: Settings) -> Policy:
         recognises_resent_commands=settings.engine.replay_command_dedup,
         holds_messages=settings.engine.buffer_messages_while_leased,
         wakes_at_first_failure=settings.engine.parallel_fail_fast,
+        pins_definitions=settings.compatibility.pins_fingerprint,
     )
 
 

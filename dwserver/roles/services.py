@@ -25,6 +25,7 @@ from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.activity_timeouts import ActivityTimeouts
+from dwserver.services.build_rollouts import BuildRollouts
 from dwserver.services.catalog import Services
 from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.command_contracts import CommandContracts
@@ -50,6 +51,7 @@ from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.standalone_activities import StandaloneActivities
 from dwserver.services.start_gate import StartGate
+from dwserver.services.task_queues import TaskQueues
 from dwserver.services.task_repair import RepairPolicy, TaskRepair
 from dwserver.services.tasks import Tasks
 from dwserver.services.workers import Workers
@@ -105,6 +107,7 @@ def build_services(settings: Settings, parts: Shared) -> Services:
     )
     workflows = _workflows(settings, parts, gate)
     commands = _commands(parts, contracts)
+    queues = _task_queues(settings, parts, workers)
     return Services(
         namespaces=namespaces,
         search_attributes=_search_attributes(settings, parts),
@@ -135,7 +138,11 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         task_repair=repair,
         operator_metrics=_operator_metrics(settings, parts, workers, repair),
         workflows=workflows,
-        diagnosis=_diagnosis(settings, parts, workflows=workflows, workers=workers),
+        diagnosis=_diagnosis(
+            settings, parts, workflows=workflows, queues=queues, workers=workers
+        ),
+        task_queues=queues,
+        rollouts=BuildRollouts(store, workers=workers, now=clock.now),
         standalone_activities=StandaloneActivities(
             store, runs=runs, workflows=workflows
         ),
@@ -168,6 +175,7 @@ def _workers(settings: Settings, parts: Shared) -> Workers:
         now=parts.clock.now,
         cache_ttl=REGISTRATION_TTL_SECONDS * MICROS,
         stale_after=settings.worker_plane.stale_after_seconds * MICROS,
+        signals=parts.coordination.signals,
     )
 
 
@@ -220,14 +228,32 @@ def _history_exports(
 
 
 def _diagnosis(
-    settings: Settings, parts: Shared, *, workflows: Workflows, workers: Workers
+    settings: Settings,
+    parts: Shared,
+    *,
+    workflows: Workflows,
+    queues: TaskQueues,
+    workers: Workers,
 ) -> Diagnosis:
     return Diagnosis(
         parts.store,
         workflows=workflows,
+        queues=queues,
         workers=workers,
         now=parts.clock.now,
+        pins_definitions=settings.compatibility.pins_fingerprint,
+    )
+
+
+def _task_queues(settings: Settings, parts: Shared, workers: Workers) -> TaskQueues:
+    return TaskQueues(
+        parts.store,
+        workers=workers,
+        admission=parts.coordination.admission,
+        queries=parts.coordination.query_exchange,
+        now=parts.clock.now,
         overdue_after=settings.repair.redispatch_after_seconds * MICROS,
+        pending_queries=settings.query_tasks.max_pending_per_queue,
     )
 
 

@@ -9,6 +9,7 @@ from dwserver.engine.context import Limits
 from dwserver.protocol.payloads.framing import Framing
 from dwserver.services.activity_tasks import ActivityTasks
 from dwserver.services.activity_timeouts import ActivityTimeouts
+from dwserver.services.build_rollouts import BuildRollouts
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_exports.exporting import HistoryExports
@@ -27,6 +28,7 @@ from dwserver.services.search_attributes import SearchAttributes
 from dwserver.services.signal_with_start import SignalWithStart
 from dwserver.services.standalone_activities import StandaloneActivities
 from dwserver.services.storage_diagnosis import StorageDiagnosis
+from dwserver.services.task_queues import TaskQueues
 from dwserver.services.task_repair import TaskRepair
 from dwserver.services.workers import Workers
 from dwserver.services.workflow_tasks import WorkflowTasks
@@ -81,6 +83,8 @@ class Services:
     operator_metrics: OperatorMetrics
     workflows: Workflows
     diagnosis: Diagnosis
+    task_queues: TaskQueues
+    rollouts: BuildRollouts
     standalone_activities: StandaloneActivities
     history_exports: HistoryExports
     commands: OperatorCommands

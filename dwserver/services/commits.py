@@ -97,7 +97,12 @@ class Commits:
             poller = self._hand_off.reserve(task)
             if poller is None:
                 continue
-            leased = lease(draft, task, poller.worker_id)
+            leased = lease(
+                draft,
+                task,
+                poller.worker_id,
+                fingerprint=poller.fingerprints.get(task.type_name),
+            )
             if leased is None:
                 self._hand_off.put_back(poller)
                 continue

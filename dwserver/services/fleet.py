@@ -1,4 +1,4 @@
-"""The live workers of a namespace (``spec/topology-and-operations.md §1.4, §5.8``)."""
+"""The live workers of a namespace (``spec/topology-and-operations.md §1.4``)."""
 
 from __future__ import annotations
 
@@ -44,16 +44,4 @@ def fleet_block(
             }
             for worker in found
         ],
-    }
-
-
-async def routing_drains() -> JsonObject:
-    """No cohort can be drained in this build, so no queue has drains."""
-    return {
-        "queues_with_drains": 0,
-        "draining_build_id_count": 0,
-        "active_worker_count": 0,
-        "draining_worker_count": 0,
-        "stale_worker_count": 0,
-        "queues": [],
     }

@@ -40,6 +40,11 @@ class FreshCache(Generic[Key, Value]):
             return entry[1]
         return None
 
+    def remembered(self, key: Key) -> Value | None:
+        """What was last heard, however old."""
+        entry = self._found.get(key)
+        return None if entry is None else entry[1]
+
     async def get(self, key: Key) -> Value | None:
         """The value, read if need be. Raises what ``read`` raises."""
         value = self.fresh(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dwserver.engine.outcome import Rejection
-from dwserver.services.workers import Workers
+from dwserver.services.workers import DRAINING, Workers
 from dwserver.store.api import WorkerRegistration
 
 
@@ -15,12 +15,13 @@ async def admitted_worker(
     task_queue: str,
     build_id: str | None,
 ) -> WorkerRegistration | Rejection:
-    """The registration of a worker that polls, or why it may not. Nobody is refused
-    for what is only remembered. ``build_id`` None is not compared."""
+    """The registration of a worker that polls, or why it may not. Nobody is refused, or
+    taken for draining, for what is only remembered. ``build_id`` None is not
+    compared."""
     checked = _checked(
         await workers.find(namespace, worker_id), worker_id, task_queue, build_id
     )
-    if isinstance(checked, Rejection):
+    if isinstance(checked, Rejection) or checked.status == DRAINING:
         known = await workers.find_now(namespace, worker_id)
         checked = _checked(known, worker_id, task_queue, build_id)
     if not isinstance(checked, Rejection):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dwserver.engine.draft import Draft
-from dwserver.engine.leases import Leased, current, lease, requeue
+from dwserver.engine.leases import Leased, give_back, lease
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.records import quick_init
 from dwserver.engine.run_timeout import time_out_run
@@ -19,7 +19,7 @@ from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
 from dwserver.services.poll_requests import PollRequests
 from dwserver.services.queue_admission import Budget, QueueAdmission
 from dwserver.services.runs import RunContended, RunNotFound, Runs
-from dwserver.services.workers import Workers
+from dwserver.services.workers import DRAINING, Workers
 from dwserver.store.api import QueueKey, ReadyTask, Store, WorkerRegistration
 
 NOT_CLAIMABLE = Rejection("task_not_claimable", "Somebody else was faster.")
@@ -84,7 +84,7 @@ class Polls:
         key = QueueKey(request.namespace, request.task_queue, request.kind)
         if found is not None or not self._admission.is_capped(key):
             return found
-        budget = (await self._admission.state(key)).budget
+        budget = await self._admission.budget(key)
         return None if budget is Budget.ACCEPTING else budget
 
     async def _lease(
@@ -106,14 +106,10 @@ class Polls:
 
     async def undeliverable(self, delivery: Delivery) -> None:
         """The answer did not reach the client: give the lease back at once."""
-        leased = delivery.leased.task
-
-        def give_back(draft: Draft) -> bool:
-            task = current(draft, leased)
-            is_same = task.attempt == leased.attempt
-            return is_same and requeue(draft, task)
-
-        await self._runs.decide(leased.run_id, give_back)
+        leased = delivery.leased
+        await self._runs.decide(
+            leased.task.run_id, lambda draft: give_back(draft, leased)
+        )
 
     async def _wait(
         self,
@@ -128,9 +124,11 @@ class Polls:
             worker_id=request.worker_id,
             build_id=worker.build_id,
             types=frozenset(types) or None,
-            is_connected=request.is_connected,
+            is_connected=self._workers.may_claim(worker, request.is_connected),
+            fingerprints=worker.fingerprints,
+            is_pinned=self._runs.policy.pins_definitions,
         )
-        if worker.status == "draining":
+        if worker.status == DRAINING:
             await self._matcher.idle(seconds=request.wait_seconds)
             return None
         if key is None or not self._news.is_shared:
@@ -173,7 +171,12 @@ class Polls:
                 return None
             touched = draft.touched
             task = draft.tasks.get(candidate.task_id)
-            leased = task and lease(draft, task, poller.worker_id)
+            leased = task and lease(
+                draft,
+                task,
+                poller.worker_id,
+                fingerprint=poller.fingerprints.get(task.type_name),
+            )
             if leased:
                 return self._delivery(leased)
             # The hot state may not know of a task that another process has made.

@@ -20,7 +20,7 @@ from dwserver.services.poll_admission import admitted_worker
 from dwserver.services.poll_news import LeaseNote, PollNews, PollRequestKey
 from dwserver.services.poll_requests import PollRequests
 from dwserver.services.queries import UNAVAILABLE
-from dwserver.services.workers import Workers
+from dwserver.services.workers import DRAINING, Workers
 from dwserver.store.api import WorkerRegistration
 
 RUN_GONE = Failed("query_rejected", "The history of the run has been removed.")
@@ -119,7 +119,7 @@ class QueryTasks:
     async def _wait(
         self, worker: WorkerRegistration, request: QueryPollRequest
     ) -> QueryLease | None:
-        if worker.status == "draining":
+        if worker.status == DRAINING:
             await self._idle(request.wait_seconds)
             return None
         poll = QueryPoll(
@@ -128,7 +128,7 @@ class QueryTasks:
             worker_id=request.worker_id,
             build_id=worker.build_id,
             types=frozenset(worker.workflow_types) or None,
-            is_connected=request.is_connected,
+            is_connected=self._workers.may_claim(worker, request.is_connected),
         )
         return await self._exchange.lease(poll, seconds=request.wait_seconds)
 

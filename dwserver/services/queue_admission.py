@@ -9,7 +9,7 @@ any of this.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -133,21 +133,47 @@ class QueueAdmission:
         with suppress(LedgerUnavailable):
             await self._ledger.count_dispatch(scopes, minute=self._minute())
 
-    async def state(self, key: QueueKey) -> AdmissionState:
-        """For operators, and for polls that found nothing. Leases are counted for any
-        queue, dispatches where a cap counts them."""
-        caps = self.caps(key)
-        usage = await self._leases(key)
-        if not caps.is_any:
-            return AdmissionState(caps, usage, Budget.ACCEPTING)
+    async def budget(self, key: QueueKey) -> Budget:
+        """For polls of a capped queue that found nothing."""
+        leases, can_lock = await self._leases(key), await self.can_lock()
+        states = await self.states({key: leases}, can_lock=can_lock)
+        return states[key].budget
+
+    async def can_lock(self) -> bool:
+        """Whether a capped queue could be looked at now."""
         try:
             await self._ledger.check()
-            usage = await self._with_dispatches(key, caps, usage)
         except LedgerUnavailable:
-            return AdmissionState(caps, usage, Budget.UNAVAILABLE)
-        is_full = usage.has_reached(caps)
-        budget = Budget.THROTTLED if is_full else Budget.ACCEPTING
-        return AdmissionState(caps, usage, budget)
+            return False
+        return True
+
+    async def states(
+        self, leases: Mapping[QueueKey, Usage], *, can_lock: bool
+    ) -> dict[QueueKey, AdmissionState]:
+        """Of queues of one namespace whose leases have been counted; dispatches are
+        looked up where a cap counts them, all at once. ``can_lock``: see
+        :meth:`can_lock`."""
+        caps = {key: self.caps(key) for key in leases}
+        counters = {
+            key: _counters(key, of_queue)
+            for key, of_queue in caps.items()
+            if of_queue.is_any
+        }
+        scopes = {scope for each in counters.values() for scope in each.values()}
+        counted = await self._dispatches(scopes) if can_lock else None
+        return {
+            key: _state(caps[key], usage, counters.get(key, {}), counted)
+            for key, usage in leases.items()
+        }
+
+    async def _dispatches(self, scopes: Iterable[Scope]) -> dict[Scope, int] | None:
+        """None when the ledger cannot be asked."""
+        listed = list(scopes)
+        try:
+            counts = await self._ledger.dispatches(listed, minute=self._minute())
+        except LedgerUnavailable:
+            return None
+        return dict(zip(listed, counts, strict=True))
 
     async def _usage(self, key: QueueKey, caps: Caps) -> Usage:
         leases = await self._leases(key) if caps.counts_leases else Usage()
@@ -168,6 +194,24 @@ class QueueAdmission:
 
     def _minute(self) -> int:
         return self._now() // MINUTE
+
+
+def _state(
+    caps: Caps,
+    leases: Usage,
+    counters: Mapping[str, Scope],
+    counted: Mapping[Scope, int] | None,
+) -> AdmissionState:
+    if not caps.is_any:
+        return AdmissionState(caps, leases, Budget.ACCEPTING)
+    if counted is None:
+        return AdmissionState(caps, leases, Budget.UNAVAILABLE)
+    dispatches = {name: counted[scope] for name, scope in counters.items()}
+    usage = replace(leases, **dispatches)
+    is_full = usage.has_reached(caps)
+    return AdmissionState(
+        caps, usage, Budget.THROTTLED if is_full else Budget.ACCEPTING
+    )
 
 
 def _lock_scope(key: QueueKey, caps: Caps) -> Scope:

@@ -14,10 +14,6 @@ from dwserver.coordination.query_tasks import (
 from dwserver.store.api import (
     LiveNode,
     Namespace,
-    QueueBacklog,
-    QueuedTask,
-    QueueLease,
-    QueueLoad,
     RunCursor,
     RunFilter,
     RunView,
@@ -25,12 +21,21 @@ from dwserver.store.api import (
     WorkerRegistration,
 )
 from dwserver.store.figures import FailingType
+from dwserver.store.queues import (
+    QueueBacklog,
+    QueuedTask,
+    QueueLease,
+    QueueLoad,
+    QueueWorkers,
+)
 from dwserver.store.retention import RunPart
+from dwserver.store.rollouts import CohortKey, QueueName, Rollout
 from dwserver.store.schedules import ScheduleCursor, ScheduleFilter
 
 __all__ = [
     "Answer",
     "Answered",
+    "CohortKey",
     "Driver",
     "Failed",
     "FailingType",
@@ -41,7 +46,10 @@ __all__ = [
     "QueueBacklog",
     "QueueLease",
     "QueueLoad",
+    "QueueName",
+    "QueueWorkers",
     "QueuedTask",
+    "Rollout",
     "RunCursor",
     "RunFilter",
     "RunPart",

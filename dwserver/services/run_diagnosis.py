@@ -3,61 +3,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dwserver.engine.model import RunState
+from dwserver.engine.definitions import may_continue
+from dwserver.engine.model import Run, RunState
+from dwserver.services.task_queues import QueueDetail, TaskQueues
 from dwserver.services.workers import Workers
 from dwserver.services.workflows import RunDetail, Workflows
-from dwserver.store.api import (
-    QueueBacklog,
-    Store,
-    StoredEvent,
-    WorkerRegistration,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueView:
-    """A task queue as it is now. ``pollers``: the workers registered for it, live ones
-    first. ``overdue_after``: microseconds after which a ready task counts as
-    overdue."""
-
-    name: str
-    backlog: QueueBacklog
-    pollers: tuple[WorkerRegistration, ...]
-    now: int
-    overdue_after: int
+from dwserver.store.api import Store, StoredEvent, WorkerRegistration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDiagnosis:
-    """``state`` has no rows once the run is closed. ``now``: when all this was so."""
+    """``state`` has no rows once the run is closed. ``now``: when all this was so.
+    ``lacks_definition``: its queue has live workers, and all have another definition
+    than the one that the run stays with."""
 
     detail: RunDetail
     state: RunState
     last_event: StoredEvent | None
-    queue: QueueView
+    queue: QueueDetail
     now: int
+    lacks_definition: bool = False
 
 
 class Diagnosis:
-    """``overdue_after`` in microseconds."""
+    """``pins_definitions``: runs stay with the definition that they began with."""
 
     def __init__(
         self,
         store: Store,
         *,
         workflows: Workflows,
+        queues: TaskQueues,
         workers: Workers,
         now: Callable[[], int],
-        overdue_after: int,
+        pins_definitions: bool = True,
     ) -> None:
         self._store = store
         self._workflows = workflows
+        self._queues = queues
         self._workers = workers
         self._now = now
-        self._overdue_after = overdue_after
+        self._pins_definitions = pins_definitions
 
     async def of_run(
         self, namespace: str, workflow_id: str, run_id: str | None = None
@@ -70,30 +59,28 @@ class Diagnosis:
         last = await self._store.history(
             run.id, after=run.last_sequence - 1, upto=run.last_sequence, limit=1
         )
+        queue = await self._queues.detail(namespace, run.task_queue)
         return RunDiagnosis(
             detail=detail,
             state=detail.state or RunState(run),
             last_event=last[0] if last else None,
-            queue=await self.of_queue(namespace, run.task_queue),
+            queue=queue,
             now=self._now(),
+            lacks_definition=self._lacks_definition(run, queue.pollers),
         )
 
-    async def of_queue(self, namespace: str, queue: str) -> QueueView:
-        """A queue that nobody has heard of is empty."""
-        now = self._now()
-        backlog = await self._store.queue_backlog(
-            namespace, queue, now=now, overdue_before=now - self._overdue_after
-        )
-        workers = await self._workers.find_all(namespace, queue=queue)
-        return QueueView(
-            name=queue,
-            backlog=backlog,
-            pollers=tuple(
-                sorted(
-                    workers,
-                    key=lambda w: (self._workers.status(w) == "stale", w.worker_id),
-                )
-            ),
-            now=now,
-            overdue_after=self._overdue_after,
+    def _lacks_definition(
+        self, run: Run, workers: Sequence[WorkerRegistration]
+    ) -> bool:
+        recorded, name = run.definition_fingerprint, run.workflow_type
+        if recorded is None or not self._pins_definitions:
+            return False
+        serving = [
+            worker
+            for worker in workers
+            if self._workers.status(worker) == "active"
+            and name in (worker.workflow_types or (name,))
+        ]
+        return bool(serving) and not any(
+            may_continue(recorded, worker.fingerprints.get(name)) for worker in serving
         )

@@ -117,13 +117,13 @@ class Runs:
         self._commits = Commits(store, hot=hot, hand_off=hand_off, observers=observers)
         self._now = now
         self._next_id = next_id
-        self._policy = policy
         self._spawn = spawn
         self._lanes: dict[str, deque[_Waiting[Any]]] = {}
         self.hot = hot
+        self.policy = policy
 
     def context(self) -> Context:
-        return Context(self._now(), self._next_id, orjson.dumps, self._policy)
+        return Context(self._now(), self._next_id, orjson.dumps, self.policy)
 
     async def decide(
         self,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import structlog
 
+from dwserver.coordination.wake_signals import (
+    Key,
+    SilentSignals,
+    Topic,
+    WakeSignals,
+)
 from dwserver.engine.outcome import Rejection
 from dwserver.services.fresh_cache import FreshCache
 from dwserver.store.api import Store, WorkerRegistration
@@ -16,6 +22,8 @@ MAX_CACHED = 50_000
 FORGET_AFTER = 86_400 * 1_000_000
 # Registrations that one pass forgets.
 BATCH = 1_000
+# The status of workers whose build is drained; the word is on the wire.
+DRAINING = "draining"
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -24,8 +32,8 @@ class Workers:
     """Registrations, remembered: a poll must not cost a query.
 
     ``cache_ttl`` and ``stale_after`` in microseconds. What this process writes is
-    seen at once. What another process writes is seen when the worker's polls are
-    written down (:meth:`write_seen`), and before a poll is refused.
+    seen at once. What another process writes is seen when that is heard of, when the
+    worker's polls are written down (:meth:`write_seen`), and before a poll is refused.
     """
 
     def __init__(
@@ -35,10 +43,13 @@ class Workers:
         now: Callable[[], int],
         cache_ttl: int,
         stale_after: int,
+        signals: WakeSignals | None = None,
     ) -> None:
         self._store = store
         self._now = now
         self.stale_after = stale_after
+        self._signals = signals or SilentSignals()
+        self._signals.listen(Topic.WORKER_CHANGED, self._hear)
         self._known = FreshCache(
             self._read, now=now, ttl=cache_ttl, max_entries=MAX_CACHED
         )
@@ -69,9 +80,10 @@ class Workers:
         worker = replace(worker, fingerprints=dict(sorted(fingerprints.items())))
         if known is not None:
             worker = replace(worker, registered_at=known.registered_at)
-        await self._store.put_worker(worker)
+        worker = await self._store.put_worker(worker)
         self.generation += 1
         self._keep(worker)
+        self._tell(worker.namespace, worker.worker_id)
         return worker
 
     async def find(self, namespace: str, worker_id: str) -> WorkerRegistration | None:
@@ -92,7 +104,8 @@ class Workers:
     async def heartbeat(
         self, namespace: str, worker_id: str, details: Mapping[str, object]
     ) -> WorkerRegistration | None:
-        """Note that the worker lives, with what it reports about itself."""
+        """Note that the worker lives, with what it reports about itself; a drain of its
+        build reaches it here."""
         worker = await self._store.find_worker(namespace, worker_id)
         if worker is None:
             self._known.forget((namespace, worker_id))
@@ -102,7 +115,7 @@ class Workers:
             last_heartbeat_at=self._now(),
             details={**worker.details, **details},
         )
-        await self._store.put_worker(worker)
+        worker = await self._store.put_worker(worker)
         self._keep(worker)
         return worker
 
@@ -140,6 +153,7 @@ class Workers:
         self.generation += 1
         self._known.forget((namespace, worker_id))
         self._seen.pop((namespace, worker_id), None)
+        self._tell(namespace, worker_id)
         return is_deleted
 
     async def find_all(
@@ -149,8 +163,39 @@ class Workers:
 
     def status(self, worker: WorkerRegistration) -> str:
         """``stale`` when it has not been heard of for ``stale_after``."""
-        is_stale = worker.last_heartbeat_at <= self._now() - self.stale_after
+        is_stale = worker.last_heartbeat_at <= self.silent_since()
         return "stale" if is_stale else worker.status
+
+    def silent_since(self) -> int:
+        """Who was last heard of then, or before, is stale."""
+        return self._now() - self.stale_after
+
+    def may_claim(
+        self, worker: WorkerRegistration, is_connected: Callable[[], bool]
+    ) -> Callable[[], bool]:
+        """Whether a waiting poll of the worker may still be given something: the client
+        is there, and nothing was heard of a drain meanwhile."""
+        key = (worker.namespace, worker.worker_id)
+
+        def may() -> bool:
+            known = self._known.remembered(key)
+            return is_connected() and (known is None or known.status != DRAINING)
+
+        return may
+
+    def forget(self, namespace: str, worker_ids: Iterable[str]) -> None:
+        """Somebody changed them in the database."""
+        for worker_id in worker_ids:
+            self._known.forget((namespace, worker_id))
+
+    def _tell(self, namespace: str, worker_id: str) -> None:
+        """A worker of this id may run other code from now on: no process may go by
+        what the one before it told of its definitions."""
+        self._signals.publish(Topic.WORKER_CHANGED, (namespace, worker_id))
+
+    def _hear(self, key: Key) -> None:
+        namespace, worker_id = map(str, key)
+        self._known.forget((namespace, worker_id))
 
     def _keep(self, worker: WorkerRegistration) -> None:
         self._known.put((worker.namespace, worker.worker_id), worker)

@@ -33,12 +33,14 @@ from dwserver.engine.transition import Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
 from dwserver.store.figures import Figures
 from dwserver.store.leadership import LeaderLeases
+from dwserver.store.queues import QueueReads
 from dwserver.store.repair import Repair
 from dwserver.store.retention import Retention
+from dwserver.store.rollouts import Rollouts
 from dwserver.store.schedules import Schedules
 
-MAX_COUNTED: Final = 10_000
-MAX_LEASES_LISTED: Final = 50
+# Registrations of a queue that are put in order.
+MAX_WORKERS_SORTED: Final = 100_000
 
 
 class StoreError(Exception):
@@ -89,6 +91,15 @@ class ReadyTask:
     type_name: str
     compatibility: str | None
     available_at: int
+    definition_fingerprint: str | None = None
+
+
+class Definitions(NamedTuple):
+    """Which pinned tasks somebody waits for: those of these fingerprints, and all of
+    these types."""
+
+    fingerprints: frozenset[str]
+    types: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,12 @@ class ActivityPlace:
 class DueRun:
     run_id: str
     deadline_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    runs: list[DueRun]
+    activities: list[DueActivity]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,56 +174,6 @@ class WholeRun:
 
     rows: RunState
     commands: tuple[Command, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueLoad:
-    """Tasks of one kind in a queue. ``ready``: due ones, counted up to a bound;
-    ``overdue``: those of them that nobody has taken for a while. ``expired``: leased
-    ones whose lease is over."""
-
-    kind: TaskKind
-    ready: int = 0
-    overdue: int = 0
-    oldest_ready_at: int | None = None
-    leased: int = 0
-    expired: int = 0
-    oldest_expiry: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedTask:
-    """A ready task as operators see it."""
-
-    id: str
-    kind: TaskKind
-    run_id: str
-    workflow_id: str
-    ready_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueLease:
-    """A leased task as operators see it."""
-
-    id: str
-    kind: TaskKind
-    run_id: str
-    workflow_id: str
-    lease_owner: str
-    lease_expires_at: int
-    attempt: int
-    attempt_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueBacklog:
-    """What lies in a queue: one load for each kind of task, the task that has been due
-    longest, and leases, those that are over first."""
-
-    loads: Mapping[TaskKind, QueueLoad]
-    oldest: QueuedTask | None
-    leases: tuple[QueueLease, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +286,16 @@ class MigrationReport:
         return tuple(name for name in self.pending if name not in self.adoptable)
 
 
-class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
+class Store(
+    LeaderLeases,
+    Schedules,
+    Retention,
+    Repair,
+    Figures,
+    QueueReads,
+    Rollouts,
+    Protocol,
+):
     """See the module text. Every method may raise :class:`StoreError`."""
 
     # life cycle -----------------------------------------------------------------
@@ -400,10 +376,16 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
 
     # set operations -------------------------------------------------------------
     async def ready_tasks(
-        self, keys: Sequence[QueueKey], *, now: int, limit: int
+        self,
+        keys: Sequence[QueueKey],
+        *,
+        now: int,
+        limit: int,
+        pinned: Definitions | None = None,
     ) -> list[ReadyTask]:
         """Ready tasks with ``available_at <= now``, at most ``limit`` for each key,
-        ordered by priority, available_at, id."""
+        ordered by priority, available_at, id. ``pinned``: without the tasks of other
+        definitions, which it reads past."""
         ...
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
@@ -411,9 +393,10 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
         first."""
         ...
 
-    async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
-        """Open activities with ``deadline_at <= now``, the earliest first. One that
-        renewals keep alive is listed until it is written again."""
+    async def overdue(self, *, now: int, limit: int) -> Overdue:
+        """Open runs and activities with ``deadline_at <= now``, at most ``limit`` of
+        each, the earliest first. An activity that renewals keep alive is listed until
+        it is written again."""
         ...
 
     async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
@@ -426,7 +409,7 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
         ...
 
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
-        """Open runs with ``deadline_at <= now``, the earliest first."""
+        """The runs of :meth:`overdue` alone."""
         ...
 
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]: ...
@@ -483,14 +466,6 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
         """Attempts that have ended, oldest first; unknown ones are absent."""
         ...
 
-    async def queue_backlog(
-        self, namespace: str, queue: str, *, now: int, overdue_before: int
-    ) -> QueueBacklog:
-        """What lies in a queue, whoever knows it. ``overdue_before``: tasks that have
-        been due since then are overdue. At most :data:`MAX_COUNTED` ready tasks of a
-        kind are counted and :data:`MAX_LEASES_LISTED` leases listed."""
-        ...
-
     async def count_active_leases(self, key: QueueKey, *, now: int) -> tuple[int, int]:
         """Leases of the queue's kind that are good: in the queue, and in all queues of
         its namespace."""
@@ -525,8 +500,9 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
         self, namespace: str, worker_id: str
     ) -> WorkerRegistration | None: ...
 
-    async def put_worker(self, worker: WorkerRegistration) -> None:
-        """Insert or replace by (namespace, worker_id)."""
+    async def put_worker(self, worker: WorkerRegistration) -> WorkerRegistration:
+        """Insert or replace by (namespace, worker_id); what was written. The status is
+        that of the cohort: ``draining`` while an operator drains it."""
         ...
 
     async def delete_worker(self, namespace: str, worker_id: str) -> bool: ...
@@ -539,14 +515,22 @@ class Store(LeaderLeases, Schedules, Retention, Repair, Figures, Protocol):
     async def touch_workers(
         self, seen: Sequence[tuple[str, str]], *, at: int
     ) -> list[WorkerRegistration]:
-        """Raise ``last_heartbeat_at`` of (namespace, worker id) pairs, one statement;
-        the registrations of those that exist, in no order."""
+        """Raise ``last_heartbeat_at`` of (namespace, worker id) pairs and take over the
+        status of their cohorts, one statement; the registrations of those that exist,
+        in no order."""
         ...
 
     async def list_workers(
         self, namespace: str, *, queue: str | None
     ) -> list[WorkerRegistration]:
         """By last heartbeat, newest first."""
+        ...
+
+    async def list_workers_of_queue(
+        self, namespace: str, queue: str, *, silent_since: int, limit: int
+    ) -> list[WorkerRegistration]:
+        """By id; those that were last heard of at ``silent_since`` or before after the
+        others."""
         ...
 
     # nodes ----------------------------------------------------------------------

@@ -20,7 +20,7 @@ _RECORDS: Mapping[str, tuple[str, str, str]] = {
         execution_timeout_seconds run_timeout_seconds execution_deadline_at
         run_deadline_at task_failures batch_first batch_size batch_resolved_sequence
         continued_from_run_id parent_run_id parent_step inherits_children
-        archived_at""",
+        archived_at definition_fingerprint""",
         "wakes",
     ),
     "input": (
@@ -33,7 +33,7 @@ _RECORDS: Mapping[str, tuple[str, str, str]] = {
         """id run_id namespace kind status queue type_name available_at created_at
         compatibility priority attempt repair_count lease_owner leased_at
         lease_expires_at snapshot_sequence activity_id attempt_id last_error
-        closed_at""",
+        closed_at definition_fingerprint""",
         "resume",
     ),
     "activity": (
@@ -131,6 +131,18 @@ COLUMNS["run_view"] = ",\n".join(
         _columns("r", "pruned_at"),
     )
 )
+COLUMNS["cohort_status"] = """case
+    when exists (
+        select 1
+        from build_id_rollouts o
+        where o.namespace = worker_registrations.namespace
+        and o.task_queue = worker_registrations.task_queue
+        and o.build_id = coalesce(worker_registrations.build_id, '')
+        and o.drain_intent = 'draining'
+    ) then 'draining'
+    else 'active'
+end"""
+"""The status that a registration is written with: that of its cohort."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

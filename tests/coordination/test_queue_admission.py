@@ -19,7 +19,7 @@ from dwserver.coordination.redis_admission_ledger import RedisLedger
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.matching.pollers import Delivery
 from dwserver.services.queue_admission import Budget
-from dwserver.store.api import QueueKey, Store
+from dwserver.store.api import Store
 from dwserver.store.opening import open_store
 from tests.coordination.stage import CountingRedis
 from tests.support.faulty_link import FaultyLink
@@ -128,8 +128,10 @@ async def test_only_so_many_leases(
             await server.start(f"order-{number}")
         await eventually(lambda: sum(poll.done() for poll in waiting) == 2)
         assert await budget(server) is Budget.THROTTLED
-        key = QueueKey(NAMESPACE, QUEUE, a_poll().kind)
-        state = await server.core.coordination.admission.state(key)
+        queues = server.services.task_queues
+        views = await queues.views(NAMESPACE, [QUEUE])
+        (budgets,) = await queues.budgets(NAMESPACE, views)
+        state = budgets.tasks[a_poll().kind]
         assert (state.usage.leases, state.usage.namespace_leases) == (2, 2)
         assert state.budget is Budget.THROTTLED
         done = next(poll for poll in waiting if poll.done())

@@ -60,9 +60,13 @@ class Play(Stage):
         assert leased is not None, "the workflow task could not be claimed"
         return leased.task
 
-    def lease(self, task: Task, owner: str = "w1") -> Leased | None:
+    def lease(
+        self, task: Task, owner: str = "w1", *, fingerprint: str | None = None
+    ) -> Leased | None:
         return self.decide(
-            lambda draft: leases.lease(draft, leases.current(draft, task), owner),
+            lambda draft: leases.lease(
+                draft, leases.current(draft, task), owner, fingerprint=fingerprint
+            ),
             task.run_id,
         )
 

@@ -11,6 +11,7 @@ from tests.golden.replaying import exchanges_of
 RECORDED = {
     "activity_tasks": 48,
     "activity_timeouts": 14,
+    "admission": 12,
     "auth_legacy": 6,
     "auth_none": 5,
     "auth_signature": 9,
@@ -39,6 +40,7 @@ RECORDED = {
     "search_attributes": 28,
     "signals": 30,
     "storage": 8,
+    "task_queues": 32,
     "system": 25,
     "updates": 46,
     "workers": 39,

@@ -56,6 +56,9 @@ class Inhabited:
         policy = {"driver": "local", "enabled": False}
         path = "/api/namespaces/default/external-storage"
         self.control.request("PUT", path, policy).expect(200)
+        # So would a made-up drain keep everything from the worker.
+        path = f"/api/task-queues/{WORKER['task_queue']}/build-ids/resume"
+        self.control.request("POST", path, {"build_id": None}).expect(200)
         self._post("register", {**WORKER, "runtime": "python"}, status=201)
         self._drain()
         charging = self._leased()
@@ -89,7 +92,9 @@ class Inhabited:
             # Earlier polls count as signs of life, which are written from time to time.
             del worker["last_heartbeat_at"]
         schedules = self.control.request("GET", "/api/schedules").expect(200)
-        return [read_state(database_url), namespaces, workers, schedules]
+        health = self.control.request("GET", "/api/system/health").expect(200)
+        drains = health["health"]["routing_drains"]
+        return [read_state(database_url), namespaces, workers, schedules, drains]
 
     def _leased(self) -> dict[str, Any]:
         start = {

@@ -67,8 +67,13 @@ class Planes:
         # A poll counts as a heartbeat, which is written seconds later.
         for name in ("last_heartbeat_at", "updated_at"):
             del worker[name]
+        path = "/api/task-queues/orders/build-ids"
+        builds = self.control.request("GET", path).expect(200)["build_ids"]
+        for build in builds:
+            del build["last_heartbeat_at"]
         shown: list[Any] = [
             worker,
+            builds,
             self.control.request("GET", "/api/workflows").expect(200),
             self.control.request("GET", "/api/search-attributes").expect(200),
             self.control.request("GET", "/api/namespaces").expect(200),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dwserver.protocol.control_plane import UNSUPPORTED_START_FIELDS
 from dwserver.protocol.durations import MAX_DURATION_SECONDS
 from tests.http.input_cases import (
+    ABSENT,
     NO_ARRAY,
     NO_OBJECT,
     NO_TEXT,
@@ -91,6 +92,13 @@ STORAGE_TEST_TABLE = (
     word("driver"),
     integer("small_payload_bytes", least=1, most=1_048_576, required=True),
     integer("large_payload_bytes", least=1, most=16_777_216, required=True),
+)
+
+COHORT: Body = {"build_id": "b1"}
+# Null and blank are the workers without a build id.
+COHORT_TABLE = (
+    text("build_id", longest=255),
+    Wrong("build_id", (ABSENT, "with a \0")),
 )
 
 ENVELOPE: Body = {"codec": "avro", "blob": "AAI3Ag=="}

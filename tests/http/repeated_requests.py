@@ -205,6 +205,21 @@ def _worker_to_delete(path: str) -> Make:
     return make
 
 
+def _intent(verb: str) -> Make:
+    """For workers that drain already, if they are to be resumed."""
+
+    def make(room: Room) -> Request:
+        worker = room.registered(room.name())
+        path = f"/api/task-queues/{worker['task_queue']}/build-ids"
+        body = {"build_id": None}
+        if verb == "resume":
+            room.post(f"{path}/drain", body)
+            room.post("/api/worker/heartbeat", worker)
+        return Request("POST", f"{path}/{verb}", body)
+
+    return make
+
+
 def _start(room: Room) -> Request:
     name = room.name()
     body = {"workflow_id": name, "workflow_type": TYPE, "task_queue": name}
@@ -353,6 +368,8 @@ REQUESTS: Mapping[str, Make] = {
         "/runs/{run_id}"
     ),
     "DELETE /api/workers/{worker_id}": _worker_to_delete("/api/workers"),
+    "POST /api/task-queues/{task_queue}/build-ids/drain": _intent("drain"),
+    "POST /api/task-queues/{task_queue}/build-ids/resume": _intent("resume"),
     "POST /api/bridge-adapters/webhook/{adapter}": _bridge_event,
     "POST /api/activities": _activity_to_start,
     "POST /api/schedules": _schedule_to_create,

@@ -12,6 +12,7 @@ from dwserver.http.control_plane import (
     namespaces,
     search_attributes,
     storage,
+    task_queues,
     workflow_query,
 )
 from dwserver.http.control_plane.command_fields import (
@@ -32,6 +33,8 @@ from tests.http.input_planes import Leases, Planes
 from tests.http.operator_inputs import (
     ATTRIBUTE,
     ATTRIBUTE_TABLE,
+    COHORT,
+    COHORT_TABLE,
     ENVELOPE,
     OPERATOR_COMMANDS,
     POLICY,
@@ -90,6 +93,7 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         (search_attributes.DEFINE_FIELDS, ATTRIBUTE_TABLE),
         (namespaces.STORAGE_FIELDS, POLICY_TABLE),
         (storage.TEST_FIELDS, STORAGE_TEST_TABLE),
+        (task_queues.COHORT_FIELDS, COHORT_TABLE),
     ],
     ids=[
         "start",
@@ -111,6 +115,7 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         "attribute",
         "policy",
         "storage",
+        "cohort",
     ],
 )
 def test_the_tables_name_every_field(
@@ -167,6 +172,15 @@ def check_control_plane(planes: Planes) -> list[str]:
         ("POST", "/api/search-attributes", ATTRIBUTE, ATTRIBUTE_TABLE),
         ("PUT", "/api/namespaces/default/external-storage", POLICY, POLICY_TABLE),
         ("POST", "/api/storage/test", STORAGE_TEST, STORAGE_TEST_TABLE),
+        *(
+            (
+                "POST",
+                f"/api/task-queues/orders/build-ids/{verb}",
+                COHORT,
+                COHORT_TABLE,
+            )
+            for verb in ("drain", "resume")
+        ),
     ):
         problems += check(
             path,

@@ -121,6 +121,17 @@ CONTRACT = (
     Row("GET /api/workers", "index", OPERATORS),
     Row("GET /api/workers/{worker_id}", "show", OPERATORS),
     Row("DELETE /api/workers/{worker_id}", "destroy", ADMINS),
+    Row("GET /api/task-queues", "index", OPERATORS),
+    Row("GET /api/task-queues/{task_queue}", "show", OPERATORS),
+    Row("GET /api/task-queues/{task_queue}/build-ids", "build_ids", OPERATORS),
+    *(
+        Row(
+            f"POST /api/task-queues/{{task_queue}}/build-ids/{verb}",
+            f"{verb}_build_id",
+            OPERATORS,
+        )
+        for verb in ("drain", "resume")
+    ),
     Row("GET /api/activities", "index", OPERATORS, is_gated=True),
     Row("POST /api/activities", "store", OPERATORS, is_gated=True),
     Row("GET /api/activities/{activity_id}", "show", OPERATORS, is_gated=True),

@@ -15,7 +15,7 @@ from dwserver.engine.model import Run, Task
 from dwserver.engine.words import TaskKind
 from dwserver.matching.matcher import Matcher
 from dwserver.matching.pollers import Delivery, Poller
-from dwserver.store.api import QueueKey, ReadyTask
+from dwserver.store.api import Definitions, QueueKey, ReadyTask
 from tests.support.builders import NOON, a_run, a_task, leased
 from tests.support.waiting import eventually
 
@@ -38,6 +38,16 @@ def a_poller(
 
 def a_workflow_task(run: Run | None = None, **fields: Any) -> Task:
     return a_task(run or a_run(), **fields)
+
+
+def is_listed(task: Task, pinned: Definitions | None) -> bool:
+    recorded = task.definition_fingerprint
+    return (
+        recorded is None
+        or pinned is None
+        or recorded in pinned.fingerprints
+        or task.type_name in pinned.types
+    )
 
 
 def delivery_of(task: Task, owner: str) -> Delivery:
@@ -93,7 +103,12 @@ class Stage:
 
     # the store
     async def ready_tasks(
-        self, keys: list[QueueKey], *, now: int, limit: int
+        self,
+        keys: list[QueueKey],
+        *,
+        now: int,
+        limit: int,
+        pinned: Definitions | None,
     ) -> list[ReadyTask]:
         self.queries.append(list(keys))
         self.limits.append(limit)
@@ -108,12 +123,15 @@ class Stage:
                 task.type_name,
                 task.compatibility,
                 task.available_at,
+                task.definition_fingerprint,
             )
             for key in keys
             for task in [
                 task
                 for task in self.tasks
-                if task.queue == key.queue and task.available_at <= now
+                if task.queue == key.queue
+                and task.available_at <= now
+                and is_listed(task, pinned)
             ][:limit]
         ]
 

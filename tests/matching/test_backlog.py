@@ -13,9 +13,14 @@ SHIPPING = frozenset({"orders.Ship"})
 
 
 def ready(
-    task_id: str, *, key: QueueKey = ORDERS, type_name: str = "orders.Ship"
+    task_id: str,
+    *,
+    key: QueueKey = ORDERS,
+    type_name: str = "orders.Ship",
+    definition: str | None = None,
 ) -> ReadyTask:
-    return ReadyTask(key, task_id, f"run-{task_id}", type_name, None, NOON)
+    run_id = f"run-{task_id}"
+    return ReadyTask(key, task_id, run_id, type_name, None, NOON, definition)
 
 
 async def test_the_oldest_suitable_task_is_taken() -> None:
@@ -77,3 +82,31 @@ async def test_what_the_database_has_comes_first_and_once() -> None:
     taken = [backlog.take(a_poller()) for _ in range(5)]
     assert [task and task.task_id for task in taken] == ["t1", "t2", "t3", "t4", None]
     assert all(backlog.add(ready(f"n{number}")) for number in range(3))
+
+
+async def test_tasks_of_other_definitions_are_in_nobodys_way() -> None:
+    backlog = Backlog(max_tasks=1000)
+    for number in range(MAX_LOOK + 1):
+        backlog.add(ready(f"stuck-{number}", definition="f1"))
+    backlog.add(ready("free"))
+    backlog.add(ready("new", definition="f2"))
+    newer = a_poller(fingerprints={"orders.Ship": "f2"}, types=SHIPPING)
+    taken = [backlog.take(newer) for _ in range(3)]
+    assert [task and task.task_id for task in taken] == ["free", "new", None]
+    oldest = backlog.take(a_poller())
+    assert oldest is not None
+    assert oldest.task_id == "stuck-0"
+
+
+async def test_the_oldest_of_all_lanes_comes_first_and_all_are_counted() -> None:
+    backlog = Backlog(max_tasks=4)
+    backlog.add(ready("t3", definition="f1"))
+    backlog.add(ready("t4"))
+    backlog.put_in_front([ready("t1"), ready("t2", definition="f2")])
+    assert not backlog.add(ready("t5"))
+    taken = [backlog.take(a_poller()) for _ in range(5)]
+    assert [task and task.task_id for task in taken] == ["t1", "t2", "t3", "t4", None]
+    assert not backlog.holds(ORDERS)
+    backlog.add(ready("t6", definition="f1"))
+    backlog.forget(ORDERS)
+    assert all(backlog.add(ready(f"n{number}")) for number in range(4))

@@ -302,3 +302,15 @@ async def test_a_task_only_the_database_knows_is_not_overtaken_for_ever(
     await eventually(lambda: stage.counts.rounds)
     assert task_id(await stage.wait(a_poller())) == old.id
     assert task_id(await stage.wait(a_poller())) == arrivals[0].id
+
+
+async def test_a_task_of_another_definition_keeps_no_rounds_going(stage: Stage) -> None:
+    stage.tasks.append(a_workflow_task(definition_fingerprint="f1"))
+    fingerprints = {stage.tasks[0].type_name: "f2"}
+    [poll] = await stage.waiting(a_poller(fingerprints=fingerprints))
+    assert len(stage.queries) == 1
+    stage.matcher.sweep()
+    await stage.at_rest()
+    assert len(stage.queries) == 2
+    assert stage.tried == []
+    assert not poll.done()

@@ -36,13 +36,14 @@ class Feature(Enum):
 
     ACTIVITY_FAILURES = auto()  # a workflow sees that an activity failed (R13)
     CHILD_CANCELLATION = auto()  # a workflow sees that a child was cancelled
+    FINGERPRINTS = auto()  # workers tell which definitions they have
     PATCHES = auto()  # ctx.patched
     VALIDATORS_IN_TASK = auto()  # validators run in the update's workflow task
     RUN_TIMEOUTS = auto()  # a client sees that a run was timed out
 
 
 _OLD = frozenset({Feature.VALIDATORS_IN_TASK})
-_PATCHING = _OLD | {Feature.PATCHES}
+_PATCHING = _OLD | {Feature.FINGERPRINTS, Feature.PATCHES}
 _FAILING = _PATCHING | {Feature.ACTIVITY_FAILURES}
 _LAST_OF_FIRST = _FAILING | {Feature.CHILD_CANCELLATION}
 _SECOND = _LAST_OF_FIRST - {Feature.VALIDATORS_IN_TASK}

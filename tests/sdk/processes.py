@@ -41,10 +41,12 @@ class SdkPrograms:
             }
         )
 
-    def start_worker(self, queue: str, log_path: Path) -> SdkWorker:
+    def start_worker(self, queue: str, log_path: Path, *definitions: str) -> SdkWorker:
+        """``definitions``: which one it has of the workflow that is replaced
+        (``programs/replaced_workflows.py``)."""
         with log_path.open("ab") as log:
             process = subprocess.Popen(
-                self._command("run_worker", queue),
+                self._command("run_worker", queue, *definitions),
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

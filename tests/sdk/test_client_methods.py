@@ -38,16 +38,9 @@ class Declined:
 
 Unserved = Refused | Declined
 
-_BUILD_IDS = ("drain", "promote", "resume")
-
 # Part of the server → its methods, and what calling one comes to until it is served.
 UNSERVED: dict[str, dict[str, Unserved]] = {
-    "task queues": {
-        "Client.list_task_queues": Refused(),
-        "Client.describe_task_queue": Refused(),
-        "Client.list_task_queue_build_ids": Refused(),
-        **{f"Client.{verb}_task_queue_build_id": Refused() for verb in _BUILD_IDS},
-    },
+    "promotion of builds": {"Client.promote_task_queue_build_id": Refused()},
     "deletion of namespaces": {
         "Client.delete_namespace": Refused(405, "method_not_allowed")
     },

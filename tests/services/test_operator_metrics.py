@@ -231,19 +231,29 @@ def test_alerts_are_those_of_checks_then_those_of_queues() -> None:
         }
 
     check = HealthCheck("task_transport", HealthStatus.WARNING, message="Stuck.")
+    routing = HealthCheck("routing_health", HealthStatus.WARNING, message="Waits.")
     found = alerts(
-        [Finding(check, {"unhealthy_tasks": 1})],
+        [Finding(check, {"unhealthy_tasks": 1}), Finding(routing, {"claims": 2})],
         [
             queue("a", backlog=2, active=0, stale=1),
             queue("b", backlog=5, active=1, stale=0),
             queue("c", backlog=1, active=0, stale=0),
         ],
-        "default",
+        drains={"queues_with_drains": 1, "queues": []},
+        namespace="default",
     )
     assert [each["key"] for each in found] == [
         "task_transport",
+        "routing_health",
         "queue_backlog_without_pollers",
         "queue_stale_pollers",
     ]
-    assert (found[1]["queues"], found[1]["backlog_count"]) == (["a", "c"], 3)
-    assert found[1]["status"] == "error"
+    assert found[0]["facts"] == {"unhealthy_tasks": 1}
+    # Work may wait because of a drain.
+    assert found[1]["facts"] == {
+        "claims": 2,
+        "queues_with_drains": 1,
+        "routing_drains": {"queues_with_drains": 1, "queues": []},
+    }
+    assert (found[2]["queues"], found[2]["backlog_count"]) == (["a", "c"], 3)
+    assert found[2]["status"] == "error"

@@ -11,7 +11,7 @@ import pytest
 from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import TaskKind, TaskStatus
 from dwserver.matching.pollers import Delivery
-from dwserver.store.api import StoreUnavailable
+from dwserver.store.api import QueueKey, StoreUnavailable
 from tests.support.small_server import (
     ARGUMENTS,
     CHARGE,
@@ -24,6 +24,8 @@ from tests.support.small_server import (
     small_server,
 )
 from tests.support.waiting import eventually
+
+WORKFLOWS = QueueKey("default", "orders", TaskKind.WORKFLOW)
 
 
 @pytest.fixture
@@ -214,7 +216,49 @@ async def test_a_candidate_that_is_gone_is_skipped(
 
 
 async def test_a_draining_worker_gets_nothing(server: SmallServer) -> None:
-    await server.register("leaves", status="draining")
+    await server.drain("old")
+    await server.register("leaves", build_id="old")
+    await server.start()
+    assert await server.poll(a_poll(worker_id="leaves")) is None
+    assert await server.poll() is not None
+
+
+async def test_a_poll_that_waits_gets_nothing_after_a_drain(
+    server: SmallServer,
+) -> None:
+    """From the heartbeat on that takes the drain over, not before."""
+    await server.register("leaves", build_id="old")
+    leaving = asyncio.create_task(
+        server.poll(a_poll(worker_id="leaves", wait_seconds=30))
+    )
+    await eventually(lambda: server.core.matcher.pollers.count(WORKFLOWS) == 1)
+    await server.drain("old")
+    worker = await server.services.workers.heartbeat("default", "leaves", {})
+    assert worker is not None
+    assert worker.status == "draining"
+    await server.start("order-1")
+    assert await leaving is None
+    assert await server.poll() is not None
+
+
+async def test_a_resumed_worker_polls_at_once(
+    server: SmallServer, other: SmallServer
+) -> None:
+    """Wherever it was resumed."""
+    await server.drain("old")
+    await server.register("leaves", build_id="old")
+    await server.start()
+    assert await server.poll(a_poll(worker_id="leaves")) is None
+    await other.resume("old")
+    assert await server.poll(a_poll(worker_id="leaves")) is not None
+
+
+async def test_polls_alone_tell_a_worker_of_a_drain(server: SmallServer) -> None:
+    """Workers of early releases send no heartbeats."""
+    await server.register("leaves", build_id="old")
+    await server.drain("old")
+    assert await server.poll(a_poll(worker_id="leaves")) is None
+    await server.services.workers.write_seen()
     await server.start()
     assert await server.poll(a_poll(worker_id="leaves")) is None
     assert await server.poll() is not None

@@ -229,13 +229,14 @@ async def test_a_run_that_is_gone_ends_the_query(room: QueryRoom) -> None:
         {"task_queue": "bills"},
         {"namespace": "other"},
         {"workflow_types": ("orders.Bill",)},
-        {"status": "draining"},
+        {"build_id": "old"},
     ],
 )
 async def test_without_a_worker_nobody_waits(
     sqlite_store: Store, worker: dict[str, Any] | None
 ) -> None:
     async with small_server(sqlite_store) as server:
+        await server.drain("old")
         if worker is not None:
             await server.register(**worker)
         await server.start()

@@ -65,7 +65,8 @@ async def test_a_poll_is_a_sign_of_life(room: QueryRoom) -> None:
 
 
 async def test_a_draining_worker_gets_nothing(room: QueryRoom) -> None:
-    await room.server.register("leaves", status="draining")
+    await room.server.drain("old")
+    await room.server.register("leaves", build_id="old")
     asking = room.asking()
     lost = await room.tasks.poll(a_query_poll(worker_id="leaves", wait_seconds=7))
     assert lost is None

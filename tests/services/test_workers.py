@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from dwserver.coordination.wake_signals import Hear, Key, Topic
 from dwserver.engine.outcome import Rejection
 from dwserver.runtime.clock import ManualClock
 from dwserver.services.workers import Workers
 from dwserver.store.api import Store, StoreUnavailable, WorkerRegistration
+from dwserver.store.rollouts import CohortKey
 from tests.support.builders import NOON, SECOND, a_worker
 from tests.support.faulty_store import FaultyStore
 
@@ -18,10 +21,30 @@ STALE_AFTER = 60 * SECOND
 TYPES = ("a", "b", "c")
 
 
+class Signals:
+    """Everybody who listens hears everything, the one who tells as well."""
+
+    is_shared = True
+
+    def __init__(self) -> None:
+        self.listeners: list[tuple[Topic, Hear]] = []
+
+    def publish(self, topic: Topic, key: Key) -> None:
+        for each, hear in self.listeners:
+            if each is topic:
+                hear(key)
+
+    def listen(self, topic: Topic, hear: Hear) -> None:
+        self.listeners.append((topic, hear))
+
+    def on_gap(self, action: Callable[[], None]) -> None:
+        """There are none."""
+
+
 class Process:
     """The workers of one process."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, signals: Signals | None = None) -> None:
         self.clock = ManualClock(NOON)
         self.faults = FaultyStore(store)
         self.workers = Workers(
@@ -29,6 +52,7 @@ class Process:
             now=self.clock.now,
             cache_ttl=TTL,
             stale_after=STALE_AFTER,
+            signals=signals,
         )
 
     async def register(self, **fields: Any) -> WorkerRegistration | Rejection:
@@ -104,7 +128,9 @@ async def test_omitted_fingerprints_stay_while_the_type_is_advertised(
 
 
 async def test_a_draining_registration_starts_anew(process: Process) -> None:
-    await process.register(fingerprints={"a": "1", "b": "2"}, status="draining")
+    cohort = CohortKey("default", "orders", None)
+    await process.faults.real.put_rollout(cohort, is_draining=True, at=NOON)
+    await process.register(fingerprints={"a": "1", "b": "2"})
     assert await process.fingerprints(fingerprints={"a": "9"}) == {"a": "9"}
 
 
@@ -146,6 +172,24 @@ async def test_changes_of_another_process_are_seen_in_time(
     found = await process.workers.find("default", "w1")
     assert found is not None
     assert found.task_queue == "new"
+
+
+async def test_what_another_process_tells_is_seen_at_once(sqlite_store: Store) -> None:
+    """A worker that is replaced under its id may have other definitions."""
+    signals = Signals()
+    here, there = Process(sqlite_store, signals), Process(sqlite_store, signals)
+    await here.register(fingerprints={"a": "1"})
+    assert await there.workers.find("default", "w1") is not None
+    await here.workers.deregister("default", "w1")
+    assert await there.workers.find("default", "w1") is None
+    await here.register(fingerprints={"a": "2"})
+    found = await there.workers.find("default", "w1")
+    assert found is not None
+    assert found.fingerprints == {"a": "2"}
+    await there.register(fingerprints={"b": "1"})
+    found = await here.workers.find("default", "w1")
+    assert found is not None
+    assert found.fingerprints == {"a": "2", "b": "1"}
 
 
 async def test_an_unknown_worker_is_looked_for_each_time(

@@ -22,6 +22,7 @@ from dwserver.store.api import (
     WorkerRegistration,
 )
 from dwserver.store.opening import open_store
+from dwserver.store.rollouts import CohortKey, QueueName
 from tests.store.reading import traces_of
 from tests.support.builders import (
     NOON,
@@ -41,6 +42,7 @@ STEPS = 300
 MAX_STEPS = 3000
 NAMESPACES = ("default", "billing")
 QUEUES = ("orders", "mail")
+BUILDS = (None, "b1", "b2")
 TYPES = ("orders.Ship", "orders.Bill")
 
 Answer = TypeVar("Answer")
@@ -242,6 +244,7 @@ class Differential:
             f"worker-{random.randrange(6)}",
             namespace=random.choice(NAMESPACES),
             task_queue=random.choice(QUEUES),
+            build_id=random.choice(BUILDS),
             last_heartbeat_at=NOON + random.randrange(9),
             details=random.choice([{}, {"slots": {"used": 1}}]),
         )
@@ -299,10 +302,10 @@ class Differential:
         ready = await self.ask(lambda s: s.ready_tasks(keys, now=now, limit=limit))
         due = await self.ask(lambda s: s.due_timers(now=now, limit=limit))
         expired = await self.ask(lambda s: s.expired_leases(now=now, limit=limit))
-        late = await self.ask(lambda s: s.due_activities(now=now, limit=limit))
-        over = await self.ask(lambda s: s.due_runs(now=now, limit=limit))
-        assert over == self.overdue_runs(now)[:limit]
-        return bool(ready and due and expired and late and over)
+        late = await self.ask(lambda s: s.overdue(now=now, limit=limit))
+        assert late.runs == self.overdue_runs(now)[:limit]
+        assert late.runs == await self.ask(lambda s: s.due_runs(now=now, limit=limit))
+        return bool(ready and due and expired and late.activities and late.runs)
 
     def overdue_runs(self, now: int) -> list[DueRun]:
         runs = [state.run for state in self.states.values()]
@@ -360,6 +363,45 @@ class Differential:
         workers = await self.ask(lambda s: s.list_workers(namespace, queue=queue))
         return bool(workers and await self.ask(lambda s: s.list_namespaces()))
 
+    async def put_rollout(self) -> bool:
+        random = self.random
+        cohort = CohortKey(
+            random.choice(NAMESPACES), random.choice(QUEUES), random.choice(BUILDS)
+        )
+        is_draining, at = random.random() < 0.6, NOON + random.randrange(9)
+        await self.ask(lambda s: s.put_rollout(cohort, is_draining=is_draining, at=at))
+        return is_draining or bool(await self.ask(lambda s: _resumed(s, cohort)))
+
+    async def read_queues(self) -> bool:
+        """What operators see of queues and of their workers."""
+        random = self.random
+        namespace = random.choice(NAMESPACES)
+        now = NOON + random.randrange(20) * SECOND
+        names = await self.ask(
+            lambda s: s.list_queues(namespace, rows=1000, limit=1000)
+        )
+        found = await self.ask(
+            lambda s: s.queue_backlogs(
+                namespace, names, now=now, overdue_before=now - SECOND, rows=1000
+            )
+        )
+        queues = [QueueName(each, name) for each in NAMESPACES for name in QUEUES]
+        silent_since = NOON + random.randrange(12)
+        await self.ask(
+            lambda s: s.queue_workers(
+                namespace, names, silent_since=silent_since, rows=1000
+            )
+        )
+        await self.ask(lambda s: _rollouts(s, queues, silent_since))
+        queue = random.choice(QUEUES)
+        leases = await self.ask(lambda s: s.queue_leases(namespace, queue, now=now))
+        await self.ask(
+            lambda s: s.list_workers_of_queue(
+                namespace, queue, silent_since=silent_since, limit=3
+            )
+        )
+        return bool(leases and any(each.oldest for each in found.queues.values()))
+
 
 OPERATIONS: tuple[tuple[Callable[[Differential], Awaitable[bool]], int], ...] = (
     (Differential.start, 4),
@@ -376,6 +418,8 @@ OPERATIONS: tuple[tuple[Callable[[Differential], Awaitable[bool]], int], ...] = 
     (Differential.put_worker, 1),
     (Differential.touch_workers, 1),
     (Differential.delete_worker, 1),
+    (Differential.put_rollout, 2),
+    (Differential.read_queues, 2),
     (Differential.create_namespace, 1),
     (Differential.update_namespace, 1),
     (Differential.read_sets, 4),
@@ -400,6 +444,21 @@ async def test_both_databases_answer_the_same(stores: list[Store], seed: int) ->
     assert not never
     for run_id, state in driver.states.items():
         assert await driver.ask(lambda s, id_=run_id: s.load_run(id_)) == state
+
+
+async def _resumed(store: Store, cohort: CohortKey) -> list[str]:
+    return sorted(await store.resume_workers(cohort))
+
+
+async def _rollouts(
+    store: Store, queues: list[QueueName], silent_since: int
+) -> tuple[object, ...]:
+    wanted = await store.list_rollouts(queues, limit=1000)
+    workers = await store.list_cohort_workers(
+        queues, silent_since=silent_since, rows=1000
+    )
+    drained = await store.list_draining_queues(None, rows=1000, limit=1000)
+    return sorted(wanted, key=repr), sorted(workers, key=repr), drained
 
 
 async def _touched(

@@ -143,8 +143,8 @@ insert into run_attributes
 select 'r' || n % 300, 'Name', 'integer', '' || n, 'default', n, n, n
 from generate_series(1, 9000) n;
 insert into worker_registrations
-select 'default', 'worker-' || n, 'queue', 'python', null, null, 'x', 'x', 'x', 1, 1,
-    'active', n, n, 'x'
+select 'default', 'worker-' || n, 'queue-' || n % 100, 'python', null, null, 'x', 'x',
+    'x', 1, 1, 'active', n, n, 'x'
 from generate_series(1, 1000) n;
 """
 
@@ -180,6 +180,7 @@ INDEXES = {
     "list_expired_activities": {"activities_due"},
     "find_activities": {"activities_pkey"},
     "list_due_runs": {"runs_due"},
+    "list_overdue": {"runs_due", "activities_due"},
     "list_due_outbox": {"outbox_due"},
     "list_expired_runs": {"runs_closed"},
     "list_runs_under_open_ones": {"runs_pkey"},
@@ -225,9 +226,22 @@ INDEXES = {
     "list_commands_of_run": {"commands_pkey"},
     "list_tasks": {"tasks_pkey"},
     "list_closed_attempts": {"activity_attempts_pkey"},
-    "count_ready_of_queue": {"tasks_ready"},
-    "find_oldest_ready_of_queue": {"tasks_ready", "runs_pkey"},
-    "count_leases_of_queue": {"tasks_leased"},
+    "list_queues": {
+        "tasks_ready",
+        "tasks_leased",
+        "tasks_pkey",
+        "worker_registrations_pkey",
+    },
+    "count_ready_tasks": {"tasks_ready"},
+    "count_ready_of_queues": {"tasks_ready"},
+    "find_oldest_ready_of_queues": {"tasks_ready", "runs_pkey"},
+    "count_leases_of_queues": {"tasks_leased"},
+    "count_workers_of_queues": {"worker_registrations_queue"},
+    "list_workers_of_queue": {"worker_registrations_queue"},
+    "list_rollouts": {"build_id_rollouts_pkey"},
+    "list_cohort_workers": {"worker_registrations_queue"},
+    "list_draining_queues": {"build_id_rollouts_draining"},
+    "resume_workers": {"worker_registrations_queue"},
     "count_active_leases": {"tasks_leased"},
     "list_leases_of_queue": {"tasks_leased", "runs_pkey"},
     "count_closed_runs": {"runs_closed"},
@@ -244,7 +258,8 @@ INDEXES = {
     "list_failing_types": {"runs_failing"},
     "find_worker": {"worker_registrations_pkey"},
     "delete_worker": {"worker_registrations_pkey"},
-    "touch_workers": {"worker_registrations_pkey"},
+    "touch_workers": {"worker_registrations_pkey", "build_id_rollouts_draining"},
+    "put_worker": {"build_id_rollouts_draining"},
     "list_workers": {"worker_registrations_pkey"},
     "find_schedule": {"schedules_by_public_id"},
     "find_any_schedule": {"schedules_history"},
@@ -298,6 +313,7 @@ INDEXES = {
 
 STATEMENTS = {
     "renew": task_sets.RENEW,
+    "list_overdue": task_sets.LIST_OVERDUE,
     "prune": retention.PRUNE,
     "commit, one guard each": simple_statement(frozenset(RUN_PARTS)),
     "commit, locking": locking_statement(frozenset(PARTS)),
@@ -313,10 +329,12 @@ join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
 READ_WHOLE = {
     "count_active_leases": {"tasks_leased"},
     "count_failed_attempts": {"activity_attempts_failed"},
-    "count_leases_of_queue": {"tasks_leased"},
+    "count_leases_of_queues": {"tasks_leased"},
     "find_waiting_queue": {"tasks_ready"},
+    "list_draining_queues": {"build_id_rollouts_draining"},
     "list_expired_leases": {"tasks_leased"},
     "list_leases_of_queue": {"tasks_leased"},
+    "list_queues": {"tasks_leased", "tasks_pkey"},
     "sum_leased_tasks": {"tasks_leased"},
     "sum_open_activities": {"tasks_leased"},
 }
@@ -428,7 +446,7 @@ async def test_every_index_serves_a_statement(connection: asyncpg.Connection) ->
         and c.relname in (
             'runs', 'tasks', 'activities', 'timers', 'failures', 'children', 'waits',
             'signals', 'updates', 'commands', 'outbox', 'schedules', 'run_attributes',
-            'activity_attempts'
+            'activity_attempts', 'worker_registrations', 'build_id_rollouts'
         )"""
     )
     served = set().union(*INDEXES.values(), {index for _, index in FILTERS.values()})

@@ -150,7 +150,6 @@ async def test_worker_is_replaced_by_its_key(store: Store) -> None:
         fingerprints={"b": "c"},
         max_workflow_tasks=1,
         max_activity_tasks=2,
-        status="draining",
         registered_at=NOON + 1,
         last_heartbeat_at=NOON + 2,
         details={},

@@ -80,6 +80,7 @@ def full_run() -> Run:
         parent_step=3,
         inherits_children=True,
         archived_at=NOON + 10,
+        definition_fingerprint="sha256:1f",
     )
 
 
@@ -99,6 +100,7 @@ def full_task(run: Run) -> Task:
         activity_id="activity-1",
         attempt_id="attempt-1",
         last_error="boom",
+        definition_fingerprint="sha256:1f",
     )
 
 
@@ -252,6 +254,7 @@ async def test_changed_run_is_read_back_whole(store: Store) -> None:
             "closed_reason": None,
             "closed_at": None,
             "compatibility": None,
+            "definition_fingerprint": None,
             "run_deadline_at": None,
             "wakes": (),
         },

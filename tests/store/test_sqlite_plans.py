@@ -55,9 +55,33 @@ PLANS = {
     "delete_attributes": ["run_attributes USING PRIMARY KEY (run_id=?)"],
     "list_runs_of_instance": ["runs_siblings (namespace=? AND sibling_of=?)"],
     "list_failures_of_run": ["failures_by_run"],
-    "count_ready_of_queue": ["tasks_ready"],
-    "find_oldest_ready_of_queue": ["tasks_ready"],
-    "count_leases_of_queue": ["tasks_leased"],
+    "list_queues": [
+        "t USING COVERING INDEX tasks_ready (namespace=? AND queue>?)",
+        "worker_registrations_1 (namespace=?)",
+        "tasks_leased",
+    ],
+    "count_ready_tasks": ["t USING COVERING INDEX tasks_ready (namespace=?)"],
+    "count_ready_of_queues": [
+        "t USING COVERING INDEX tasks_ready (namespace=? AND queue=? AND kind=?)"
+    ],
+    "find_oldest_ready_of_queues": [
+        "t USING COVERING INDEX tasks_ready (namespace=? AND queue=? AND kind=?)"
+    ],
+    "count_leases_of_queues": ["tasks_leased"],
+    "count_workers_of_queues": [
+        "s USING INDEX worker_registrations_queue (task_queue=? AND namespace=?)"
+    ],
+    "list_workers_of_queue": [
+        "s USING INDEX worker_registrations_queue (task_queue=? AND namespace=?)"
+    ],
+    "list_rollouts": ["build_id_rollouts_1 (namespace=? AND task_queue=?)"],
+    "put_worker": ["rollouts_1 (namespace=? AND task_queue=? AND build_id=?)"],
+    "touch_workers": ["rollouts_1 (namespace=? AND task_queue=? AND build_id=?)"],
+    "list_cohort_workers": [
+        "s USING INDEX worker_registrations_queue (task_queue=? AND namespace=?)"
+    ],
+    "list_draining_queues": ["build_id_rollouts_draining"],
+    "resume_workers": ["worker_registrations_queue (task_queue=? AND namespace=?)"],
     "count_active_leases": ["tasks_leased"],
     "list_leases_of_queue": ["tasks_leased"],
     "count_closed_runs": ["runs_closed (namespace=?"],
@@ -90,7 +114,7 @@ SCANS = {
     "list_namespaces": "s",
     "list_expired_leases": "t USING INDEX tasks_leased",
     "list_repair_candidates": "t USING INDEX tasks_",
-    "count_leases_of_queue": "t USING INDEX tasks_leased",
+    "count_leases_of_queues": "t USING INDEX tasks_leased",
     "count_active_leases": "t USING INDEX tasks_leased",
     "list_leases_of_queue": "t USING INDEX tasks_leased",
     "sum_leased_tasks": "t USING INDEX tasks_leased",
@@ -103,10 +127,16 @@ SCANS = {
     # Its first entry.
     "find_waiting_queue": "tasks USING COVERING INDEX tasks_ready",
     "summarise_all_schedules": "s",
+    "list_draining_queues": "o USING INDEX build_id_rollouts_draining",
+    # The leased tasks, and the last that were made, in the order of their key.
+    "list_queues": "t",
+    # What is made there, under the name of the table.
+    "put_worker": "worker_registrations",
+    "list_workers_of_queue": "worker_registrations",
 }
 # What is no table: parameters and what was made of them.
 MADE_HERE = re.compile(
-    r"SCAN (a|h|k|x|w|workflow_tasks|activity_tasks|page|json_each"
+    r"SCAN (a|h|k|x|w|ready|page|json_each"
     r"|(\d+ )?CONSTANT ROWS?|\(subquery-\d+\))(?!\w)"
 )
 

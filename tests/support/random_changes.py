@@ -81,6 +81,7 @@ def _new_workflow_task(draft: Draft, random: Random) -> None:
         draft.run,
         available_at=draft.context.now + random.randrange(-9, 9) * SECOND,
         compatibility=maybe(random, "build-7"),
+        definition_fingerprint=draft.run.definition_fingerprint,
         resume=random.choice([{}, document(random)]),
     )
     draft.tasks.add(task)
@@ -104,6 +105,7 @@ def _leased(draft: Draft, task: Task, random: Random) -> Task:
         attempt=task.attempt + 1,
         attempt_id=None if task.activity_id is None else an_id("attempt"),
         snapshot_sequence=draft.last_sequence,
+        definition_fingerprint=maybe(random, random.choice(TEXTS)),
     )
 
 
@@ -161,6 +163,7 @@ def _change_run(draft: Draft, random: Random) -> None:
         closed_reason=maybe(random, random.choice(list(ClosedReason))),
         closed_at=draft.context.now if status.is_terminal else None,
         compatibility=maybe(random, random.choice(TEXTS)),
+        definition_fingerprint=maybe(random, random.choice(TEXTS)),
         wakes=wakes,
         task_failures=random.randrange(5),
         run_deadline_at=maybe(random, draft.context.now),

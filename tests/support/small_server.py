@@ -32,6 +32,7 @@ from dwserver.services.polls import PollRequest
 from dwserver.services.queue_admission import Budget
 from dwserver.services.workflow_tasks import TaskRef
 from dwserver.store.api import Store
+from dwserver.store.rollouts import CohortKey
 from tests.support.builders import NOON, SECOND, a_worker
 from tests.support.faulty_store import FaultyStore
 
@@ -113,6 +114,13 @@ class SmallServer:
         worker = a_worker(worker_id, **values)
         registered = await self.services.workers.register(worker)
         assert not isinstance(registered, Rejection), registered
+
+    async def drain(self, build_id: str | None, *, queue: str = QUEUE) -> None:
+        """Its workers hear of it by their next sign of life."""
+        await self.services.rollouts.drain(CohortKey(NAMESPACE, queue, build_id))
+
+    async def resume(self, build_id: str | None, *, queue: str = QUEUE) -> None:
+        await self.services.rollouts.resume(CohortKey(NAMESPACE, queue, build_id))
 
     async def start(self, workflow_id: str = "order-1", **fields: Any) -> Started:
         started = await self.services.workflows.start(

@@ -46,8 +46,8 @@ COMPATIBILITY_VARIABLES = (
         "compatibility.pins_fingerprint",
         default=True,
         origin=Origin.PACKAGE,
-        description="Keep a run on workers with the workflow definition that it "
-        "started with.",
+        description="Keep a run on workers with the workflow definition, by its "
+        "fingerprint, that began it; workers that tell no fingerprint get every run.",
     ),
     Variable(
         "DW_V2_FLEET_VALIDATION_MODE",

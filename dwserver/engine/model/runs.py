@@ -61,6 +61,9 @@ class Run:
     which the close policy of this run applies (§8); known when the run is made.
 
     ``archived_at``: an operator archived the closed run, which retention then keeps.
+
+    ``definition_fingerprint``: that of the worker which began the run, if it told one
+    (``engine/definitions.py``).
     """
 
     id: str
@@ -96,6 +99,7 @@ class Run:
     parent_step: int | None = None
     inherits_children: bool = False
     archived_at: int | None = None
+    definition_fingerprint: str | None = None
 
     @property
     def deadline_at(self) -> int | None:
@@ -114,6 +118,7 @@ class Task:
     ``snapshot_sequence``: history position delivered with the newest lease of a
     workflow task (§5.3 rule 5). ``type_name``: the workflow or activity type that a
     worker must support. ``attempt_id``: the current attempt of an activity task.
+    ``definition_fingerprint``: the run's, of an open workflow task.
     """
 
     id: str
@@ -138,6 +143,7 @@ class Task:
     attempt_id: str | None = None
     last_error: str | None = None
     closed_at: int | None = None
+    definition_fingerprint: str | None = None
 
     @property
     def is_open(self) -> bool:

@@ -14,7 +14,8 @@ MINUTE: Final = 60_000_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
     """What a queue and what it shares may have at once or be given in a minute; None
-    is no cap. ``group``: queues of a namespace that share one budget of dispatches."""
+    is no cap. ``group``: queues of a namespace that share one budget of dispatches.
+    ``overridden``: the caps that were set for some queues alone."""
 
     leases: int | None = None
     namespace_leases: int | None = None
@@ -22,6 +23,7 @@ class Caps:
     namespace_dispatches: int | None = None
     group: str | None = None
     group_dispatches: int | None = None
+    overridden: frozenset[str] = frozenset()
 
     @property
     def counts_leases(self) -> bool:
@@ -92,12 +94,7 @@ def caps_for(
     """The defaults, overridden field by field: of ``namespace:queue``, ``namespace:*``,
     ``queue`` and ``*`` the first that names the field counts. What is not a positive
     number is no cap."""
-    layers = []
-    for key in (f"{namespace}:{queue}", f"{namespace}:*", queue, "*"):
-        of_queue = overrides.get(key)
-        layer = of_queue.get(_KINDS[kind]) if isinstance(of_queue, Mapping) else None
-        if isinstance(layer, Mapping):
-            layers.append(layer)
+    layers = _layers(overrides, namespace=namespace, queue=queue, kind=kind)
     numbers = {
         cap: _number(_first(layers, names, getattr(defaults, cap)))
         for cap, names in _NUMBERS.items()
@@ -106,7 +103,26 @@ def caps_for(
     name = group.strip() if isinstance(group, str) else ""
     if not name:
         numbers["group_dispatches"] = None
-    return Caps(group=name or None, **numbers)
+    overridden = frozenset(
+        cap
+        for cap, names in _NUMBERS.items()
+        if numbers[cap] is not None
+        and any(name in layer for layer in layers for name in names)
+    )
+    return Caps(group=name or None, overridden=overridden, **numbers)
+
+
+def _layers(
+    overrides: Mapping[str, Any], *, namespace: str, queue: str, kind: TaskKind
+) -> list[Mapping[str, Any]]:
+    """What the overrides say of the queue, the nearest first."""
+    layers = []
+    for key in (f"{namespace}:{queue}", f"{namespace}:*", queue, "*"):
+        of_queue = overrides.get(key)
+        layer = of_queue.get(_KINDS[kind]) if isinstance(of_queue, Mapping) else None
+        if isinstance(layer, Mapping):
+            layers.append(layer)
+    return layers
 
 
 def _first(

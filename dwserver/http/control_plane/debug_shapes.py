@@ -16,7 +16,11 @@ TransportState: TypeAlias = Literal[
     "leased", "lease_expired", "scheduled", "dispatch_overdue", "ready", "missing"
 ]
 FindingCode: TypeAlias = Literal[
-    "no_active_pollers", "expired_leases", "task_problem", "repair_attention"
+    "no_active_pollers",
+    "no_compatible_worker_for_task",
+    "expired_leases",
+    "task_problem",
+    "repair_attention",
 ]
 
 

@@ -37,7 +37,9 @@ _REASONS: Final[Mapping[Liveness, str]] = MappingProxyType(
     {
         Liveness.CLOSED: "The run is closed.",
         Liveness.REPAIR_NEEDED: "A task of the run is missing, or its lease is over.",
-        Liveness.WORKFLOW_TASK_BLOCKED: "No live worker has the run's build id.",
+        Liveness.WORKFLOW_TASK_BLOCKED: (
+            "No live worker has the run's build id and definition."
+        ),
         Liveness.WORKFLOW_TASK_LEASED: "A worker holds the workflow task.",
         Liveness.WORKFLOW_TASK_READY: "The workflow task waits for a worker.",
         Liveness.ACTIVITY_TASK_BLOCKED: "No live worker has the run's build id.",
@@ -125,14 +127,35 @@ def debug_body(
         "pending_activities": activities,
         "task_queue": queue,
         "recent_failures": [_failure_view(failure) for failure in failures],
-        "findings": _findings(found, queue, problem, state, has_work=has_work),
+        "findings": _findings(found, fleet, queue, state, has_work=has_work),
     }
 
 
 def _liveness(found: RunDiagnosis, fleet: Fleet) -> Liveness:
     state = liveness(found.state, now=found.now)
-    fits = fleet.fields(found.detail.view.run)["compatibility_supported_in_fleet"]
-    return state if fits else _BLOCKED.get(state, state)
+    if _marker_gap(found, fleet) is not None:
+        return _BLOCKED.get(state, state)
+    if found.lacks_definition and state is Liveness.WORKFLOW_TASK_READY:
+        return Liveness.WORKFLOW_TASK_BLOCKED
+    return state
+
+
+def _marker_gap(found: RunDiagnosis, fleet: Fleet) -> str | None:
+    """Why no live worker has the run's build id."""
+    gap: str | None = fleet.fields(found.detail.view.run)["compatibility_fleet_reason"]
+    return gap
+
+
+def _worker_gap(found: RunDiagnosis, fleet: Fleet) -> str | None:
+    """Why no live worker may have a workflow task of the run."""
+    gap, run = _marker_gap(found, fleet), found.detail.view.run
+    if gap is None and found.lacks_definition:
+        return (
+            f"No active worker of [{run.task_queue}] has the definition of "
+            f"[{run.workflow_type}] that the run began with "
+            f"[{run.definition_fingerprint}]."
+        )
+    return gap
 
 
 def _problem(found: RunDiagnosis, state: Liveness) -> Problem:
@@ -168,7 +191,7 @@ def _status(
         return "pending_work"
     if wait_kind is not None:
         return "waiting"
-    backlog = found.queue.backlog.loads.values()
+    backlog = found.queue.view.backlog.loads.values()
     return "queue_backlog" if any(load.ready for load in backlog) else "running"
 
 
@@ -187,11 +210,8 @@ def _pending_tasks(found: RunDiagnosis, fleet: Fleet) -> list[JsonObject]:
 
 def _task_view(found: RunDiagnosis, task: Task, fleet: Fleet) -> JsonObject:
     state = _transport(found, task)
-    fit = fleet.fields(found.detail.view.run)
-    is_fit, why_not = (
-        fit["compatibility_supported_in_fleet"],
-        fit["compatibility_fleet_reason"],
-    )
+    why_not = _worker_gap(found, fleet)
+    is_fit = why_not is None
     return present(
         {
             "task_id": task.id,
@@ -233,7 +253,7 @@ def _transport(found: RunDiagnosis, task: Task) -> TransportState:
         return "lease_expired" if is_lost else "leased"
     if task.available_at > found.now:
         return "scheduled"
-    after = found.queue.overdue_after
+    after = found.queue.view.overdue_after
     return (
         "dispatch_overdue" if is_overdue(task, now=found.now, after=after) else "ready"
     )
@@ -333,18 +353,24 @@ def _failure_view(failure: Failure) -> JsonObject:
 
 def _findings(
     found: RunDiagnosis,
+    fleet: Fleet,
     queue: JsonObject,
-    problem: Problem,
     state: Liveness,
     *,
     has_work: bool,
 ) -> Sequence[JsonObject]:
     tasks = found.state.tasks.values()
+    problem = _problem(found, state)
     listed: list[tuple[FindingCode, bool, str]] = [
         (
             "no_active_pollers",
             has_work and queue["stats"]["pollers"]["active_count"] == 0,
             "The run has work to do and no live worker is registered for its queue.",
+        ),
+        (
+            "no_compatible_worker_for_task",
+            state in _BLOCKED.values(),
+            _worker_gap(found, fleet) or "",
         ),
         (
             "expired_leases",

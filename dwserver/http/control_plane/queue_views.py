@@ -11,29 +11,34 @@ from dwserver.engine.words import TaskKind
 from dwserver.http.route_shape import Count, MicroTime
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.services.records import QueueLease, QueueLoad, WorkerRegistration
-from dwserver.services.run_diagnosis import QueueView
+from dwserver.services.task_queues import QueueDetail, QueueView
 from dwserver.services.workers import Workers
 
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 
 
-def queue_view(queue: QueueView, workers: Workers) -> JsonObject:
-    """Everything but admission. Of the repair part, members without a value are left
-    out."""
+def queue_view(queue: QueueDetail, workers: Workers) -> JsonObject:
+    """Everything but admission."""
+    glance = queue_glance(queue.view, workers)
+    now = queue.view.now
     return {
-        "name": queue.name,
+        "name": glance["name"],
         "pollers": [poller_view(worker, workers) for worker in queue.pollers],
-        "stats": _stats(queue, workers),
-        "current_leases": [
-            _lease_view(lease, now=queue.now) for lease in queue.backlog.leases
-        ],
-        "repair": present(_repair(queue)),
+        "stats": glance["stats"],
+        "current_leases": [_lease_view(lease, now=now) for lease in queue.leases],
+        "repair": glance["repair"],
     }
 
 
-def active_count(queue: QueueView, workers: Workers) -> int:
-    return sum(workers.status(worker) != "stale" for worker in queue.pollers)
+def queue_glance(queue: QueueView, workers: Workers) -> JsonObject:
+    """How much there is, not what. Of the repair part, members without a value are left
+    out."""
+    return {
+        "name": queue.name,
+        "stats": _stats(queue, workers),
+        "repair": present(_repair(queue)),
+    }
 
 
 def poller_view(worker: WorkerRegistration, workers: Workers) -> JsonObject:
@@ -67,7 +72,6 @@ def _stats(queue: QueueView, workers: Workers) -> JsonObject:
             "available_at": micro(oldest.ready_at),
             "age_seconds": age,
         }
-    active = active_count(queue, workers)
     return {
         "approximate_backlog_count": sum(load.ready for load in backlog.loads.values()),
         "approximate_backlog_age": None if age is None else _spoken(age),
@@ -82,8 +86,8 @@ def _stats(queue: QueueView, workers: Workers) -> JsonObject:
             for kind, load in backlog.loads.items()
         },
         "pollers": {
-            "active_count": active,
-            "stale_count": len(queue.pollers) - active,
+            "active_count": queue.workers.active + queue.workers.draining,
+            "stale_count": queue.workers.stale,
             "stale_after_seconds": workers.stale_after // MICROS,
         },
     }
@@ -228,9 +232,14 @@ class QueueRepair(TypedDict):
     policy: RepairPolicy
 
 
-class QueueBody(TypedDict):
+class QueueGlance(TypedDict):
     name: str
-    pollers: list[PollerView]
     stats: QueueStats
-    current_leases: list[LeaseView]
     repair: QueueRepair
+
+
+class QueueBody(QueueGlance):
+    """Of the workers and leases the first ones."""
+
+    pollers: list[PollerView]
+    current_leases: list[LeaseView]

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Final, Literal, TypedDict
 
 from dwserver.http.call import Call, Reply
-from dwserver.http.control_plane.queue_views import (
-    QueueRepair,
-    QueueStats,
-    queue_view,
-)
+from dwserver.http.control_plane.queue_views import QueueGlance, queue_glance
+from dwserver.http.control_plane.rollout_views import RoutingDrains, routing_drains
 from dwserver.http.discovery.workflow_health import HealthStatus, rolled_up
 from dwserver.http.route import ADMINS, Method, management_route
 from dwserver.http.route_shape import Count, JsonMap, MicroTime, RouteShape
@@ -18,7 +15,6 @@ from dwserver.http.system.operator_metrics import OperatorFiguresView
 from dwserver.http.system.operator_views import metrics_view
 from dwserver.protocol.json_types import JsonObject
 from dwserver.services.catalog import Services
-from dwserver.services.fleet import routing_drains
 from dwserver.services.operator_metrics import OperatorSnapshot
 
 QUEUES_SHOWN: Final = 20
@@ -32,6 +28,8 @@ async def show(services: Services, call: Call) -> Reply:
     found = findings(figures, metrics.node, metrics.acceleration())
     whole = rolled_up([each.check for each in found], snapshot.now)
     queues = await _queues(services, call.namespace, snapshot)
+    drained = await services.rollouts.drained_queues(call.namespace)
+    drains = routing_drains(drained)
     is_error = whole.status is HealthStatus.ERROR
     health = {
         "generated_at": figures["generated_at"],
@@ -41,13 +39,15 @@ async def show(services: Services, call: Call) -> Reply:
         "categories": whole.body()["categories"],
         "operator_metrics": figures,
         "structural_limits": figures["structural_limits"],
-        "routing_drains": await routing_drains(),
+        "routing_drains": drains,
         "queue_visibility": {
             "available": True,
             "namespace": call.namespace,
             "task_queues": queues,
         },
-        "coordination_alerts": alerts(found, queues, call.namespace),
+        "coordination_alerts": alerts(
+            found, queues, drains=drains, namespace=call.namespace
+        ),
     }
     body = {"namespace": call.namespace, "health": health}
     return Reply(503 if is_error else 200, body)
@@ -60,12 +60,8 @@ async def _queues(
     names = {worker.task_queue for worker in snapshot.workers} | {
         scope.queue for scope in snapshot.repair.scopes
     }
-    shown: list[JsonObject] = []
-    for name in sorted(names)[:QUEUES_SHOWN]:
-        queue = await services.diagnosis.of_queue(namespace, name)
-        view = queue_view(queue, services.workers)
-        shown.append({key: view[key] for key in ("name", "stats", "repair")})
-    return shown
+    shown = await services.task_queues.views(namespace, sorted(names)[:QUEUES_SHOWN])
+    return [queue_glance(queue, services.workers) for queue in shown]
 
 
 class CheckView(TypedDict):
@@ -86,12 +82,6 @@ class Categories(TypedDict):
     acceleration: CategoryView
 
 
-class QueueGlance(TypedDict):
-    name: str
-    stats: QueueStats
-    repair: QueueRepair
-
-
 class QueueVisibility(TypedDict):
     """``task_queues``: the first 20 by name."""
 
@@ -108,7 +98,7 @@ class HealthBlock(TypedDict):
     categories: Categories
     operator_metrics: OperatorFiguresView
     structural_limits: JsonMap
-    routing_drains: JsonMap
+    routing_drains: RoutingDrains
     queue_visibility: QueueVisibility
     coordination_alerts: list[JsonMap]
 

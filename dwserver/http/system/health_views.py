@@ -320,9 +320,16 @@ QUEUE_ALERTS: Final = (
 
 
 def alerts(
-    found: Sequence[Finding], queues: Sequence[JsonObject], namespace: str
+    found: Sequence[Finding],
+    queues: Sequence[JsonObject],
+    *,
+    drains: JsonObject,
+    namespace: str,
 ) -> list[JsonObject]:
-    """Those of the checks in their order, then those of the queues."""
+    """Those of the checks in their order, then those of the queues. ``drains``: what
+    operators take out of service, which may be why work waits."""
+    counters = {name: count for name, count in drains.items() if name != "queues"}
+    more = {"routing_health": {**counters, "routing_drains": drains}}
     of_checks: list[JsonObject] = [
         {
             "key": each.check.name,
@@ -331,7 +338,7 @@ def alerts(
             "title": each.check.name.replace("_", " ").capitalize(),
             "summary": each.check.message or "",
             "details": None,
-            "facts": each.data,
+            "facts": {**each.data, **more.get(each.check.name, {})},
             "category": each.check.category.value,
         }
         for each in found

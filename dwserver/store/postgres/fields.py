@@ -54,6 +54,7 @@ run_change = attrgetter(
     "batch_size",
     "batch_resolved_sequence",
     "archived_at",
+    "definition_fingerprint",
     "deadline_at",
 )
 event = attrgetter(
@@ -84,6 +85,7 @@ task_change = attrgetter(
     "attempt_id",
     "last_error",
     "closed_at",
+    "definition_fingerprint",
 )
 _activity = attrgetter(*plain("activity"))
 activity_change = attrgetter(

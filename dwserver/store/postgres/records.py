@@ -46,7 +46,7 @@ class Columns(Protocol):
     def __getitem__(self, position: int, /) -> Any: ...
 
 
-RUN_WIDTH = 33
+RUN_WIDTH = 34
 _INPUT_WIDTH = 5
 
 
@@ -115,7 +115,8 @@ def decode_run(row: Columns) -> Run:
         parent_step=row[29],
         inherits_children=row[30],
         archived_at=row[31],
-        wakes=_decode_wakes(row[32]),
+        definition_fingerprint=row[32],
+        wakes=_decode_wakes(row[33]),
     )
 
 
@@ -163,7 +164,8 @@ def decode_task(row: Columns, start: int = 0) -> Task:
         attempt_id=row[start + 18],
         last_error=row[start + 19],
         closed_at=row[start + 20],
-        resume=decode_map(row[start + 21]),
+        definition_fingerprint=row[start + 21],
+        resume=decode_map(row[start + 22]),
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from dwserver.store.api import Namespace, WorkerRegistration
+from dwserver.store.api import MAX_WORKERS_SORTED, Namespace, WorkerRegistration
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import ConnectionPool
 from dwserver.store.postgres.fields import encode_json, encode_optional
@@ -23,6 +24,7 @@ _DELETE_WORKER = block("delete_worker")
 _DELETE_SILENT_WORKERS = block("delete_silent_workers")
 _TOUCH_WORKERS = block("touch_workers")
 _LIST_WORKERS = block("list_workers")
+_LIST_WORKERS_OF_QUEUE = block("list_workers_of_queue")
 
 
 class Registry:
@@ -86,8 +88,8 @@ class Registry:
         rows = await self._pool.fetch(_FIND_WORKER, namespace, worker_id)
         return decode_worker(rows[0]) if rows else None
 
-    async def put_worker(self, worker: WorkerRegistration) -> None:
-        await self._pool.write(
+    async def put_worker(self, worker: WorkerRegistration) -> WorkerRegistration:
+        rows = await self._pool.write(
             _PUT_WORKER,
             worker.namespace,
             worker.worker_id,
@@ -97,7 +99,6 @@ class Registry:
             worker.build_id,
             worker.max_workflow_tasks,
             worker.max_activity_tasks,
-            worker.status,
             worker.registered_at,
             worker.last_heartbeat_at,
             encode_json(worker.workflow_types),
@@ -105,6 +106,7 @@ class Registry:
             encode_json(worker.fingerprints),
             encode_json(worker.details),
         )
+        return replace(worker, status=rows[0]["status"])
 
     async def delete_worker(self, namespace: str, worker_id: str) -> bool:
         return bool(await self._pool.write(_DELETE_WORKER, namespace, worker_id))
@@ -126,4 +128,11 @@ class Registry:
         self, namespace: str, *, queue: str | None
     ) -> list[WorkerRegistration]:
         rows = await self._pool.fetch(_LIST_WORKERS, namespace, queue)
+        return list(map(decode_worker, rows))
+
+    async def list_workers_of_queue(
+        self, namespace: str, queue: str, *, silent_since: int, limit: int
+    ) -> list[WorkerRegistration]:
+        bounds = (silent_since, limit, MAX_WORKERS_SORTED)
+        rows = await self._pool.fetch(_LIST_WORKERS_OF_QUEUE, namespace, queue, *bounds)
         return list(map(decode_worker, rows))

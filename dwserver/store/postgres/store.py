@@ -22,6 +22,7 @@ from dwserver.store.postgres.queues import Queues
 from dwserver.store.postgres.registry import Registry
 from dwserver.store.postgres.repair import Repair
 from dwserver.store.postgres.retention import Retention
+from dwserver.store.postgres.rollouts import Rollouts
 from dwserver.store.postgres.schedules import Schedules
 from dwserver.store.postgres.state_reads import StateReads
 from dwserver.store.postgres.task_sets import TaskSets
@@ -40,6 +41,7 @@ class PostgresStore(
     Figures,
     Registry,
     Queues,
+    Rollouts,
     Exports,
     Nodes,
     LeaderLeases,

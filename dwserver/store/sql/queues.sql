@@ -1,73 +1,97 @@
--- What operators see of a task queue. Ready tasks are counted up to a bound ($5, for
--- each kind): a queue with more of them has a long backlog, however long.
+-- What operators see of task queues. Every block reads one range of an index, up to a
+-- bound; what lies behind the bound is not counted.
 
--- name: count_ready_of_queue
--- Due tasks of a queue by kind, those that were due before $4, and the oldest.
-select
-    w.kind,
-    count(*) as ready,
-    count(*) filter (where w.ready_at <= $4) as overdue,
-    min(w.ready_at) as oldest_ready_at
-from (
-    select workflow_tasks.kind, workflow_tasks.ready_at from (
-        select t.kind, t.ready_at
-        from tasks t
-        where t.namespace = $1
-        and t.queue = $2
-        and t.kind = 'workflow'
-        and t.ready_at is not null
-        and t.ready_at <= $3
-        limit $5
-    ) workflow_tasks
-    union all
-    select activity_tasks.kind, activity_tasks.ready_at from (
-        select t.kind, t.ready_at
-        from tasks t
-        where t.namespace = $1
-        and t.queue = $2
-        and t.kind = 'activity'
-        and t.ready_at is not null
-        and t.ready_at <= $3
-        limit $5
-    ) activity_tasks
-) w
-group by w.kind
-
--- name: find_oldest_ready_of_queue
--- The task that was due first among the next $4 of a kind ($5) that workers get.
-select
-    w.id,
-    w.kind,
-    w.run_id,
-    r.workflow_id,
-    w.ready_at
-from (
-    select t.id, t.kind, t.run_id, t.ready_at
+-- name: list_queues
+-- The first $3 queues of a namespace with a ready task, a leased one or a worker among
+-- $2, or one of the last $4 tasks of all namespaces.
+with recursive ready (queue, n) as (
+    select
+        min(t.queue),
+        1
     from tasks t
     where t.namespace = $1
-    and t.queue = $2
-    and t.kind = $5
     and t.ready_at is not null
-    and t.ready_at <= $3
-    order by t.priority, t.ready_at, t.id
-    limit $4
+    union all
+    select
+        (
+            select min(t.queue)
+            from tasks t
+            where t.namespace = $1
+            and t.ready_at is not null
+            and t.queue > ready.queue
+        ),
+        ready.n + 1
+    from ready
+    where ready.queue is not null
+    and ready.n < $3
+)
+select w.queue
+from (
+    select ready.queue from ready
+    union
+    select k.task_queue
+    from (
+        select s.task_queue
+        from worker_registrations s
+        where s.namespace = $1
+        limit $2
+    ) k
+    union
+    select k.queue
+    from (
+        select t.queue
+        from tasks t
+        where t.status = 'leased'
+        and t.namespace = $1
+        limit $2
+    ) k
+    union
+    select k.queue
+    from (
+        select
+            t.namespace,
+            t.queue
+        from tasks t
+        order by t.id desc
+        limit $4
+    ) k
+    where k.namespace = $1
 ) w
-join runs r on r.id = w.run_id
-order by w.ready_at, w.id
-limit 1
+where w.queue is not null
+order by w.queue
+limit $3
 
--- name: count_leases_of_queue
--- Leased tasks of a queue by kind, those whose lease is over, and the first to end.
+-- name: count_ready_tasks
+-- Ready tasks of a namespace, due or not, up to $2.
+select count(*) as tasks
+from (
+    select t.queue
+    from tasks t
+    where t.namespace = $1
+    and t.ready_at is not null
+    limit $2
+) w
+
+-- name: count_leases_of_queues
+-- Leased tasks of a namespace by queue and kind, those whose lease is over ($3), and
+-- the first to end.
 select
-    t.kind,
+    w.queue,
+    w.kind,
     count(*) as leased,
-    count(*) filter (where t.lease_expires_at <= $3) as expired,
-    min(t.lease_expires_at) as oldest_expiry
-from tasks t
-where t.status = 'leased'
-and t.namespace = $1
-and t.queue = $2
-group by t.kind
+    count(*) filter (where w.lease_expires_at <= $3) as expired,
+    min(w.lease_expires_at) as oldest_expiry
+from (
+    select
+        t.queue,
+        t.kind,
+        t.lease_expires_at
+    from tasks t
+    where t.status = 'leased'
+    and t.namespace = $1
+    limit $2
+) w
+group by w.queue, w.kind
 
 -- name: list_leases_of_queue
 -- Leased tasks of a queue, those whose lease is over first.
@@ -86,4 +110,18 @@ where t.status = 'leased'
 and t.namespace = $1
 and t.queue = $2
 order by (t.lease_expires_at <= $3) desc, t.id
+limit $4
+
+-- name: list_workers_of_queue
+-- The first $4 of $5 registrations of a queue, by id; those heard of at $3 or before
+-- last.
+select {worker}
+from (
+    select *
+    from worker_registrations s
+    where s.namespace = $1
+    and s.task_queue = $2
+    limit $5
+) worker_registrations
+order by last_heartbeat_at <= $3, worker_id
 limit $4

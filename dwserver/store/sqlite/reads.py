@@ -27,10 +27,12 @@ from dwserver.engine.rows import by_id, by_sequence, by_step
 from dwserver.engine.words import CommandType, TaskKind
 from dwserver.store.api import (
     ActivityPlace,
+    Definitions,
     DueActivity,
     DueRun,
     DueTimer,
     ExpiredLease,
+    Overdue,
     QueueKey,
     ReadyTask,
     StoredEvent,
@@ -205,16 +207,23 @@ def list_history(
 
 
 def list_ready_tasks(
-    connection: sqlite3.Connection, keys: Sequence[QueueKey], *, now: int, limit: int
+    connection: sqlite3.Connection,
+    keys: Sequence[QueueKey],
+    *,
+    now: int,
+    limit: int,
+    pinned: Definitions | None,
 ) -> list[ReadyTask]:
     """One statement for each key: here they cost no round trip."""
     block = "list_ready_tasks"
+    told = (None, None) if pinned is None else map(to_array, map(sorted, pinned))
+    rest = (now, limit, *told)
     with snapshot(connection):
         return [
             _to_ready_task(row)
             for key in keys
             for row in fetch(
-                connection, block, key.namespace, key.queue, key.kind, now, limit
+                connection, block, key.namespace, key.queue, key.kind, *rest
             )
         ]
 
@@ -225,11 +234,12 @@ def list_due_timers(
     return [DueTimer(**row) for row in fetch(connection, "list_due_timers", now, limit)]
 
 
-def list_due_activities(
-    connection: sqlite3.Connection, *, now: int, limit: int
-) -> list[DueActivity]:
-    rows = fetch(connection, "list_due_activities", now, limit)
-    return [DueActivity(**row) for row in rows]
+def list_overdue(connection: sqlite3.Connection, *, now: int, limit: int) -> Overdue:
+    activities = fetch(connection, "list_due_activities", now, limit)
+    return Overdue(
+        list_due_runs(connection, now=now, limit=limit),
+        [DueActivity(**row) for row in activities],
+    )
 
 
 def list_expired_activities(
@@ -283,6 +293,7 @@ def _to_ready_task(row: Columns) -> ReadyTask:
         type_name=row["type_name"],
         compatibility=row["compatibility"],
         available_at=row["available_at"],
+        definition_fingerprint=row["definition_fingerprint"],
     )
 
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from operator import attrgetter
 
-from dwserver.store.api import Namespace, WorkerRegistration
+from dwserver.store.api import MAX_WORKERS_SORTED, Namespace, WorkerRegistration
 from dwserver.store.sqlite import records
 from dwserver.store.sqlite.reads import fetch, fetch_one
 from dwserver.store.sqlite.rows import encode_json, encode_optional, fields
@@ -81,9 +81,20 @@ def list_workers(
     return [records.to_worker(row) for row in rows]
 
 
-def put_worker(connection: sqlite3.Connection, worker: WorkerRegistration) -> None:
+def list_workers_of_queue(
+    connection: sqlite3.Connection, *args: object
+) -> list[WorkerRegistration]:
+    rows = fetch(connection, "list_workers_of_queue", *args, MAX_WORKERS_SORTED)
+    return [records.to_worker(row) for row in rows]
+
+
+def put_worker(
+    connection: sqlite3.Connection, worker: WorkerRegistration
+) -> WorkerRegistration:
     row = (*_worker(worker), *map(encode_json, _documents(worker)))
     write_rows(connection, "put_worker", [row])
+    written = find_worker(connection, worker.namespace, worker.worker_id)
+    return written or worker
 
 
 def delete_worker(

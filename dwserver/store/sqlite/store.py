@@ -25,7 +25,7 @@ from dwserver.engine.words import CommandType
 from dwserver.store.api import (
     ActivityPlace,
     ClusterNode,
-    DueActivity,
+    Definitions,
     DueRun,
     DueTimer,
     ExpiredLease,
@@ -33,7 +33,7 @@ from dwserver.store.api import (
     LiveNode,
     MigrationReport,
     Namespace,
-    QueueBacklog,
+    Overdue,
     QueueKey,
     ReadyTask,
     RunCursor,
@@ -46,15 +46,17 @@ from dwserver.store.api import (
     WorkerRegistration,
 )
 from dwserver.store.combiner import Combiner, LoadCombiner, Observe
-from dwserver.store.sqlite import exports, lists, nodes, queues, reads, registry
+from dwserver.store.sqlite import exports, lists, nodes, reads, registry
 from dwserver.store.sqlite.bootstrap import read_report
 from dwserver.store.sqlite.connections import check_file, connect_reader, connect_writer
 from dwserver.store.sqlite.figures import Figures
 from dwserver.store.sqlite.leadership import LeaderLeases
 from dwserver.store.sqlite.outbox import delete_outbox, postpone_outbox
+from dwserver.store.sqlite.queues import Queues
 from dwserver.store.sqlite.renewals import renew_leases
 from dwserver.store.sqlite.repair import Repair
 from dwserver.store.sqlite.retention import Retention
+from dwserver.store.sqlite.rollouts import Rollouts
 from dwserver.store.sqlite.schedules import Schedules
 from dwserver.store.sqlite.serving_lock import ServingLock
 from dwserver.store.sqlite.thread import DatabaseThread, run_each
@@ -62,7 +64,9 @@ from dwserver.store.sqlite.transaction import run_in_transaction
 from dwserver.store.sqlite.write import apply_transitions
 
 
-class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
+class SqliteStore(
+    LeaderLeases, Schedules, Retention, Repair, Figures, Queues, Rollouts
+):
     """:class:`~dwserver.store.api.Store` on the file at ``path``.
 
     Only one open store, in whatever process, may serve a file: ``open`` raises
@@ -191,15 +195,22 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
 
     # set operations -------------------------------------------------------------
     async def ready_tasks(
-        self, keys: Sequence[QueueKey], *, now: int, limit: int
+        self,
+        keys: Sequence[QueueKey],
+        *,
+        now: int,
+        limit: int,
+        pinned: Definitions | None = None,
     ) -> list[ReadyTask]:
-        return await self._read(reads.list_ready_tasks, keys, now=now, limit=limit)
+        return await self._read(
+            reads.list_ready_tasks, keys, now=now, limit=limit, pinned=pinned
+        )
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
         return await self._read(reads.list_due_timers, now=now, limit=limit)
 
-    async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
-        return await self._read(reads.list_due_activities, now=now, limit=limit)
+    async def overdue(self, *, now: int, limit: int) -> Overdue:
+        return await self._read(reads.list_overdue, now=now, limit=limit)
 
     async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
         return await self._read(reads.list_expired_activities, now=now, limit=limit)
@@ -255,20 +266,6 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
     ) -> list[ClosedAttempt]:
         return await self._list(exports.list_closed_attempts, attempt_ids)
 
-    async def queue_backlog(
-        self, namespace: str, queue: str, *, now: int, overdue_before: int
-    ) -> QueueBacklog:
-        return await self._list(
-            queues.read_backlog,
-            namespace,
-            queue,
-            now=now,
-            overdue_before=overdue_before,
-        )
-
-    async def count_active_leases(self, key: QueueKey, *, now: int) -> tuple[int, int]:
-        return await self._read(queues.count_active_leases, key, now=now)
-
     # namespaces -----------------------------------------------------------------
     async def list_namespaces(self) -> list[Namespace]:
         return await self._list(registry.list_namespaces)
@@ -306,8 +303,8 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
     ) -> WorkerRegistration | None:
         return await self._read(registry.find_worker, namespace, worker_id)
 
-    async def put_worker(self, worker: WorkerRegistration) -> None:
-        await self._write(registry.put_worker, worker)
+    async def put_worker(self, worker: WorkerRegistration) -> WorkerRegistration:
+        return await self._write(registry.put_worker, worker)
 
     async def delete_worker(self, namespace: str, worker_id: str) -> bool:
         return await self._write(registry.delete_worker, namespace, worker_id)
@@ -326,6 +323,13 @@ class SqliteStore(LeaderLeases, Schedules, Retention, Repair, Figures):
         self, namespace: str, *, queue: str | None
     ) -> list[WorkerRegistration]:
         return await self._list(registry.list_workers, namespace, queue=queue)
+
+    async def list_workers_of_queue(
+        self, namespace: str, queue: str, *, silent_since: int, limit: int
+    ) -> list[WorkerRegistration]:
+        return await self._list(
+            registry.list_workers_of_queue, namespace, queue, silent_since, limit
+        )
 
     # nodes ----------------------------------------------------------------------
     async def heartbeat_node(

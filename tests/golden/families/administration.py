@@ -58,6 +58,15 @@ STORAGE = Family(
         )
     },
 )
+SHOWN_WORKERS = (
+    Deviation(r"stale_after_seconds", "worker-protocol §4.2: later", "extra"),
+    Deviation(
+        r"(workers\[\]\.)?(task_slots|capabilities|max_concurrent_worker_sessions"
+        r"|heartbeat_interval_seconds|workflow_command_contracts|process_metrics)",
+        "worker-protocol §4.1: what later workers tell of themselves",
+        "extra",
+    ),
+)
 WORKERS = Family(
     prepare=own_namespace,
     before={"list": only_those_of_the_recording},
@@ -68,15 +77,9 @@ WORKERS = Family(
             "worker-protocol §4.1: 0 leaves one kind of task out",
             "missing",
         ),
-        Deviation(r"stale_after_seconds", "worker-protocol §4.2: later", "extra"),
+        *SHOWN_WORKERS,
         Deviation(
             r"retention", "worker-protocol §4.2: no retention on this path", "missing"
-        ),
-        Deviation(
-            r"(workers\[\]\.)?(task_slots|capabilities|max_concurrent_worker_sessions"
-            r"|heartbeat_interval_seconds|workflow_command_contracts|process_metrics)",
-            "worker-protocol §4.1: what later workers tell of themselves",
-            "extra",
         ),
     ),
     otherwise={

@@ -28,9 +28,11 @@ from dwserver.services.records import (
     QueuedTask,
     QueueLease,
     QueueLoad,
+    QueueWorkers,
     StoredEvent,
 )
-from dwserver.services.run_diagnosis import QueueView, RunDiagnosis
+from dwserver.services.run_diagnosis import RunDiagnosis
+from dwserver.services.task_queues import QueueDetail, QueueView
 from dwserver.services.workflows import RunDetail
 from tests.http.handler_stage import MICROS, NAMESPACE, NOW, Stage
 from tests.http.runs import ATTEMPT_ID, RUN_ID, TASK_ID, a_run, a_task, a_view, a_worker
@@ -39,7 +41,7 @@ from tests.support.processes import TEST_TOKEN, StartServer
 
 PARAMS = {"workflow_id": "order-42", "run_id": RUN_ID}
 EMPTY = {kind: QueueLoad(kind=kind) for kind in TaskKind}
-NOTHING = QueueBacklog(loads=EMPTY, oldest=None, leases=())
+NOTHING = QueueBacklog(loads=EMPTY)
 EVENT = StoredEvent(
     id="e",
     sequence=2,
@@ -90,6 +92,7 @@ def diagnosis(
     *rows: Any,
     run: Any = None,
     backlog: QueueBacklog = NOTHING,
+    leases: tuple[QueueLease, ...] = (),
     pollers: tuple[Any, ...] = (),
     **fields: Any,
 ) -> RunDiagnosis:
@@ -106,13 +109,16 @@ def diagnosis(
             parts.setdefault("tasks", {})[row.id] = row
     state = RunState(run, **parts)
     failures = fields.pop("failures", ())
-    queue = QueueView(
+    stale = sum(worker.status == "stale" for worker in pollers)
+    view = QueueView(
         name="gq",
         backlog=backlog,
-        pollers=pollers,
+        workers=QueueWorkers(active=len(pollers) - stale, stale=stale),
+        active_leases=dict.fromkeys(TaskKind, 0),
         now=NOW,
         overdue_after=3 * MICROS,
     )
+    queue = QueueDetail(view=view, pollers=pollers, leases=leases)
     values = {
         "detail": RunDetail(a_view(run), state, failures),
         "state": state,
@@ -135,6 +141,11 @@ async def debugged(
 
 def codes(body: dict[str, Any]) -> list[str]:
     return [finding["code"] for finding in body["findings"]]
+
+
+def finding(body: dict[str, Any], code: str) -> dict[str, Any]:
+    [found] = [each for each in body["findings"] if each["code"] == code]
+    return dict(found)
 
 
 async def test_unknown_ones_are_not_found() -> None:
@@ -210,6 +221,36 @@ async def test_a_run_whose_build_id_nobody_has_is_blocked() -> None:
     [task] = body["pending_workflow_tasks"]
     assert task["compatibility_supported_in_fleet"] is False
     assert task["compatibility_fleet_reason"]
+    assert finding(body, "no_compatible_worker_for_task")["message"] == (
+        "No active worker of [gq] has build id [build-9]."
+    )
+
+
+async def test_a_run_whose_definition_nobody_has_is_blocked() -> None:
+    run = a_run(definition_fingerprint="sha256:1f")
+    found = diagnosis(
+        READY, run=run, lacks_definition=True, pollers=(a_worker(task_queue="gq"),)
+    )
+    body = await debugged(found)
+    execution = body["execution"]
+    state = "workflow_task_waiting_for_compatible_worker"
+    assert execution["liveness_state"] == state
+    assert body["diagnostic_status"] == "needs_attention"
+    assert codes(body) == ["no_compatible_worker_for_task", "task_problem"]
+    why = (
+        "No active worker of [gq] has the definition of [orders.process] that the run "
+        "began with [sha256:1f]."
+    )
+    assert finding(body, "no_compatible_worker_for_task")["message"] == why
+    [task] = body["pending_workflow_tasks"]
+    assert task["compatibility_reason"] == task["compatibility_fleet_reason"] == why
+
+
+async def test_activities_wait_for_no_definition() -> None:
+    ready = replace(ATTEMPT, status=TaskStatus.READY, attempt_id=None)
+    body = await debugged(diagnosis(ACTIVITY, ready, lacks_definition=True))
+    assert body["execution"]["liveness_state"] == "activity_task_ready"
+    assert codes(body) == ["no_active_pollers"]
 
 
 async def test_an_activity_shows_the_attempt_that_runs() -> None:
@@ -364,9 +405,10 @@ async def test_the_queue_is_shown(age: int, spoken: str) -> None:
         )
         for kind in TaskKind
     )
-    backlog = QueueBacklog(loads=loads, oldest=oldest, leases=leases)
+    backlog = QueueBacklog(loads=loads, oldest=oldest)
     pollers = (a_worker(), a_worker(worker_id="wk2", status="stale"))
-    queue = (await debugged(diagnosis(backlog=backlog, pollers=pollers)))["task_queue"]
+    found = diagnosis(backlog=backlog, leases=leases, pollers=pollers)
+    queue = (await debugged(found))["task_queue"]
     stats = queue["stats"]
     assert stats["approximate_backlog_count"] == 3
     assert stats["approximate_backlog_age"] == spoken

@@ -1,5 +1,5 @@
 """Scenarios of the client's methods about everything but workflows and tasks:
-discovery, namespaces, search attributes, workers, maintenance."""
+discovery, namespaces, search attributes, workers, task queues, maintenance."""
 
 from __future__ import annotations
 
@@ -137,3 +137,46 @@ async def deregister_worker(stage: Stage) -> None:
     await stage.register()
     gone = await stage.client.deregister_worker(stage.worker_id)
     same(gone["outcome"], "deregistered")
+
+
+async def list_task_queues(stage: Stage) -> None:
+    await stage.register()
+    found = await stage.client.list_task_queues()
+    (own,) = (each for each in found.task_queues if each.name == stage.name)
+    same((own.stats["pollers"]["active_count"], own.pollers), (1, None))
+    same(own.admission.workflow_tasks.status, "accepting")
+
+
+async def describe_task_queue(stage: Stage) -> None:
+    await stage.register()
+    found = await stage.client.describe_task_queue(stage.name)
+    same([each["worker_id"] for each in found.pollers], [stage.worker_id])
+    admission = found.admission
+    same(admission.activity_tasks.active_worker_count, 1)
+    same(admission.query_tasks.approximate_pending_count, 0)
+    unknown = await stage.client.describe_task_queue(f"{stage.name}/of nobody")
+    same((unknown.name, unknown.pollers), (f"{stage.name}/of nobody", []))
+
+
+async def list_task_queue_build_ids(stage: Stage) -> None:
+    await stage.register()
+    found = await stage.client.list_task_queue_build_ids(stage.name)
+    (cohort,) = found.build_ids
+    same((cohort.rollout_status, cohort.total_worker_count), ("active", 1))
+
+
+async def drain_task_queue_build_id(stage: Stage) -> None:
+    await stage.register()
+    first = await stage.client.drain_task_queue_build_id(stage.name, None)
+    again = await stage.client.drain_task_queue_build_id(stage.name, None)
+    same((first.drain_intent, first.build_id), ("draining", None))
+    same(again.drained_at, first.drained_at)
+    await stage.register()
+    found = await stage.client.list_task_queue_build_ids(stage.name)
+    same([each.rollout_status for each in found.build_ids], ["draining"])
+
+
+async def resume_task_queue_build_id(stage: Stage) -> None:
+    await stage.client.drain_task_queue_build_id(stage.name, "b1")
+    resumed = await stage.client.resume_task_queue_build_id(stage.name, "b1")
+    same((resumed.drain_intent, resumed.drained_at), ("active", None))

@@ -1,4 +1,6 @@
-"""``run_worker.py QUEUE``: a worker for every scenario, until SIGTERM.
+"""``run_worker.py QUEUE [DEFINITION]``: a worker for every scenario, until SIGTERM.
+
+``DEFINITION``: the one that it has of the workflow that is replaced.
 
 Exits with 0 only when the SDK itself called its shutdown a success.
 """
@@ -15,18 +17,19 @@ from durable_workflow import Worker
 
 from tests.sdk.programs.connection import connect
 from tests.sdk.programs.registry import ACTIVITIES, WORKFLOWS
+from tests.sdk.programs.replaced_workflows import DEFINITIONS
 
 CONCURRENT_ACTIVITIES = 30
 
 
-async def main(queue: str) -> None:
+async def main(queue: str, *definitions: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with connect() as client:
         worker = Worker(
             client,
             task_queue=queue,
-            workflows=WORKFLOWS,
+            workflows=(*WORKFLOWS, *(DEFINITIONS[name] for name in definitions)),
             activities=ACTIVITIES,
             max_concurrent_activity_tasks=CONCURRENT_ACTIVITIES,
         )
@@ -45,4 +48,4 @@ async def main(queue: str) -> None:
 
 logging.basicConfig(level=logging.INFO)
 logging.getLogger("httpx").setLevel(logging.WARNING)
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

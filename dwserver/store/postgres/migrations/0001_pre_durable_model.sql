@@ -96,6 +96,7 @@ create table runs (
     parent_step bigint,
     inherits_children boolean not null,
     archived_at bigint,
+    definition_fingerprint text,
     deadline_at bigint,
     sibling_of text collate "C",
     arguments_codec text,
@@ -196,6 +197,7 @@ create table tasks (
     attempt_id text,
     last_error text,
     closed_at bigint,
+    definition_fingerprint text,
     constraint tasks_pkey primary key (id)
 ) with (
     fillfactor = 70,
@@ -352,10 +354,10 @@ create index failures_by_run on failures (run_id, created_at, id);
 create table worker_registrations (
     namespace text collate "C" not null,
     worker_id text collate "C" not null,
-    task_queue text not null,
+    task_queue text collate "C" not null,
     runtime text not null,
     sdk_version text,
-    build_id text,
+    build_id text collate "C",
     workflow_types bytea not null,
     activity_types bytea not null,
     fingerprints bytea not null,
@@ -367,6 +369,10 @@ create table worker_registrations (
     details bytea not null,
     constraint worker_registrations_pkey primary key (namespace, worker_id)
 ) with (fillfactor = 50);
+
+-- The workers of queues. The queue comes first: without statistics the other order
+-- would be as good as the key to find one worker.
+create index worker_registrations_queue on worker_registrations (task_queue, namespace);
 
 -- Row types: how a commit carries its rows. A part of the commit statement takes one
 -- array of one of these types; one array for each column would cost two to three times
@@ -418,6 +424,7 @@ create type run_row as (
     parent_step bigint,
     inherits_children boolean,
     archived_at bigint,
+    definition_fingerprint text,
     deadline_at bigint,
     status_bucket text,
     wakes bytea,
@@ -458,6 +465,7 @@ create type run_change_row as (
     batch_size integer,
     batch_resolved_sequence bigint,
     archived_at bigint,
+    definition_fingerprint text,
     deadline_at bigint,
     status_bucket text,
     wakes bytea,
@@ -515,6 +523,7 @@ create type task_row as (
     attempt_id text,
     last_error text,
     closed_at bigint,
+    definition_fingerprint text,
     resume bytea
 );
 
@@ -535,6 +544,7 @@ create type task_change_row as (
     attempt_id text,
     last_error text,
     closed_at bigint,
+    definition_fingerprint text,
     resume bytea
 );
 

@@ -25,6 +25,7 @@ insert into tasks (
     attempt_id,
     last_error,
     closed_at,
+    definition_fingerprint,
     resume,
     ready_at
 )
@@ -50,6 +51,7 @@ select
     x.attempt_id,
     x.last_error,
     x.closed_at,
+    x.definition_fingerprint,
     x.resume,
     case when x.status = 'ready' then x.available_at end
 from unnest($1::task_row[]) x
@@ -73,6 +75,7 @@ set
     attempt_id = x.attempt_id,
     last_error = x.last_error,
     closed_at = x.closed_at,
+    definition_fingerprint = x.definition_fingerprint,
     resume = x.resume,
     ready_at = case when x.status = 'ready' then x.available_at end
 from unnest($1::task_change_row[]) x

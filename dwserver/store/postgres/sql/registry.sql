@@ -28,7 +28,7 @@ where name = $1
 returning name
 
 -- name: put_worker
--- Register a worker, or replace what was registered under its id.
+-- Register a worker, or replace what was registered under its id; its status.
 insert into worker_registrations (
     namespace,
     worker_id,
@@ -46,7 +46,28 @@ insert into worker_registrations (
     fingerprints,
     details
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+select
+    worker_registrations.namespace,
+    $2,
+    worker_registrations.task_queue,
+    $4,
+    $5,
+    worker_registrations.build_id,
+    $7,
+    $8,
+    {cohort_status},
+    $9,
+    $10,
+    $11,
+    $12,
+    $13,
+    $14
+from (
+    select
+        $1::text as namespace,
+        $3::text as task_queue,
+        $6::text as build_id
+) worker_registrations
 on conflict (namespace, worker_id) do update
 set
     task_queue = excluded.task_queue,
@@ -62,6 +83,7 @@ set
     activity_types = excluded.activity_types,
     fingerprints = excluded.fingerprints,
     details = excluded.details
+returning status
 
 -- name: delete_silent_workers
 -- Forget workers that were last heard of before $1, up to $2 of them.
@@ -78,9 +100,11 @@ where (namespace, worker_id) in (
 returning worker_id
 
 -- name: touch_workers
--- Raise the heartbeat of workers that were seen, and read their registrations.
+-- Note a heartbeat of workers that were seen, and read their registrations.
 update worker_registrations
-set last_heartbeat_at = greatest(worker_registrations.last_heartbeat_at, $3)
+set
+    last_heartbeat_at = greatest(worker_registrations.last_heartbeat_at, $3),
+    status = {cohort_status}
 from unnest($1::text[], $2::text[]) x(namespace, worker_id)
 where worker_registrations.namespace = x.namespace
 and worker_registrations.worker_id = x.worker_id

@@ -3,14 +3,16 @@
 -- from the indexes: on a table without statistics any index looks as good as the key.
 
 -- name: list_ready_tasks
--- Candidates for claims, for each queue by priority, age and id.
+-- Candidates for claims, for each queue by priority, age and id. With $6 and $7: those
+-- of runs without a definition, with one of these, or of these types.
 select
     k.n,
     t.id,
     t.run_id,
     t.type_name,
     t.compatibility,
-    t.available_at
+    t.available_at,
+    t.definition_fingerprint
 from unnest($1::text[], $2::text[], $3::text[])
     with ordinality k(namespace, queue, kind, n)
 cross join lateral (
@@ -20,6 +22,7 @@ cross join lateral (
         c.type_name,
         c.compatibility,
         c.available_at,
+        c.definition_fingerprint,
         c.priority
     from tasks c
     where c.namespace = k.namespace
@@ -27,6 +30,12 @@ cross join lateral (
     and c.kind = k.kind
     and c.ready_at is not null
     and c.ready_at <= $4
+    and (
+        $6::text[] is null
+        or c.definition_fingerprint is null
+        or c.definition_fingerprint = any($6::text[])
+        or c.type_name = any($7::text[])
+    )
     order by c.priority, c.ready_at, c.id
     limit $5
 ) t

@@ -69,6 +69,7 @@ create table runs (
     parent_step integer,
     inherits_children integer not null,
     archived_at integer,
+    definition_fingerprint text,
     deadline_at integer,
     sibling_of text,
     arguments_codec text,
@@ -172,6 +173,7 @@ create table tasks (
     attempt_id text,
     last_error text,
     closed_at integer,
+    definition_fingerprint text,
     constraint tasks_pkey primary key (id),
     constraint tasks_kind check (kind in ('workflow', 'activity')),
     constraint tasks_status check (
@@ -346,3 +348,7 @@ create table worker_registrations (
     details blob not null,
     constraint worker_registrations_pkey primary key (namespace, worker_id)
 ) strict;
+
+-- The workers of queues. The queue comes first: without statistics the other order
+-- would be as good as the key to find one worker.
+create index worker_registrations_queue on worker_registrations (task_queue, namespace);

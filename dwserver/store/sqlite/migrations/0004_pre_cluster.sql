@@ -49,3 +49,8 @@ create table build_id_rollouts (
     constraint build_id_rollouts_pkey primary key (namespace, task_queue, build_id),
     constraint build_id_rollouts_intent check (drain_intent in ('active', 'draining'))
 ) strict;
+
+-- put_worker, touch_workers; list_draining_queues reads it as a whole
+create index build_id_rollouts_draining
+    on build_id_rollouts (namespace, task_queue, build_id)
+    where drain_intent = 'draining';

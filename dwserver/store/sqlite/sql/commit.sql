@@ -68,6 +68,7 @@ insert into runs (
     parent_step,
     inherits_children,
     archived_at,
+    definition_fingerprint,
     deadline_at,
     status_bucket,
     wakes,
@@ -107,6 +108,7 @@ with x (
     batch_size,
     batch_resolved_sequence,
     archived_at,
+    definition_fingerprint,
     deadline_at,
     status_bucket,
     wakes
@@ -134,6 +136,7 @@ set
     batch_size = x.batch_size,
     batch_resolved_sequence = x.batch_resolved_sequence,
     archived_at = x.archived_at,
+    definition_fingerprint = x.definition_fingerprint,
     deadline_at = x.deadline_at,
     status_bucket = x.status_bucket,
     wakes = x.wakes

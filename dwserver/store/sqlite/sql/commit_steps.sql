@@ -24,6 +24,7 @@ insert into tasks (
     attempt_id,
     last_error,
     closed_at,
+    definition_fingerprint,
     ready_at,
     resume
 )
@@ -47,6 +48,7 @@ with x (
     attempt_id,
     last_error,
     closed_at,
+    definition_fingerprint,
     ready_at,
     resume
 ) as (values {rows})
@@ -66,6 +68,7 @@ set
     attempt_id = x.attempt_id,
     last_error = x.last_error,
     closed_at = x.closed_at,
+    definition_fingerprint = x.definition_fingerprint,
     ready_at = x.ready_at,
     resume = x.resume
 from x

@@ -37,6 +37,22 @@ where t.name = x.name
 
 -- name: put_worker
 -- Register, or replace the registration with the same key.
+with x (
+    namespace,
+    worker_id,
+    task_queue,
+    runtime,
+    sdk_version,
+    build_id,
+    max_workflow_tasks,
+    max_activity_tasks,
+    registered_at,
+    last_heartbeat_at,
+    workflow_types,
+    activity_types,
+    fingerprints,
+    details
+) as (values {rows})
 insert into worker_registrations (
     namespace,
     worker_id,
@@ -46,15 +62,19 @@ insert into worker_registrations (
     build_id,
     max_workflow_tasks,
     max_activity_tasks,
-    status,
     registered_at,
     last_heartbeat_at,
     workflow_types,
     activity_types,
     fingerprints,
-    details
+    details,
+    status
 )
-values {rows}
+select
+    worker_registrations.*,
+    {cohort_status}
+from x worker_registrations
+where true
 on conflict (namespace, worker_id) do update
 set
     task_queue = excluded.task_queue,
@@ -82,10 +102,12 @@ where rowid in (
 )
 
 -- name: touch_workers
--- Raise the heartbeat of workers to $2 and read them; $1: array of pairs of namespace
--- and worker id.
+-- Note a heartbeat of workers at $2 and read them; $1: array of pairs of namespace and
+-- worker id.
 update worker_registrations
-set last_heartbeat_at = max(last_heartbeat_at, $2)
+set
+    last_heartbeat_at = max(last_heartbeat_at, $2),
+    status = {cohort_status}
 where (namespace, worker_id) in (select value ->> 0, value ->> 1 from json_each($1))
 returning {worker}
 

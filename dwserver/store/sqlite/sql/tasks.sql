@@ -1,7 +1,8 @@
 -- Set operations on tasks, leases and timers.
 
 -- name: list_ready_tasks
--- Candidates for a claim from one queue, in the order of claims.
+-- Candidates for a claim from one queue, in the order of claims. With $6 and $7: those
+-- of runs without a definition, with one of these, or of these types.
 select
     namespace,
     queue,
@@ -10,13 +11,20 @@ select
     run_id,
     type_name,
     compatibility,
-    available_at
+    available_at,
+    definition_fingerprint
 from tasks
 where namespace = $1
 and queue = $2
 and kind = $3
 and ready_at is not null
 and ready_at <= $4
+and (
+    $6 is null
+    or definition_fingerprint is null
+    or definition_fingerprint in (select value from json_each($6))
+    or type_name in (select value from json_each($7))
+)
 order by priority, ready_at, id
 limit $5
 
