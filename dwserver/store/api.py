@@ -95,11 +95,14 @@ class ReadyTask:
 
 
 class Definitions(NamedTuple):
-    """Which pinned tasks somebody waits for: those of these fingerprints, and all of
-    these types."""
+    """Which tasks of runs that stay with a definition somebody waits for: those of
+    these fingerprints, and all of these types."""
 
     fingerprints: frozenset[str]
     types: frozenset[str]
+
+    def covers(self, other: Definitions) -> bool:
+        return self.fingerprints >= other.fingerprints and self.types >= other.types
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,12 @@ class ActivityPlace:
 class DueRun:
     run_id: str
     deadline_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    runs: list[DueRun]
+    activities: list[DueActivity]
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,11 +384,11 @@ class Store(
         *,
         now: int,
         limit: int,
-        pinned: Definitions | None = None,
+        wanted: Mapping[QueueKey, Definitions] | None = None,
     ) -> list[ReadyTask]:
         """Ready tasks with ``available_at <= now``, at most ``limit`` for each key,
-        ordered by priority, available_at, id. ``pinned``: without the tasks of other
-        definitions, which it reads past."""
+        ordered by priority, available_at, id. Of a key that is ``wanted`` so, tasks of
+        other definitions are read past."""
         ...
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
@@ -387,9 +396,10 @@ class Store(
         first."""
         ...
 
-    async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
-        """Open activities with ``deadline_at <= now``, the earliest first. One that
-        renewals keep alive is listed until it is written again."""
+    async def overdue(self, *, now: int, limit: int) -> Overdue:
+        """Open runs and activities with ``deadline_at <= now``, at most ``limit`` of
+        each, the earliest first. An activity that renewals keep alive is listed until
+        it is written again."""
         ...
 
     async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
@@ -402,7 +412,7 @@ class Store(
         ...
 
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
-        """Open runs with ``deadline_at <= now``, the earliest first."""
+        """The runs of :meth:`overdue` alone."""
         ...
 
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]: ...

@@ -184,6 +184,7 @@ INDEXES = {
     "list_expired_activities": {"activities_due"},
     "find_activities": {"activities_pkey"},
     "list_due_runs": {"runs_due"},
+    "list_overdue": {"runs_due", "activities_due"},
     "list_due_outbox": {"outbox_due"},
     "list_expired_runs": {"runs_closed"},
     "list_runs_under_open_ones": {"runs_pkey"},
@@ -316,6 +317,7 @@ INDEXES = {
 
 STATEMENTS = {
     "renew": task_sets.RENEW,
+    "list_overdue": task_sets.LIST_OVERDUE,
     "prune": retention.PRUNE,
     "commit, one guard each": simple_statement(frozenset(RUN_PARTS)),
     "commit, locking": locking_statement(frozenset(PARTS)),
@@ -333,7 +335,6 @@ READ_WHOLE = {
     "count_failed_attempts": {"activity_attempts_failed"},
     "count_leases_of_queues": {"tasks_leased"},
     "find_waiting_queue": {"tasks_ready"},
-    "list_buffering_schedules": {"schedules_buffering"},
     "list_draining_queues": {"build_id_rollouts_draining"},
     "list_expired_leases": {"tasks_leased"},
     "list_leases_of_queue": {"tasks_leased"},
