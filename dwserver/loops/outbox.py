@@ -5,7 +5,9 @@ from __future__ import annotations
 from dwserver.runtime.service import FailurePolicy, Loop, TaskHost
 from dwserver.services.close_policies import ClosePolicies
 
-LOOK_EVERY_SECONDS = 1.0
+# What the process that closed a run does itself is done at once: this is for what a
+# process has left behind that died.
+LOOK_EVERY_SECONDS = 2.0
 
 
 def outbox_loop(policies: ClosePolicies, host: TaskHost) -> Loop:

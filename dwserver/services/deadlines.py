@@ -57,12 +57,11 @@ class Deadlines:
 
     async def enforce(self) -> float | None:
         """One batch of runs and one of activities; 0 when there is probably more."""
+        due = await self._store.overdue(now=self._now(), limit=BATCH)
         # A run takes its activities along.
-        due_runs = await self._store.due_runs(now=self._now(), limit=BATCH)
-        ended_runs = await sweep(map(self._end_run, due_runs), tell=self._report)
-        due = await self._store.due_activities(now=self._now(), limit=BATCH)
-        ended = await sweep(map(self._end_due, due), tell=self._report)
-        is_full = BATCH in (len(due_runs), len(due))
+        ended_runs = await sweep(map(self._end_run, due.runs), tell=self._report)
+        ended = await sweep(map(self._end_due, due.activities), tell=self._report)
+        is_full = BATCH in (len(due.runs), len(due.activities))
         return 0.0 if is_full and (ended_runs or ended) else None
 
     async def end_overdue_runs(

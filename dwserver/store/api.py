@@ -138,6 +138,12 @@ class DueRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    runs: list[DueRun]
+    activities: list[DueActivity]
+
+
+@dataclass(frozen=True, slots=True)
 class ExpiredLease:
     task_id: str
     run_id: str
@@ -390,9 +396,10 @@ class Store(
         first."""
         ...
 
-    async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
-        """Open activities with ``deadline_at <= now``, the earliest first. One that
-        renewals keep alive is listed until it is written again."""
+    async def overdue(self, *, now: int, limit: int) -> Overdue:
+        """Open runs and activities with ``deadline_at <= now``, at most ``limit`` of
+        each, the earliest first. An activity that renewals keep alive is listed until
+        it is written again."""
         ...
 
     async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
@@ -405,7 +412,7 @@ class Store(
         ...
 
     async def due_runs(self, *, now: int, limit: int) -> list[DueRun]:
-        """Open runs with ``deadline_at <= now``, the earliest first."""
+        """The runs of :meth:`overdue` alone."""
         ...
 
     async def expired_leases(self, *, now: int, limit: int) -> list[ExpiredLease]: ...

@@ -230,9 +230,9 @@ async def test_a_deadline_that_only_renewals_moved_is_found_once(
     )
     assert await server.faults.real.renew_leases([renewal]) == [True]
     store, now = server.faults.real, server.clock.now()
-    assert len(await store.due_activities(now=now, limit=9)) == 1
+    assert len((await store.overdue(now=now, limit=9)).activities) == 1
     await server.core.deadlines.enforce()
-    assert await store.due_activities(now=now, limit=9) == []
+    assert (await store.overdue(now=now, limit=9)).activities == []
     assert (await server.event_types(task.run_id))[-1] == "ActivityStarted"
     server.clock.advance(seconds=HEARTBEAT)
     await server.core.deadlines.enforce()
@@ -287,7 +287,7 @@ async def test_what_a_completed_run_left_open_is_looked_at_once(
     server.clock.advance(seconds=10)
     await server.core.deadlines.enforce()
     store, now = server.faults.real, server.clock.now()
-    assert await store.due_activities(now=now, limit=9) == []
+    assert (await store.overdue(now=now, limit=9)).activities == []
     assert await server.event_types(run_id) == before
     [task] = (await server.state(run_id)).tasks.values()
     open_one = first if first.leased.task.id == task.id else second
@@ -392,7 +392,7 @@ async def test_many_are_logged_as_a_few_and_a_count(
 async def test_the_loop_survives_a_database_that_is_away(server: SmallServer) -> None:
     run = (await server.start(run_timeout_seconds=10)).run
     server.clock.advance(seconds=10)
-    server.faults.fail_next("due_runs", StoreUnavailable("gone"))
+    server.faults.fail_next("overdue", StoreUnavailable("gone"))
     loop = deadline_loop(server.core.deadlines, server.supervisor)
     await loop.start()
 

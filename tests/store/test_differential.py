@@ -302,10 +302,10 @@ class Differential:
         ready = await self.ask(lambda s: s.ready_tasks(keys, now=now, limit=limit))
         due = await self.ask(lambda s: s.due_timers(now=now, limit=limit))
         expired = await self.ask(lambda s: s.expired_leases(now=now, limit=limit))
-        late = await self.ask(lambda s: s.due_activities(now=now, limit=limit))
-        over = await self.ask(lambda s: s.due_runs(now=now, limit=limit))
-        assert over == self.overdue_runs(now)[:limit]
-        return bool(ready and due and expired and late and over)
+        late = await self.ask(lambda s: s.overdue(now=now, limit=limit))
+        assert late.runs == self.overdue_runs(now)[:limit]
+        assert late.runs == await self.ask(lambda s: s.due_runs(now=now, limit=limit))
+        return bool(ready and due and expired and late.activities and late.runs)
 
     def overdue_runs(self, now: int) -> list[DueRun]:
         runs = [state.run for state in self.states.values()]

@@ -156,11 +156,11 @@ async def test_renewal_leaves_the_indexed_deadline_behind(store: Store) -> None:
     )
     assert await store.renew_leases([renewal]) == [True]
     due = DueActivity(run.id, 1, NOON + 1)
-    assert await store.due_activities(now=NOON + 5, limit=10) == [due]
+    assert (await store.overdue(now=NOON + 5, limit=10)).activities == [due]
     state = await loaded(store, run.id)
     alive = state.activities[1]
     assert alive.deadline_at == NOON + 9
     assert await store.commit(a_transition(state.run, activities=(alive,)))
-    assert await store.due_activities(now=NOON + 5, limit=10) == []
+    assert (await store.overdue(now=NOON + 5, limit=10)).activities == []
     later = [DueActivity(run.id, 1, NOON + 9)]
-    assert await store.due_activities(now=NOON + 9, limit=10) == later
+    assert (await store.overdue(now=NOON + 9, limit=10)).activities == later

@@ -253,14 +253,14 @@ async def test_due_activities_come_oldest_first_within_the_limit(
     ends = (NOON + 2, NOON, None, NOON + 1, NOON + 3)
     some = [an_activity(a_run(), step=1, schedule_deadline_at=at) for at in ends]
     run = await with_activities(store, *some)
-    due = await store.due_activities(now=NOON + 2, limit=10)
+    due = (await store.overdue(now=NOON + 2, limit=10)).activities
     assert due == [
         DueActivity(run.id, 2, NOON),
         DueActivity(run.id, 4, NOON + 1),
         DueActivity(run.id, 1, NOON + 2),
     ]
-    assert await store.due_activities(now=NOON + 2, limit=2) == due[:2]
-    assert await store.due_activities(now=NOON - 1, limit=10) == []
+    assert (await store.overdue(now=NOON + 2, limit=2)).activities == due[:2]
+    assert (await store.overdue(now=NOON - 1, limit=10)).activities == []
 
 
 async def test_expired_activities_are_found_by_deadline_and_by_id(
@@ -296,7 +296,7 @@ async def test_activity_is_due_at_the_deadline_of_its_status(
     other = await with_activities(store, an_activity(run, step=1, **fields))
     await with_activities(store, replace(then, id=an_id("activity")))
     expected = {ActivityStatus.PENDING: NOON + 1, ActivityStatus.RUNNING: NOON + 2}
-    found = await store.due_activities(now=FAR, limit=10)
+    found = (await store.overdue(now=FAR, limit=10)).activities
     assert [due.deadline_at for due in found if due.run_id != other.id] == (
         [expected[status]] * 2 if status in expected else []
     )
@@ -308,10 +308,10 @@ async def test_activity_without_time_outs_is_never_due(store: Store) -> None:
     timed = an_activity(run, step=1, schedule_deadline_at=NOON)
     timed = replace((await loaded(store, run.id)).activities[1], **deadline_of(timed))
     await store.commit(a_transition(run, activities=(timed,)))
-    assert len(await store.due_activities(now=FAR, limit=10)) == 1
+    assert len((await store.overdue(now=FAR, limit=10)).activities) == 1
     untimed = replace(timed, schedule_deadline_at=None)
     await store.commit(a_transition(replace(run, version=2), activities=(untimed,)))
-    assert await store.due_activities(now=FAR, limit=10) == []
+    assert (await store.overdue(now=FAR, limit=10)).activities == []
 
 
 def deadline_of(activity: Activity) -> dict[str, int | None]:

@@ -32,6 +32,7 @@ from dwserver.store.api import (
     DueRun,
     DueTimer,
     ExpiredLease,
+    Overdue,
     QueueKey,
     ReadyTask,
     StoredEvent,
@@ -238,11 +239,12 @@ def list_due_timers(
     return [DueTimer(**row) for row in fetch(connection, "list_due_timers", now, limit)]
 
 
-def list_due_activities(
-    connection: sqlite3.Connection, *, now: int, limit: int
-) -> list[DueActivity]:
-    rows = fetch(connection, "list_due_activities", now, limit)
-    return [DueActivity(**row) for row in rows]
+def list_overdue(connection: sqlite3.Connection, *, now: int, limit: int) -> Overdue:
+    activities = fetch(connection, "list_due_activities", now, limit)
+    return Overdue(
+        list_due_runs(connection, now=now, limit=limit),
+        [DueActivity(**row) for row in activities],
+    )
 
 
 def list_expired_activities(

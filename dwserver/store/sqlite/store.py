@@ -26,7 +26,6 @@ from dwserver.store.api import (
     ActivityPlace,
     ClusterNode,
     Definitions,
-    DueActivity,
     DueRun,
     DueTimer,
     ExpiredLease,
@@ -34,6 +33,7 @@ from dwserver.store.api import (
     LiveNode,
     MigrationReport,
     Namespace,
+    Overdue,
     QueueKey,
     ReadyTask,
     RunCursor,
@@ -209,8 +209,8 @@ class SqliteStore(
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:
         return await self._read(reads.list_due_timers, now=now, limit=limit)
 
-    async def due_activities(self, *, now: int, limit: int) -> list[DueActivity]:
-        return await self._read(reads.list_due_activities, now=now, limit=limit)
+    async def overdue(self, *, now: int, limit: int) -> Overdue:
+        return await self._read(reads.list_overdue, now=now, limit=limit)
 
     async def expired_activities(self, *, now: int, limit: int) -> list[ActivityPlace]:
         return await self._read(reads.list_expired_activities, now=now, limit=limit)

@@ -9,8 +9,13 @@ select
     o.drain_intent,
     o.drained_at
 from unnest($1::text[], $2::text[]) q(namespace, queue)
-join build_id_rollouts o on o.namespace = q.namespace
-and o.task_queue = q.queue
+cross join lateral (
+    select r.*
+    from build_id_rollouts r
+    where r.namespace = q.namespace
+    and r.task_queue = q.queue
+    limit $3
+) o
 limit $3
 
 -- name: list_cohort_workers
