@@ -27,6 +27,9 @@ from dwserver.store.api import DueActivity, DueRun, Store, StoreError
 # Most runs, and most activities, looked at in one pass.
 BATCH = 100
 
+# What is alive, or of a closed run, is written again and leaves the list.
+_WRITTEN = (TimeoutSkip.NO_DEADLINE_EXPIRED, TimeoutSkip.RUN_ALREADY_TERMINAL)
+
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -60,9 +63,11 @@ class Deadlines:
         due = await self._store.overdue(now=self._now(), limit=BATCH)
         # A run takes its activities along.
         ended_runs = await sweep(map(self._end_run, due.runs), tell=self._report)
-        ended = await sweep(map(self._end_due, due.activities), tell=self._report)
+        written: list[_Ended | TimeoutSkip] = await sweep(
+            map(self._end_due, due.activities), tell=self._report_ended
+        )
         is_full = BATCH in (len(due.runs), len(due.activities))
-        return 0.0 if is_full and (ended_runs or ended) else None
+        return 0.0 if is_full and (ended_runs or written) else None
 
     async def end_overdue_runs(
         self, *, limit: int
@@ -90,6 +95,9 @@ class Deadlines:
         for each in ended:
             self._observe(each.kind)
         list_some(ended, _line, more="more_timed_out")
+
+    def _report_ended(self, written: Sequence[_Ended | TimeoutSkip]) -> None:
+        self._report([each for each in written if isinstance(each, _Ended)])
 
     async def _end_run(self, due: DueRun) -> _Ended | None:
         def end(draft: Draft) -> _Ended | None:
@@ -130,12 +138,15 @@ class Deadlines:
         except RunNotFound:
             return TimeoutSkip.EXECUTION_NOT_FOUND
 
-    async def _end_due(self, due: DueActivity) -> _Ended | None:
+    async def _end_due(self, due: DueActivity) -> _Ended | TimeoutSkip | None:
+        """None: it was not written, and may be listed again."""
         try:
             done = await self._end_activity(due.run_id, due.step)
         except RunContended:
             return None
-        return _ended(done) if isinstance(done, ActivityTimedOut) else None
+        if isinstance(done, ActivityTimedOut):
+            return _ended(done)
+        return done if done in _WRITTEN else None
 
 
 def _line(ended: _Ended) -> None:

@@ -53,6 +53,8 @@ class Schedules:
         self._store = store
         self._runs = runs
         self._fires = fires
+        # The last schedule whose buffer had its turn in this round.
+        self._drained = ""
 
     # reads ----------------------------------------------------------------------
     async def find(
@@ -223,7 +225,12 @@ class Schedules:
     async def fire_due(self, term: TermGuard, *, limit: int) -> list[Fired]:
         """Drain buffers, then fire what is due, at most ``limit`` of each; what became
         of those that nothing came between."""
-        draining = await self._store.draining_schedules(limit=limit)
+        draining = await self._store.draining_schedules(
+            after=self._drained, limit=limit
+        )
+        # A buffer that cannot be drained keeps its place, not that of those behind it.
+        is_full = 0 < limit == len(draining)
+        self._drained = draining[-1].id if is_full else ""
         drained = await self._all(
             [self._drain(schedule, term) for schedule in draining]
         )

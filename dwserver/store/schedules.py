@@ -70,8 +70,9 @@ class Schedules(Protocol):
         """Active schedules with ``next_fire_at <= now``, the earliest first."""
         ...
 
-    async def draining_schedules(self, *, limit: int) -> list[Schedule]:
-        """Active schedules with buffered fires whose latest workflow is not open."""
+    async def draining_schedules(self, *, after: str, limit: int) -> list[Schedule]:
+        """Active schedules with buffered fires whose latest workflow is not open, by
+        id, behind one."""
         ...
 
     async def schedule_events(

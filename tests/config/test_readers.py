@@ -14,8 +14,6 @@ from dwserver.config.contract import CONTRACT
 PACKAGE = Path(dwserver.__file__).parent
 # Limits that are derived from several settings are put together there.
 DERIVING = PACKAGE / "config/settings.py"
-# Its reader comes with the pinning of definitions.
-COMING = {"DW_V2_PIN_TO_RECORDED_FINGERPRINT"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +31,7 @@ def test_every_setting_is_read(attributes_read: set[str]) -> None:
         if variable.setting is not None
         and variable.setting.partition(".")[2] not in attributes_read
     }
-    assert unread - COMING == set()
+    assert unread == set()
 
 
 def test_what_has_no_effect_is_no_setting() -> None:

@@ -71,6 +71,20 @@ async def beat(server: SmallServer, activity: Delivery) -> None:
     assert answer.can_continue
 
 
+async def renewed(server: SmallServer, activity: Delivery) -> None:
+    """A heartbeat that is no transition: sweeps look where it does not write."""
+    task = activity.leased.task
+    renewal = a_renewal(
+        task,
+        lease_expires_at=server.clock.now() + 300 * SECOND,
+        attempt=None,
+        attempt_id=task.attempt_id,
+        activity_id=task.activity_id,
+        heartbeat_deadline_at=server.clock.now() + HEARTBEAT * SECOND,
+    )
+    assert await server.faults.real.renew_leases([renewal]) == [True]
+
+
 def timeouts(server: SmallServer, kind: str) -> float:
     lines = server.metrics.exposition().decode().splitlines()
     counted = [
@@ -216,19 +230,9 @@ async def test_a_deadline_that_only_renewals_moved_is_found_once(
 ) -> None:
     """They move it where sweeps do not look; the first sweep puts that right."""
     activity = await with_heartbeat(server)
-    state = await server.state(activity.leased.run.id)
     server.clock.advance(seconds=HEARTBEAT)
     task = activity.leased.task
-    [row] = state.activities.values()
-    renewal = a_renewal(
-        task,
-        lease_expires_at=server.clock.now() + 300 * SECOND,
-        attempt=None,
-        attempt_id=task.attempt_id,
-        activity_id=row.id,
-        heartbeat_deadline_at=server.clock.now() + HEARTBEAT * SECOND,
-    )
-    assert await server.faults.real.renew_leases([renewal]) == [True]
+    await renewed(server, activity)
     store, now = server.faults.real, server.clock.now()
     assert len((await store.overdue(now=now, limit=9)).activities) == 1
     await server.core.deadlines.enforce()
@@ -246,19 +250,7 @@ async def test_a_heartbeat_between_look_and_write_is_respected(
     task = activity.leased.task
     server.clock.advance(seconds=HEARTBEAT)
 
-    async def renewed() -> None:
-        renewal = a_renewal(
-            task,
-            lease_expires_at=server.clock.now() + 300 * SECOND,
-            attempt=None,
-            attempt_id=task.attempt_id,
-            activity_id=task.activity_id,
-            heartbeat_deadline_at=server.clock.now() + HEARTBEAT * SECOND,
-        )
-        [is_renewed] = await server.faults.real.renew_leases([renewal])
-        assert is_renewed
-
-    server.faults.before_next("commit", renewed)
+    server.faults.before_next("commit", lambda: renewed(server, activity))
     await server.core.deadlines.enforce()
     assert (await server.event_types(task.run_id))[-1] == "ActivityStarted"
     assert timeouts(server, "heartbeat") == 0
@@ -332,6 +324,24 @@ async def test_full_batches_are_followed_at_once(
     assert await server.core.deadlines.enforce() is None
     for run_id in runs:
         assert (await server.state(run_id)).run.status is RunStatus.FAILED
+
+
+async def test_activities_that_are_alive_are_passed_over_at_once(
+    server: SmallServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They must not hold up those behind them that have timed out."""
+    monkeypatch.setattr(deadline_module, "BATCH", 2)
+    alive = [await with_heartbeat(server, f"order-{number}") for number in range(2)]
+    server.clock.advance(seconds=1)
+    dead = await with_heartbeat(server, "order-2")
+    server.clock.advance(seconds=HEARTBEAT)
+    for activity in alive:
+        await renewed(server, activity)
+    assert await server.core.deadlines.enforce() == 0.0
+    assert timeouts(server, "heartbeat") == 0
+    assert await server.core.deadlines.enforce() is None
+    assert (await server.event_types(dead.leased.run.id))[-1] == "ActivityTimedOut"
+    assert timeouts(server, "heartbeat") == 1
 
 
 async def test_a_run_that_is_contended_is_left_for_the_next_pass(

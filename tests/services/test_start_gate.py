@@ -176,7 +176,7 @@ async def test_a_signal_starts_nothing_on_a_queue_that_drains(
 # schedules --------------------------------------------------------------------------
 async def due(server: SmallServer, **fields: Any) -> tuple[Schedule, TermGuard]:
     """A schedule that is due, and the leader that fires it."""
-    schedule = a_schedule(next_fire_at=NOON, **fields)
+    schedule = a_schedule(**{"next_fire_at": NOON, **fields})
     assert await server.faults.real.commit(a_schedule_creation(schedule))
     lease = await server.faults.real.acquire_leadership("s", "me", duration=HOUR)
     assert lease is not None
@@ -220,3 +220,23 @@ async def test_a_buffered_fire_keeps_its_place_and_is_told_of_once(
     assert drained.outcome == "drained"
     assert (await current(gated, schedule)).buffered_actions == ()
     assert replace(after, version=0).fires_count == 0
+
+
+async def test_a_buffer_that_cannot_be_drained_does_not_hold_those_behind_it(
+    gated: SmallServer,
+) -> None:
+    await gated.register("old", build_id="b0")
+    await gated.register("new", build_id="b1", task_queue="bills")
+    entry = {"buffered_at": "2026-04-13T11:00:00+00:00"}
+    _, term = await due(gated, id="d1", next_fire_at=None, buffered_actions=(entry,))
+    free = a_schedule(
+        id="d2",
+        next_fire_at=None,
+        buffered_actions=(entry,),
+        action={"workflow_type": "orders.Bill", "task_queue": "bills"},
+    )
+    assert await gated.faults.real.commit(a_schedule_creation(free))
+    schedules = gated.services.schedules
+    passes = [await schedules.fire_due(term, limit=1) for _ in range(3)]
+    outcomes = [(each.schedule.id, each.outcome) for done in passes for each in done]
+    assert outcomes == [("d1", "skipped"), ("d2", "drained")]

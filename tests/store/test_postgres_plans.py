@@ -335,7 +335,6 @@ READ_WHOLE = {
     "count_failed_attempts": {"activity_attempts_failed"},
     "count_leases_of_queues": {"tasks_leased"},
     "find_waiting_queue": {"tasks_ready"},
-    "list_buffering_schedules": {"schedules_buffering"},
     "list_draining_queues": {"build_id_rollouts_draining"},
     "list_expired_leases": {"tasks_leased"},
     "list_leases_of_queue": {"tasks_leased"},

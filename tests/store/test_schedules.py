@@ -285,7 +285,7 @@ async def test_the_latest_workflow_of_a_schedule_is_open_or_not(
     await made(store, **fields, status=ScheduleStatus.PAUSED)
     [due] = await store.due_schedules(now=NOON, limit=10)
     assert due == DueSchedule(schedule, run.id if is_open else None)
-    draining = await store.draining_schedules(limit=10)
+    draining = await store.draining_schedules(after="", limit=10)
     assert draining == ([] if is_open else [schedule])
 
 
@@ -296,8 +296,9 @@ async def test_a_buffer_without_a_workflow_is_drained(store: Store) -> None:
         buffered_actions=({"buffered_at": "x"},),
     )
     await made(store)
-    assert await store.draining_schedules(limit=10) == [gone]
-    assert await store.draining_schedules(limit=0) == []
+    assert await store.draining_schedules(after="", limit=10) == [gone]
+    assert await store.draining_schedules(after="", limit=0) == []
+    assert await store.draining_schedules(after=gone.id, limit=10) == []
 
 
 async def test_audit_events_are_read_from_a_sequence_on(store: Store) -> None:

@@ -75,8 +75,8 @@ class Schedules:
         rows = await self._pool.fetch(_LIST_DUE_SCHEDULES, now, limit)
         return [DueSchedule(_decode(row), _open_run(*row[-2:])) for row in rows]
 
-    async def draining_schedules(self, *, limit: int) -> list[Schedule]:
-        rows = await self._pool.fetch(_LIST_BUFFERING_SCHEDULES, limit)
+    async def draining_schedules(self, *, after: str, limit: int) -> list[Schedule]:
+        rows = await self._pool.fetch(_LIST_BUFFERING_SCHEDULES, after, limit)
         return list(map(_decode, rows))
 
     async def schedule_events(

@@ -34,7 +34,8 @@ order by s.next_fire_at, s.id
 limit $2
 
 -- name: list_buffering_schedules
--- Active schedules with buffered fires whose latest workflow is not open.
+-- A page by id of active schedules with buffered fires whose latest workflow is not
+-- open.
 select {schedule}
 from schedules s
 left join instances i on i.namespace = s.namespace
@@ -42,9 +43,10 @@ left join instances i on i.namespace = s.namespace
 left join runs r on r.id = i.current_run_id
 where s.status = 'active'
 and s.buffered_actions is not null
+and s.id > $1
 and coalesce(r.status_bucket, 'completed') <> 'running'
 order by s.id
-limit $1
+limit $2
 
 -- name: list_schedule_events
 -- A page of an audit history.

@@ -58,8 +58,8 @@ class Schedules(OnThreads):
     async def due_schedules(self, *, now: int, limit: int) -> list[DueSchedule]:
         return await self._read(_due, now, limit)
 
-    async def draining_schedules(self, *, limit: int) -> list[Schedule]:
-        return await self._read(_select, "list_buffering_schedules", limit)
+    async def draining_schedules(self, *, after: str, limit: int) -> list[Schedule]:
+        return await self._read(_select, "list_buffering_schedules", after, limit)
 
     async def schedule_events(
         self, schedule: Schedule, *, after: int, limit: int
