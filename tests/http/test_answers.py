@@ -261,6 +261,8 @@ async def test_log_has_the_ids_of_the_path_and_nothing_else_of_it(
         for log in logs:
             found = {name: v for name, v in log.items() if name.endswith("_id")}
             assert found == ids
+            # Its digits may be any.
+            log.pop("seconds", None)
             assert "4711" not in repr(log)
 
 
