@@ -213,6 +213,7 @@ class CommandOutcome(StrEnum):
     REJECTED_UNKNOWN_UPDATE = "rejected_unknown_update"
     REJECTED_INVALID_ARGUMENTS = "rejected_invalid_arguments"
     REJECTED_COMPATIBILITY_BLOCKED = "rejected_compatibility_blocked"
+    REJECTED_TASK_QUEUE_DRAINING = "rejected_task_queue_draining"
 
 
 class CommandRejection(StrEnum):
@@ -229,6 +230,7 @@ class CommandRejection(StrEnum):
     INVALID_UPDATE_ARGUMENTS = "invalid_update_arguments"
     STRUCTURAL_LIMIT_EXCEEDED = "structural_limit_exceeded"
     COMPATIBILITY_BLOCKED = "compatibility_blocked"
+    TASK_QUEUE_DRAINING = "task_queue_draining"
 
     @property
     def outcome(self) -> CommandOutcome:
@@ -253,6 +255,7 @@ _REJECTED_AS = {
     CommandRejection.COMPATIBILITY_BLOCKED: (
         CommandOutcome.REJECTED_COMPATIBILITY_BLOCKED
     ),
+    CommandRejection.TASK_QUEUE_DRAINING: CommandOutcome.REJECTED_TASK_QUEUE_DRAINING,
 }
 
 

@@ -1,7 +1,7 @@
 """Fire due timers, in batches and on time (decision 25).
 
 Any process may run this loop: a timer is fired by a guarded transition, so two loops
-never fire one twice. One look at the database each second plans the timers of the next
+never fire one twice. One look at the database every 2 s plans the timers of the next
 moments in memory; timers that this process commits for the same span join them. Each is
 fired at its own instant.
 """
@@ -23,9 +23,9 @@ from dwserver.store.api import Store
 # Most timers planned by one look, and most fired in one pass.
 PLAN_LIMIT = 5000
 FIRE_LIMIT = 500
-LOOK_EVERY_SECONDS = 1.0
+LOOK_EVERY_SECONDS = 2.0
 # Looks overlap, so that a late one still plans in time.
-HORIZON = 2 * MICROS
+HORIZON = 4 * MICROS
 
 Planned = tuple[int, str, int]
 

@@ -31,6 +31,7 @@ from dwserver.services.close_policies import ClosePolicies
 from dwserver.services.command_contracts import CommandContracts
 from dwserver.services.deadlines import Deadlines
 from dwserver.services.deliveries import Deliveries
+from dwserver.services.drain_gate import DrainGate
 from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_exports.exporting import HistoryExports
 from dwserver.services.membership import Membership
@@ -87,7 +88,6 @@ class Shared:
 
 def build_services(settings: Settings, parts: Shared) -> Services:
     store, runs, clock = parts.store, parts.runs, parts.clock
-    plane = settings.worker_plane
     tasks = Tasks(store, runs.hot)
     deliveries = Deliveries(store, runs.hot)
     namespaces = _namespaces(parts)
@@ -100,11 +100,9 @@ def build_services(settings: Settings, parts: Shared) -> Services:
     timeouts = ActivityTimeouts(store, parts.deadlines, now=clock.now)
     repair = _task_repair(settings, parts, timeouts)
     poll_news = PollNews(parts.coordination.signals, now=clock.now)
-    gate = StartGate(
-        workers,
-        now=clock.now,
-        is_closing=settings.compatibility.fleet_validation_mode == "fail",
-    )
+    rollouts = BuildRollouts(store, workers=workers, now=clock.now)
+    drains = DrainGate(rollouts, now=clock.now)
+    gate = _start_gate(settings, parts, workers=workers, drains=drains)
     workflows = _workflows(settings, parts, gate)
     commands = _commands(parts, contracts)
     queues = _task_queues(settings, parts, workers)
@@ -115,23 +113,16 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         storage_diagnosis=storage_diagnosis,
         workers=workers,
         retention=_retention(settings, parts, namespaces),
-        schedule_retention=ScheduleRetention(
-            store,
-            namespaces,
-            now=clock.now,
-            default_days=settings.history.retention_days,
-        ),
+        schedule_retention=_schedule_retention(settings, parts, namespaces),
         polls=_polls(parts, workers, poll_news),
         deliveries=deliveries,
-        workflow_tasks=WorkflowTasks(
-            store,
-            runs=runs,
+        workflow_tasks=_workflow_tasks(
+            settings,
+            parts,
             tasks=tasks,
             deliveries=deliveries,
             workers=workers,
             renewals=renewals,
-            now=clock.now,
-            lease_duration=plane.workflow_task_lease_seconds * MICROS,
         ),
         activity_tasks=ActivityTasks(store, runs=runs, tasks=tasks, renewals=renewals),
         activity_timeouts=timeouts,
@@ -142,9 +133,9 @@ def build_services(settings: Settings, parts: Shared) -> Services:
             settings, parts, workflows=workflows, queues=queues, workers=workers
         ),
         task_queues=queues,
-        rollouts=BuildRollouts(store, workers=workers, now=clock.now),
+        rollouts=rollouts,
         standalone_activities=StandaloneActivities(
-            store, runs=runs, workflows=workflows
+            store, runs=runs, workflows=workflows, drains=drains
         ),
         commands=commands,
         schedules=_schedules(
@@ -166,6 +157,38 @@ def build_services(settings: Settings, parts: Shared) -> Services:
         limits=request_limits(settings),
         now=clock.now,
         next_id=parts.ids.next,
+    )
+
+
+def _workflow_tasks(
+    settings: Settings,
+    parts: Shared,
+    *,
+    tasks: Tasks,
+    deliveries: Deliveries,
+    workers: Workers,
+    renewals: Renewals,
+) -> WorkflowTasks:
+    return WorkflowTasks(
+        parts.store,
+        runs=parts.runs,
+        tasks=tasks,
+        deliveries=deliveries,
+        workers=workers,
+        renewals=renewals,
+        now=parts.clock.now,
+        lease_duration=settings.worker_plane.workflow_task_lease_seconds * MICROS,
+    )
+
+
+def _start_gate(
+    settings: Settings, parts: Shared, *, workers: Workers, drains: DrainGate
+) -> StartGate:
+    return StartGate(
+        workers,
+        drains=drains,
+        now=parts.clock.now,
+        is_closing=settings.compatibility.fleet_validation_mode == "fail",
     )
 
 
@@ -337,6 +360,17 @@ def _retention(settings: Settings, parts: Shared, namespaces: Namespaces) -> Ret
         now=parts.clock.now,
         default_days=settings.history.retention_days,
         observe=lambda count: parts.metrics.runs_pruned.inc(amount=count),
+    )
+
+
+def _schedule_retention(
+    settings: Settings, parts: Shared, namespaces: Namespaces
+) -> ScheduleRetention:
+    return ScheduleRetention(
+        parts.store,
+        namespaces,
+        now=parts.clock.now,
+        default_days=settings.history.retention_days,
     )
 
 

@@ -60,7 +60,7 @@ class BuildRollouts:
         )
         # Afterwards, so that a heartbeat in between cannot bring the old intent back.
         resumed = await self._store.resume_workers(cohort)
-        self._workers.forget(cohort.namespace, resumed)
+        self._workers.changed(cohort.namespace, resumed)
         return rollout
 
     async def of_queue(self, namespace: str, queue: str) -> list[Cohort]:
@@ -81,6 +81,13 @@ class BuildRollouts:
             for cohort in await self._cohorts(queues):
                 found[QueueName(*cohort.key[:2])].append(cohort)
         return found
+
+    async def names_of_drained(self, namespace: str) -> frozenset[str]:
+        """Queues of a namespace with a drain."""
+        queues = await self._store.list_draining_queues(
+            namespace, rows=MAX_ROWS, limit=MAX_ROWS
+        )
+        return frozenset(each.queue for each in queues)
 
     async def _cohorts(self, queues: Sequence[QueueName]) -> list[Cohort]:
         wanted = await self._store.list_rollouts(queues, limit=MAX_COHORTS)

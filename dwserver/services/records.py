@@ -20,7 +20,7 @@ from dwserver.store.api import (
     StoredEvent,
     WorkerRegistration,
 )
-from dwserver.store.figures import FailingType
+from dwserver.store.figures import FailingType, RecentTasks
 from dwserver.store.queues import (
     QueueBacklog,
     QueuedTask,
@@ -49,6 +49,7 @@ __all__ = [
     "QueueName",
     "QueueWorkers",
     "QueuedTask",
+    "RecentTasks",
     "Rollout",
     "RunCursor",
     "RunFilter",

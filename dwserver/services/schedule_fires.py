@@ -148,7 +148,7 @@ class ScheduleFires:
         )
         if isinstance(decided, Starts):
             start = await self._start_of(schedule, fire, decided.workflow_id)
-            if await self._gate.refusal(start) is not None:
+            if await self._gate.mismatch(start) is not None:
                 blocked = fires.block(schedule, fire, context=self._runs.context())
                 if blocked is None or not await self._write(blocked.change, term):
                     return None

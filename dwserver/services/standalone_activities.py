@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from dwserver.engine.hosts import HOST_TYPE, is_host
 from dwserver.engine.lifecycle.standalone import StartActivity, start_activity
 from dwserver.engine.model import Activity
+from dwserver.engine.outcome import Rejection
 from dwserver.engine.words import StatusBucket
+from dwserver.services.drain_gate import DrainGate
 from dwserver.services.runs import Runs
 from dwserver.services.workflows import Workflows
 from dwserver.store.api import RunCursor, RunFilter, RunView, Store
@@ -22,13 +24,25 @@ class StandaloneActivity:
 
 
 class StandaloneActivities:
-    def __init__(self, store: Store, *, runs: Runs, workflows: Workflows) -> None:
+    def __init__(
+        self, store: Store, *, runs: Runs, workflows: Workflows, drains: DrainGate
+    ) -> None:
+        self._drains = drains
         self._store = store
         self._runs = runs
         self._workflows = workflows
 
-    async def start(self, start: StartActivity) -> StandaloneActivity | None:
-        """None when the id is used, by whatever."""
+    async def start(
+        self, start: StartActivity
+    ) -> StandaloneActivity | Rejection | None:
+        """None when the id is used, by whatever; a rejection when the workers of the
+        queue drain."""
+        refusal = await self._drains.refusal(
+            start.namespace, start.task_queue, workflow_type=HOST_TYPE
+        )
+        if refusal is not None:
+            used = await self._store.find_instance(start.namespace, start.activity_id)
+            return None if used else refusal
         draft = await self._runs.create(lambda context: start_activity(start, context))
         if draft is None:
             return None

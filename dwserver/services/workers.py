@@ -106,17 +106,20 @@ class Workers:
     ) -> WorkerRegistration | None:
         """Note that the worker lives, with what it reports about itself; a drain of its
         build reaches it here."""
-        worker = await self._store.find_worker(namespace, worker_id)
-        if worker is None:
+        known = await self._store.find_worker(namespace, worker_id)
+        if known is None:
             self._known.forget((namespace, worker_id))
             return None
-        worker = replace(
-            worker,
-            last_heartbeat_at=self._now(),
-            details={**worker.details, **details},
+        worker = await self._store.put_worker(
+            replace(
+                known,
+                last_heartbeat_at=self._now(),
+                details={**known.details, **details},
+            )
         )
-        worker = await self._store.put_worker(worker)
         self._keep(worker)
+        if worker.status != known.status:
+            self._tell(namespace, worker_id)
         return worker
 
     def saw(self, namespace: str, worker_id: str) -> None:
@@ -174,23 +177,25 @@ class Workers:
         self, worker: WorkerRegistration, is_connected: Callable[[], bool]
     ) -> Callable[[], bool]:
         """Whether a waiting poll of the worker may still be given something: the client
-        is there, and nothing was heard of a drain meanwhile."""
+        is there, and nothing was heard of a drain, or of any change elsewhere, since.
+        A poll that ends for that comes again, and the worker is looked up."""
         key = (worker.namespace, worker.worker_id)
 
         def may() -> bool:
             known = self._known.remembered(key)
-            return is_connected() and (known is None or known.status != DRAINING)
+            return is_connected() and known is not None and known.status != DRAINING
 
         return may
 
-    def forget(self, namespace: str, worker_ids: Iterable[str]) -> None:
-        """Somebody changed them in the database."""
+    def changed(self, namespace: str, worker_ids: Iterable[str]) -> None:
+        """This process changed them in the database."""
         for worker_id in worker_ids:
             self._known.forget((namespace, worker_id))
+            self._tell(namespace, worker_id)
 
     def _tell(self, namespace: str, worker_id: str) -> None:
-        """A worker of this id may run other code from now on: no process may go by
-        what the one before it told of its definitions."""
+        """A worker of this id may run other code from now on, or drain: no process may
+        go by what it knew of it."""
         self._signals.publish(Topic.WORKER_CHANGED, (namespace, worker_id))
 
     def _hear(self, key: Key) -> None:

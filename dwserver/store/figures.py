@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
+from dwserver.engine.words import TaskKind
+
 Columns = Mapping[str, Any]
 Record = TypeVar("Record")
 
@@ -105,8 +107,10 @@ class LeasedTasks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecentTasks:
-    """Made, and leased to a worker, in the last minute."""
+    """Of one kind in a queue: made, and leased to a worker, in the last minute."""
 
+    queue: str
+    kind: TaskKind
     added: int
     dispatched: int
 
@@ -143,7 +147,7 @@ class OperatorFigures:
     closed_histories: ClosedHistories
     ready: tuple[ReadyTasks, ...]
     leased: LeasedTasks
-    recent: RecentTasks
+    recent: tuple[RecentTasks, ...]
     first_tasks: int
     activities: OpenActivities
     attempts: FailedAttempts
@@ -240,7 +244,10 @@ def to_figures(found: Mapping[str, Iterable[Columns]]) -> OperatorFigures:
         closed_histories=one("sum_closed_histories", ClosedHistories),
         ready=tuple(ReadyTasks(**row) for row in found["sum_ready_tasks"]),
         leased=one("sum_leased_tasks", LeasedTasks),
-        recent=one("count_recent_tasks", RecentTasks),
+        recent=tuple(
+            RecentTasks(**{**row, "kind": TaskKind(row["kind"])})
+            for row in found["count_recent_tasks"]
+        ),
         first_tasks=count("count_first_tasks", "tasks"),
         activities=one("sum_open_activities", OpenActivities),
         attempts=one("count_failed_attempts", FailedAttempts),

@@ -91,9 +91,9 @@ async def test_r6_a_build_drains_and_is_resumed(cluster: Cluster) -> None:
     assert beat.expect(200)["status"] == "draining"
     found = await cohort("b1")
     assert (found["active_worker_count"], found["draining_worker_count"]) == (0, 1)
+    (await work(edge, "register", {**new, "runtime": "python"})).expect(201)
     await start_run("r6-next")
     assert await polled(old, 1) is None
-    (await work(edge, "register", {**new, "runtime": "python"})).expect(201)
     next_task = await polled(new, 30)
     assert next_task["workflow_id"] == "r6-next"
     await complete(held)

@@ -108,6 +108,71 @@ async def test_a_signal_starts_nothing_either(gated: SmallServer) -> None:
     assert refused.reason == "compatibility_blocked"
 
 
+# drains -----------------------------------------------------------------------------
+async def test_a_queue_whose_workers_all_drain_takes_no_starts(
+    node: SmallServer, second_node: SmallServer
+) -> None:
+    await node.drain("b1")
+    await node.register("old", build_id="b1", task_queue="bills")
+    await node.drain("b1", queue="bills")
+    # Those of `orders` are of no build, and its drained one has no workers.
+    assert await is_started(node, compatibility=None)
+    bills = {"workflow_id": "bill-1", "task_queue": "bills", "compatibility": None}
+    assert await is_started(second_node, **bills)
+    await node.register("old", build_id="b1", task_queue="bills")
+    # Which is known to every process in a few seconds.
+    for server in (node, second_node):
+        server.clock.advance(seconds=6)
+        refused = await start(server, **{**bills, "workflow_id": "bill-2"})
+        assert isinstance(refused, Rejection)
+        assert refused.fields == {
+            "workflow_id": "bill-2",
+            "workflow_type": "orders.Ship",
+            "outcome": "rejected_task_queue_draining",
+            "command_status": "rejected",
+            "command_source": "control_plane",
+            "rejection_reason": "task_queue_draining",
+            "task_queue": "bills",
+            "routing_status": "draining",
+            "active_worker_count": 0,
+            "draining_worker_count": 1,
+            "stale_worker_count": 0,
+            "draining_build_ids": ["b1"],
+            "drain_intent": "draining",
+        }
+    again = await start(node, **bills)
+    assert isinstance(again, Started)
+    assert again.rejection_reason == "instance_already_started"
+    # A worker of another build, or the end of the drain, opens it at once.
+    await second_node.register("new", build_id="b2", task_queue="bills")
+    assert await is_started(node, **{**bills, "workflow_id": "bill-3"})
+
+
+async def test_a_drain_outlives_its_workers_and_keeps_nothing_out(
+    node: SmallServer,
+) -> None:
+    """Whoever comes next takes what waits."""
+    await node.drain("b1", queue="bills")
+    await node.register("old", build_id="b1", task_queue="bills")
+    bills = {"task_queue": "bills", "compatibility": None}
+    assert not await is_started(node, **bills)
+    await node.services.workers.deregister("default", "old")
+    assert await is_started(node, **bills)
+
+
+async def test_a_signal_starts_nothing_on_a_queue_that_drains(
+    node: SmallServer,
+) -> None:
+    await node.drain("b1", queue="bills")
+    await node.register("old", build_id="b1", task_queue="bills")
+    refused = await node.services.signal_with_start.send(
+        a_start_request(compatibility=None, task_queue="bills"),
+        Message(namespace="default", name="approve", arguments=ARGUMENTS, context={}),
+    )
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "task_queue_draining"
+
+
 # schedules --------------------------------------------------------------------------
 async def due(server: SmallServer, **fields: Any) -> tuple[Schedule, TermGuard]:
     """A schedule that is due, and the leader that fires it."""

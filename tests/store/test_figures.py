@@ -10,7 +10,13 @@ import pytest
 
 from dwserver.engine.model import Run
 from dwserver.engine.transition import NewActivity, Transition
-from dwserver.engine.words import ActivityStatus, AttemptStatus, ClosedReason, RunStatus
+from dwserver.engine.words import (
+    ActivityStatus,
+    AttemptStatus,
+    ClosedReason,
+    RunStatus,
+    TaskKind,
+)
 from dwserver.store.api import Store
 from dwserver.store.figures import (
     ClosedHistories,
@@ -113,7 +119,7 @@ async def test_an_empty_namespace_has_nothing(store: Store) -> None:
             stuck_runs=0,
             oldest_stuck_at=None,
         ),
-        recent=RecentTasks(added=0, dispatched=0),
+        recent=(),
         first_tasks=0,
         activities=OpenActivities(
             pending=0,
@@ -249,7 +255,10 @@ async def test_what_was_made_and_leased_in_the_last_minute(store: Store) -> None
     other = a_run(namespace="other")
     task = a_task(other)
     assert await store.commit(a_start_transition(other, new_tasks=(task,)))
-    assert (await figures(store)).recent == RecentTasks(added=3, dispatched=2)
+    queue = task.queue
+    assert (await figures(store)).recent == (
+        RecentTasks(queue=queue, kind=TaskKind.WORKFLOW, added=3, dispatched=2),
+    )
 
 
 async def test_first_tasks_are_due_workflow_tasks_of_pending_runs(store: Store) -> None:

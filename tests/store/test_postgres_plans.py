@@ -142,6 +142,10 @@ from generate_series(1, 3000) n;
 insert into run_attributes
 select 'r' || n % 300, 'Name', 'integer', '' || n, 'default', n, n, n
 from generate_series(1, 9000) n;
+insert into build_id_rollouts
+select 'default', 'queue-' || n % 300, 'b' || n,
+    case when n % 10 = 0 then 'draining' else 'active' end, n, null, null, n, n
+from generate_series(1, 3000) n;
 insert into worker_registrations
 select 'default', 'worker-' || n, 'queue-' || n % 100, 'python', null, null, 'x', 'x',
     'x', 1, 1, 'active', n, n, 'x'
@@ -334,6 +338,7 @@ READ_WHOLE = {
     "list_draining_queues": {"build_id_rollouts_draining"},
     "list_expired_leases": {"tasks_leased"},
     "list_leases_of_queue": {"tasks_leased"},
+    # The leased tasks, and the last that were made.
     "list_queues": {"tasks_leased", "tasks_pkey"},
     "sum_leased_tasks": {"tasks_leased"},
     "sum_open_activities": {"tasks_leased"},
@@ -408,6 +413,11 @@ async def test_hot_statements_use_their_indexes(connection: asyncpg.Connection) 
     assert found == INDEXES
 
 
+def is_bounded(plan: dict[str, Any]) -> bool:
+    """Whether it gets no more than a page: then it may put that in another order."""
+    return any(node["Node Type"] == "Limit" for node in nodes(plan))
+
+
 async def test_an_index_is_searched_by_its_statement(
     connection: asyncpg.Connection,
 ) -> None:
@@ -431,7 +441,7 @@ async def test_pages_are_read_in_the_order_of_their_index(
         name
         for name in ORDERED_BY_INDEX
         for node in nodes(await generic_plan(connection, block(name)))
-        if node["Node Type"] == "Sort"
+        if node["Node Type"] == "Sort" and not is_bounded(node)
     ]
     assert sorting == []
 

@@ -8,6 +8,7 @@ from typing import Final, Literal, NotRequired, TypedDict
 
 from dwserver.engine.lifecycle.standalone import StartActivity
 from dwserver.engine.model import JsonMap, RetryPolicy, RunInput
+from dwserver.engine.outcome import Rejection
 from dwserver.engine.wire_time import micro, micro_or_none
 from dwserver.engine.words import (
     ActivityStatus,
@@ -19,7 +20,7 @@ from dwserver.http.call import Call, Reply
 from dwserver.http.control_plane.list_cursor import cursor_token, read_cursor
 from dwserver.http.control_plane.lookups import no_activity
 from dwserver.http.control_plane.workflow_start import start_arguments
-from dwserver.http.errors import invalid_fields
+from dwserver.http.errors import invalid_fields, refuse
 from dwserver.http.request_fields import checked, words
 from dwserver.http.route import Method, management_route
 from dwserver.http.route_shape import (
@@ -33,7 +34,7 @@ from dwserver.protocol.durations import MAX_DURATION_SECONDS
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.payloads.framing import encode_for
 from dwserver.protocol.payloads.records import AVRO_CODEC
-from dwserver.protocol.reasons import Reason
+from dwserver.protocol.reasons import Plane, Reason
 from dwserver.protocol.validation import ARRAY, INTEGER, LIST, OBJECT, Field, Item
 from dwserver.services.catalog import Services
 from dwserver.services.records import RunCursor, RunView
@@ -118,6 +119,14 @@ async def store(services: Services, call: Call) -> Reply:
         ),
     )
     started = await services.standalone_activities.start(start)
+    if isinstance(started, Rejection):
+        raise refuse(
+            Reason(started.reason),
+            Plane.CONTROL,
+            started.message,
+            activity_id=activity_id,
+            **started.fields,
+        )
     if started is None:
         text = f"The activity id [{activity_id}] has been used in this namespace."
         raise invalid_fields({"activity_id": [text]})
@@ -313,7 +322,10 @@ ROUTES = (
         shape=RouteShape(
             body=START_FIELDS,
             answers={201: StartedActivity},
-            reasons=(Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,),
+            reasons=(
+                Reason.TASK_QUEUE_DRAINING,
+                Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,
+            ),
         ),
     ),
     management_route(

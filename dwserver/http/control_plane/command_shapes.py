@@ -111,6 +111,7 @@ SIGNAL_WITH_START_SHAPE: Final = RouteShape(
     },
     reasons=(
         Reason.REQUEST_ID_CONFLICT,
+        Reason.TASK_QUEUE_DRAINING,
         Reason.COMPATIBILITY_BLOCKED,
         Reason.UNKNOWN_SIGNAL,
         Reason.INVALID_SIGNAL_ARGUMENTS,

@@ -10,7 +10,12 @@ from dwserver.engine.wire_time import MICROS, micro, micro_or_none
 from dwserver.engine.words import TaskKind
 from dwserver.http.route_shape import Count, MicroTime
 from dwserver.protocol.json_types import JsonObject, JsonValue
-from dwserver.services.records import QueueLease, QueueLoad, WorkerRegistration
+from dwserver.services.records import (
+    QueueLease,
+    QueueLoad,
+    RecentTasks,
+    WorkerRegistration,
+)
 from dwserver.services.task_queues import QueueDetail, QueueView
 from dwserver.services.workers import Workers
 
@@ -39,6 +44,22 @@ def queue_glance(queue: QueueView, workers: Workers) -> JsonObject:
         "stats": _stats(queue, workers),
         "repair": present(_repair(queue)),
     }
+
+
+def with_flow(glance: JsonObject, recent: Iterable[RecentTasks]) -> JsonObject:
+    """What came and went in the last minute, beside what there is."""
+    own = {each.kind: each for each in recent if each.queue == glance["name"]}
+    stats = dict(glance["stats"])
+    for kind in TaskKind:
+        flow = own.get(kind)
+        stats[f"{kind}_tasks"] = {
+            **stats[f"{kind}_tasks"],
+            "added_last_minute": flow.added if flow else 0,
+            "dispatched_last_minute": flow.dispatched if flow else 0,
+        }
+    stats["tasks_added_last_minute"] = sum(each.added for each in own.values())
+    stats["tasks_dispatched_last_minute"] = sum(e.dispatched for e in own.values())
+    return {**glance, "stats": stats}
 
 
 def poller_view(worker: WorkerRegistration, workers: Workers) -> JsonObject:
@@ -179,9 +200,13 @@ class ReadyTaskView(TypedDict):
 
 
 class TaskCounts(TypedDict):
+    """Those of the last minute are shown in the health of a namespace alone."""
+
     ready_count: Count
     leased_count: Count
     expired_lease_count: Count
+    added_last_minute: NotRequired[Count]
+    dispatched_last_minute: NotRequired[Count]
 
 
 class PollerCounts(TypedDict):
@@ -198,6 +223,8 @@ class QueueStats(TypedDict):
     workflow_tasks: TaskCounts
     activity_tasks: TaskCounts
     pollers: PollerCounts
+    tasks_added_last_minute: NotRequired[Count]
+    tasks_dispatched_last_minute: NotRequired[Count]
 
 
 class LeaseView(TypedDict):

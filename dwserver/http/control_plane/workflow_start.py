@@ -174,6 +174,7 @@ ROUTES = (
             body=START_FIELDS,
             answers=dict.fromkeys(STATUS_OF_OUTCOME.values(), StartAnswer),
             reasons=(
+                Reason.TASK_QUEUE_DRAINING,
                 Reason.COMPATIBILITY_BLOCKED,
                 Reason.EXTERNAL_PAYLOAD_STORAGE_UNAVAILABLE,
             ),

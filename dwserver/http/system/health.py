@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Final, Literal, TypedDict
 
 from dwserver.http.call import Call, Reply
-from dwserver.http.control_plane.queue_views import QueueGlance, queue_glance
+from dwserver.http.control_plane.queue_views import (
+    QueueGlance,
+    queue_glance,
+    with_flow,
+)
 from dwserver.http.control_plane.rollout_views import RoutingDrains, routing_drains
 from dwserver.http.discovery.workflow_health import HealthStatus, rolled_up
 from dwserver.http.route import ADMINS, Method, management_route
@@ -61,7 +65,10 @@ async def _queues(
         scope.queue for scope in snapshot.repair.scopes
     }
     shown = await services.task_queues.views(namespace, sorted(names)[:QUEUES_SHOWN])
-    return [queue_glance(queue, services.workers) for queue in shown]
+    return [
+        with_flow(queue_glance(queue, services.workers), snapshot.figures.recent)
+        for queue in shown
+    ]
 
 
 class CheckView(TypedDict):

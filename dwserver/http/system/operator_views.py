@@ -284,9 +284,9 @@ def _backlog(
         "runnable_tasks": tasks["ready_due"],
         "delayed_tasks": tasks["delayed"],
         "leased_tasks": tasks["leased"],
-        "tasks_added_last_minute": recent.added,
+        "tasks_added_last_minute": sum(each.added for each in recent),
         # Nothing is pushed: a task is dispatched when a worker gets it.
-        "tasks_dispatched_last_minute": recent.dispatched,
+        "tasks_dispatched_last_minute": sum(each.dispatched for each in recent),
         "retrying_activities": activities["retrying"],
         "unhealthy_tasks": tasks["unhealthy"],
         "repair_needed_runs": runs["repair_needed"],

@@ -121,14 +121,18 @@ from (
 left join runs r on r.id = w.run_id and w.lease_expires_at <= $3
 
 -- name: count_recent_tasks
--- Tasks of a namespace that were made, or leased, since $3, among the last ones that
--- were made; $4, $5: ids tell when.
+-- Tasks of a namespace by queue and kind that were made, or leased, since $3, among the
+-- last ones that were made; $4, $5: ids tell when.
 select
+    w.queue,
+    w.kind,
     count(*) filter (where w.created_at >= $3) as added,
     count(*) filter (where w.leased_at >= $3) as dispatched
 from (
     select
         t.namespace,
+        t.queue,
+        t.kind,
         t.created_at,
         t.leased_at
     from tasks t
@@ -138,6 +142,7 @@ from (
     limit $2
 ) w
 where w.namespace = $1
+group by w.queue, w.kind
 
 -- name: count_first_tasks
 -- Workflow tasks of a namespace that are due now ($3) and whose run no worker has seen.

@@ -198,6 +198,9 @@ def test_drains_are_shown_to_operators(site: Site) -> None:
     site.admin.request("POST", "/api/namespaces", {"name": "other"}).expect(201)
     site.register("w1", "orders", build_id="b1")
     site.register("w2", "orders", build_id="b2")
+    for number in range(2):
+        site.start(f"order-{number}", "orders")
+    site.work("workflow-tasks/poll", worker_id="w2", task_queue="orders")
     site.set_intent("drain", {"build_id": "b1"})
     site.register("w1", "orders", build_id="b1")
     site.set_intent("drain", {"build_id": "b0"}, "bills")
@@ -208,6 +211,14 @@ def test_drains_are_shown_to_operators(site: Site) -> None:
     body = site.admin.request("GET", "/api/system/health").expect(200)
     drains = body["health"]["routing_drains"]
     assert [each["task_queue"] for each in drains["queues"]] == ["bills", "orders"]
+    (queue,) = body["health"]["queue_visibility"]["task_queues"]
+    stats = queue["stats"]
+    counted = (stats["tasks_added_last_minute"], stats["tasks_dispatched_last_minute"])
+    assert counted == (2, 1)
+    assert stats["workflow_tasks"]["added_last_minute"] == 2
+    assert stats["activity_tasks"]["dispatched_last_minute"] == 0
+    # Only there.
+    assert "tasks_added_last_minute" not in site.ask("/orders")["stats"]
     orders = drains["queues"][1]
     assert (orders["active_build_id_count"], orders["draining_build_id_count"]) == (
         1,
@@ -233,3 +244,23 @@ def test_two_drains_at_once_agree(each_site: Site) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert len(set(threads.map(drain, range(24)))) == 1
+
+
+def test_a_queue_whose_workers_all_drain_takes_nothing_new(site: Site) -> None:
+    site.register("old", "orders", build_id="b1")
+    site.set_intent("drain", {"build_id": "b1"})
+    site.work("heartbeat", worker_id="old")
+    start = {"workflow_id": "o", "workflow_type": "T", "task_queue": "orders"}
+    activity = {"activity_id": "a", "activity_type": "T", "task_queue": "orders"}
+    for path, body in (
+        ("/workflows", start),
+        ("/workflows/o/signal-with-start/go", {**start, "workflow_id": None}),
+        ("/activities", activity),
+    ):
+        refused = site.operator.request("POST", f"/api{path}", body).expect(409)
+        assert refused["reason"] == "task_queue_draining", path
+        assert refused["outcome"] == "rejected_task_queue_draining"
+        assert refused["draining_build_ids"] == ["b1"]
+    site.set_intent("resume", {"build_id": "b1"})
+    site.operator.request("POST", "/api/activities", activity).expect(201)
+    site.start("o", "orders")
