@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from dwserver.engine.model import Task
@@ -31,7 +31,7 @@ class TaskSource(Protocol):
         *,
         now: int,
         limit: int,
-        pinned: Definitions | None,
+        wanted: Mapping[QueueKey, Definitions] | None,
     ) -> list[ReadyTask]: ...
 
 
@@ -102,6 +102,8 @@ class Matcher:
         self._rumoured: set[QueueKey] = set()
         self._unfinished: set[QueueKey] = set()
         self._looked_at: set[QueueKey] = set()
+        # For which definitions, where the last look was not for all.
+        self._looked_for: dict[QueueKey, Definitions] = {}
         self._being_looked_at: Sequence[QueueKey] = ()
         self._planned: set[asyncio.TimerHandle] = set()
         self._round_is_running = False
@@ -125,6 +127,9 @@ class Matcher:
             self._rumoured.add(poller.key)
         if poller.key in self._unfinished:
             self._unfinished.discard(poller.key)
+            self._rumoured.add(poller.key)
+        looked_for = self._looked_for.get(poller.key)
+        if looked_for is not None and not poller.is_served_by(looked_for):
             self._rumoured.add(poller.key)
         if poller.key in self._rumoured:
             self._start_round()
@@ -273,6 +278,8 @@ class Matcher:
         self._looked_at &= waiting
         self._rumoured &= waiting
         self._unfinished &= waiting
+        for key in self._looked_for.keys() - waiting:
+            del self._looked_for[key]
         for key in self._backlog.queues():
             if key not in waiting:
                 self._backlog.forget(key)
@@ -301,8 +308,12 @@ class Matcher:
         wanted = max(self.pollers.count(key) for key in keys)
         limit = min(wanted + SPARE_CANDIDATES, MAX_CANDIDATES)
         self._rumoured.difference_update(keys)
+        definitions = self.pollers.definitions(keys)
+        for key in keys:
+            self._looked_for.pop(key, None)
+        self._looked_for.update(definitions)
         found = await self._source.ready_tasks(
-            keys, now=self._now(), limit=limit, pinned=self.pollers.definitions(keys)
+            keys, now=self._now(), limit=limit, wanted=definitions
         )
         self._observer.round_finished(len(found))
         claims, unclaimed = [], []

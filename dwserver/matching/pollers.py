@@ -76,6 +76,33 @@ class Poller:
             return False
         return self.types is None or type_name in self.types
 
+    def definitions(self) -> Definitions | None:
+        """What it may go on with; None for everything."""
+        if self.types is None or not self.is_pinned:
+            return None
+        told = self.fingerprints
+        return Definitions(frozenset(told.values()), self.types - told.keys())
+
+    def is_served_by(self, looked_for: Definitions) -> bool:
+        """Whether a look for these has found whatever it may have."""
+        own = self.definitions()
+        return own is not None and looked_for.covers(own)
+
+
+def _union(pollers: Iterable[Poller]) -> Definitions | None:
+    """None for everything."""
+    fingerprints: set[str] = set()
+    types: set[str] = set()
+    # Polls of one registration have the same fingerprints.
+    kinds = {(id(poller.fingerprints), poller.types): poller for poller in pollers}
+    for poller in kinds.values():
+        own = poller.definitions()
+        if own is None:
+            return None
+        fingerprints |= own.fingerprints
+        types |= own.types
+    return Definitions(frozenset(fingerprints), frozenset(types))
+
 
 class WaitingPollers:
     """The pollers that wait, by queue. A reserved poller is out of the queue until its
@@ -123,21 +150,18 @@ class WaitingPollers:
     def has_suitable(self, key: QueueKey, task: Offered) -> bool:
         return any(poller.accepts(task) for poller in self._queues.get(key, ()))
 
-    def definitions(self, keys: Iterable[QueueKey]) -> Definitions | None:
-        """What those who wait in these queues may go on with; None for everything."""
-        waiting = [poller for key in keys for poller in self._queues.get(key, ())]
-        if not any(poller.fingerprints for poller in waiting):
-            return None
-        fingerprints: set[str] = set()
-        types: set[str] = set()
-        # Polls of one registration have the same fingerprints.
-        kinds = {(id(poller.fingerprints), poller.types): poller for poller in waiting}
-        for worker in kinds.values():
-            if worker.types is None or not worker.is_pinned:
-                return None
-            fingerprints.update(worker.fingerprints.values())
-            types.update(worker.types - worker.fingerprints.keys())
-        return Definitions(frozenset(fingerprints), frozenset(types))
+    def definitions(self, keys: Iterable[QueueKey]) -> dict[QueueKey, Definitions]:
+        """What those who wait may go on with, of the queues that somebody waits for
+        who may not go on with everything, and nobody who may."""
+        found = {}
+        for key in keys:
+            waiting = self._queues.get(key, {})
+            is_told = any(poller.fingerprints for poller in waiting)
+            if is_told and key.kind is TaskKind.WORKFLOW:
+                definitions = _union(waiting)
+                if definitions is not None:
+                    found[key] = definitions
+        return found
 
     def is_waiting(self, poller: Poller) -> bool:
         return poller in self._queues.get(poller.key, ())

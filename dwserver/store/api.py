@@ -95,11 +95,14 @@ class ReadyTask:
 
 
 class Definitions(NamedTuple):
-    """Which pinned tasks somebody waits for: those of these fingerprints, and all of
-    these types."""
+    """Which tasks of runs that stay with a definition somebody waits for: those of
+    these fingerprints, and all of these types."""
 
     fingerprints: frozenset[str]
     types: frozenset[str]
+
+    def covers(self, other: Definitions) -> bool:
+        return self.fingerprints >= other.fingerprints and self.types >= other.types
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,11 +384,11 @@ class Store(
         *,
         now: int,
         limit: int,
-        pinned: Definitions | None = None,
+        wanted: Mapping[QueueKey, Definitions] | None = None,
     ) -> list[ReadyTask]:
         """Ready tasks with ``available_at <= now``, at most ``limit`` for each key,
-        ordered by priority, available_at, id. ``pinned``: without the tasks of other
-        definitions, which it reads past."""
+        ordered by priority, available_at, id. Of a key that is ``wanted`` so, tasks of
+        other definitions are read past."""
         ...
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:

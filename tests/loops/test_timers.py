@@ -143,8 +143,9 @@ async def test_timers_of_another_process_are_fired_in_time(
 ) -> None:
     await server.core.timers.fire_due()
     await other.register("worker-2")
-    run_id = await with_timers(other, 1)
-    server.clock.advance(seconds=1)
+    seconds = round(timer_module.LOOK_EVERY_SECONDS)
+    run_id = await with_timers(other, seconds)
+    server.clock.advance(seconds=seconds)
     await server.core.timers.fire_due()
     assert await fired(server, run_id) == 1
 

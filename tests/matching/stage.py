@@ -6,7 +6,7 @@ The claims with a real database are tested in ``tests/services/test_polls.py``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,13 +40,13 @@ def a_workflow_task(run: Run | None = None, **fields: Any) -> Task:
     return a_task(run or a_run(), **fields)
 
 
-def is_listed(task: Task, pinned: Definitions | None) -> bool:
+def is_listed(task: Task, wanted: Definitions | None) -> bool:
     recorded = task.definition_fingerprint
     return (
         recorded is None
-        or pinned is None
-        or recorded in pinned.fingerprints
-        or task.type_name in pinned.types
+        or wanted is None
+        or recorded in wanted.fingerprints
+        or task.type_name in wanted.types
     )
 
 
@@ -108,7 +108,7 @@ class Stage:
         *,
         now: int,
         limit: int,
-        pinned: Definitions | None,
+        wanted: Mapping[QueueKey, Definitions] | None,
     ) -> list[ReadyTask]:
         self.queries.append(list(keys))
         self.limits.append(limit)
@@ -131,7 +131,7 @@ class Stage:
                 for task in self.tasks
                 if task.queue == key.queue
                 and task.available_at <= now
-                and is_listed(task, pinned)
+                and is_listed(task, (wanted or {}).get(key))
             ][:limit]
         ]
 

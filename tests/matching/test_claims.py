@@ -314,3 +314,21 @@ async def test_a_task_of_another_definition_keeps_no_rounds_going(stage: Stage) 
     assert len(stage.queries) == 2
     assert stage.tried == []
     assert not poll.done()
+
+
+async def test_a_poll_of_another_definition_than_the_last_look_looks_again(
+    stage: Stage,
+) -> None:
+    task = a_workflow_task(definition_fingerprint="f1")
+    types = frozenset({task.type_name})
+    stage.tasks.append(task)
+    newer = {"fingerprints": {task.type_name: "f2"}, "types": types}
+    older = {"fingerprints": {task.type_name: "f1"}, "types": types}
+    [first, second] = await stage.waiting(a_poller("n1", **newer), a_poller(**newer))
+    # The second one has nothing to look for that the first one has not.
+    assert len(stage.queries) == 1
+    assert task_id(await stage.wait(a_poller("old", **older))) == task.id
+    assert not first.done()
+    assert not second.done()
+    stage.tasks.append(again := a_workflow_task(definition_fingerprint="f1"))
+    assert task_id(await stage.wait(a_poller("silent"))) == again.id

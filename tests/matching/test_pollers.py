@@ -71,7 +71,7 @@ def definitions(*workers: dict[str, Any]) -> Definitions | None:
     pollers = WaitingPollers()
     for worker in workers:
         pollers.add(a_poller(**worker))
-    return pollers.definitions([ORDERS])
+    return pollers.definitions([ORDERS, ACTIVITIES]).get(ORDERS)
 
 
 async def test_which_definitions_are_waited_for() -> None:

@@ -121,12 +121,18 @@ async def test_ready_tasks_of_other_definitions_are_read_past(store: Store) -> N
     stuck = [some_task(definition_fingerprint="f1") for _ in range(3)]
     bill = some_task(definition_fingerprint="f3", type_name="orders.Bill")
     fits, free = some_task(definition_fingerprint="f2"), some_task()
-    await with_tasks(store, *stuck, bill, fits, free)
+    other = some_task(definition_fingerprint="f1", queue="billing")
+    bills = ORDERS._replace(queue="billing")
+    await with_tasks(store, *stuck, bill, fits, free, other)
 
     async def found(fingerprints: set[str], types: set[str]) -> set[str]:
-        pinned = Definitions(frozenset(fingerprints), frozenset(types))
-        ready = await store.ready_tasks([ORDERS], now=NOON, limit=3, pinned=pinned)
-        return {task.task_id for task in ready}
+        wanted = {ORDERS: Definitions(frozenset(fingerprints), frozenset(types))}
+        ready = await store.ready_tasks(
+            [bills, ORDERS], now=NOON, limit=3, wanted=wanted
+        )
+        # Each queue has its own.
+        assert next(task for task in ready).task_id == other.id
+        return {task.task_id for task in ready if task.key == ORDERS}
 
     assert await found({"f2"}, set()) == {fits.id, free.id}
     assert await found({"f2"}, {"orders.Bill"}) == {fits.id, free.id, bill.id}

@@ -11,12 +11,14 @@ from dwserver.protocol.validation import (
     ARRAY,
     INTEGER,
     LIST,
+    NULL,
     NUMBER,
     OBJECT,
     Errors,
     Field,
     Item,
     at_least,
+    bad_format,
     must_be,
     too_long,
 )
@@ -103,6 +105,8 @@ def fingerprints(values: JsonObject, errors: Errors) -> dict[str, str]:
             errors[path] = [must_be(path, "a string")]
         elif value is not None and len(value.strip()) > MAX_FINGERPRINT_LENGTH:
             errors[path] = [too_long(path, MAX_FINGERPRINT_LENGTH)]
+        elif NULL in name or NULL in (value or ""):
+            errors[path] = [bad_format(path)]
         elif name.strip() and value and value.strip():
             found[name.strip()] = value.strip()
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import orjson
 
 from dwserver.engine.model import OutboxEntry
 from dwserver.engine.words import TaskKind
@@ -44,6 +46,19 @@ heartbeats as ({block("renew_heartbeats")})
 select held.n from held"""
 
 
+def _wanted_of(
+    keys: Sequence[QueueKey], wanted: Mapping[QueueKey, Definitions] | None
+) -> tuple[list[str | None] | None, list[str | None] | None]:
+    """Fingerprints and types by key, as JSON arrays; null for whatever there is."""
+    if not wanted:
+        return None, None
+    found = [wanted.get(key) for key in keys]
+    return (
+        [each and orjson.dumps([*each.fingerprints]).decode() for each in found],
+        [each and orjson.dumps([*each.types]).decode() for each in found],
+    )
+
+
 class TaskSets:
     """The set operations of the Store (:class:`dwserver.store.api.Store`)."""
 
@@ -56,7 +71,7 @@ class TaskSets:
         *,
         now: int,
         limit: int,
-        pinned: Definitions | None = None,
+        wanted: Mapping[QueueKey, Definitions] | None = None,
     ) -> list[ReadyTask]:
         if not keys:
             return []
@@ -67,7 +82,7 @@ class TaskSets:
             [key.kind for key in keys],
             now,
             limit,
-            *((None, None) if pinned is None else map(list, pinned)),
+            *_wanted_of(keys, wanted),
         )
         return [ReadyTask(keys[row[0] - 1], *tuple(row)[1:]) for row in rows]
 

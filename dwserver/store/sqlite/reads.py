@@ -6,7 +6,7 @@ Functions of a connection, called on a reader thread. Each may raise sqlite3.Err
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -206,25 +206,30 @@ def list_history(
     return [records.to_stored_event(row) for row in rows]
 
 
+# Tasks of whatever definition.
+_ANY = (None, None)
+
+
 def list_ready_tasks(
     connection: sqlite3.Connection,
     keys: Sequence[QueueKey],
     *,
     now: int,
     limit: int,
-    pinned: Definitions | None,
+    wanted: Mapping[QueueKey, Definitions],
 ) -> list[ReadyTask]:
     """One statement for each key: here they cost no round trip."""
     block = "list_ready_tasks"
-    told = (None, None) if pinned is None else map(to_array, map(sorted, pinned))
-    rest = (now, limit, *told)
+
+    def arguments(key: QueueKey) -> Iterator[object]:
+        yield from (key.namespace, key.queue, key.kind, now, limit)
+        yield from map(to_array, map(list, wanted[key])) if key in wanted else _ANY
+
     with snapshot(connection):
         return [
             _to_ready_task(row)
             for key in keys
-            for row in fetch(
-                connection, block, key.namespace, key.queue, key.kind, *rest
-            )
+            for row in fetch(connection, block, *arguments(key))
         ]
 
 

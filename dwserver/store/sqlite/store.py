@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -200,10 +200,10 @@ class SqliteStore(
         *,
         now: int,
         limit: int,
-        pinned: Definitions | None = None,
+        wanted: Mapping[QueueKey, Definitions] | None = None,
     ) -> list[ReadyTask]:
         return await self._read(
-            reads.list_ready_tasks, keys, now=now, limit=limit, pinned=pinned
+            reads.list_ready_tasks, keys, now=now, limit=limit, wanted=wanted or {}
         )
 
     async def due_timers(self, *, now: int, limit: int) -> list[DueTimer]:

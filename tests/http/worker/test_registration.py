@@ -47,6 +47,8 @@ WRONG = [
     ("workflow_definition_fingerprints", "x"),
     ("workflow_definition_fingerprints.t", {"t": 5}),
     ("workflow_definition_fingerprints.t", {"t": "f" * 256}),
+    ("workflow_definition_fingerprints.t", {"t": "f\0"}),
+    ("workflow_definition_fingerprints.t\0", {"t\0": "f"}),
     ("max_concurrent_workflow_tasks", -1),
     ("max_concurrent_workflow_tasks", "x"),
     ("max_concurrent_workflow_tasks", TOO_BIG),

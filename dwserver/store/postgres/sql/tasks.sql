@@ -3,8 +3,8 @@
 -- from the indexes: on a table without statistics any index looks as good as the key.
 
 -- name: list_ready_tasks
--- Candidates for claims, for each queue by priority, age and id. With $6 and $7: those
--- of runs without a definition, with one of these, or of these types.
+-- Candidates for claims, for each queue by priority, age and id. Of a queue that has
+-- $6 and $7: those of runs without a definition, with one of these, or of these types.
 select
     k.n,
     t.id,
@@ -13,8 +13,8 @@ select
     t.compatibility,
     t.available_at,
     t.definition_fingerprint
-from unnest($1::text[], $2::text[], $3::text[])
-    with ordinality k(namespace, queue, kind, n)
+from unnest($1::text[], $2::text[], $3::text[], $6::jsonb[], $7::jsonb[])
+    with ordinality k(namespace, queue, kind, fingerprints, types, n)
 cross join lateral (
     select
         c.id,
@@ -31,10 +31,10 @@ cross join lateral (
     and c.ready_at is not null
     and c.ready_at <= $4
     and (
-        $6::text[] is null
+        k.fingerprints is null
         or c.definition_fingerprint is null
-        or c.definition_fingerprint = any($6::text[])
-        or c.type_name = any($7::text[])
+        or k.fingerprints ? c.definition_fingerprint
+        or k.types ? c.type_name
     )
     order by c.priority, c.ready_at, c.id
     limit $5
