@@ -236,10 +236,11 @@ async def test_without_a_worker_nobody_waits(
     sqlite_store: Store, worker: dict[str, Any] | None
 ) -> None:
     async with small_server(sqlite_store) as server:
+        # A queue of which all builds drain takes no starts.
+        await server.start()
         await server.drain("old")
         if worker is not None:
             await server.register(**worker)
-        await server.start()
         room = QueryRoom(server)
         assert (await room.refused()).reason == "query_worker_unavailable"
         assert room.outcomes == ["no_worker"]
