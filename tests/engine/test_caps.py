@@ -22,6 +22,7 @@ def caps(
 def test_every_form_of_key_overrides(key: str) -> None:
     found = caps({key: {"workflow_tasks": {"max_active_leases": 3}}})
     assert found == Caps(leases=3, dispatches=100)
+    assert found.overridden == {"leases"}
     other_kind = caps(
         {key: {"activity_tasks": {"max_active_leases": 3}}}, kind=TaskKind.WORKFLOW
     )
@@ -55,6 +56,8 @@ def test_the_first_key_with_the_field_counts_field_by_field() -> None:
 def test_what_is_no_positive_number_lifts_a_cap(value: Any) -> None:
     found = caps({"q": {"workflow_tasks": {"max_active_leases": value}}})
     assert found == Caps(dispatches=100)
+    # A cap that is lifted comes from nowhere.
+    assert found.overridden == set()
 
 
 def test_a_number_may_be_text() -> None:

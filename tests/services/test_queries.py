@@ -236,7 +236,6 @@ async def test_without_a_worker_nobody_waits(
     sqlite_store: Store, worker: dict[str, Any] | None
 ) -> None:
     async with small_server(sqlite_store) as server:
-        # A queue of which all builds drain takes no starts.
         await server.start()
         await server.drain("old")
         if worker is not None:

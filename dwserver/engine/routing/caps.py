@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dwserver.engine.words import TaskKind
@@ -15,7 +15,8 @@ MINUTE: Final = 60_000_000
 class Caps:
     """What a queue and what it shares may have at once or be given in a minute; None
     is no cap. ``group``: queues of a namespace that share one budget of dispatches.
-    ``overridden``: the caps that were set for some queues alone."""
+    ``overridden``: the caps that were set for some queues alone; where they come from
+    makes them no other caps."""
 
     leases: int | None = None
     namespace_leases: int | None = None
@@ -23,7 +24,7 @@ class Caps:
     namespace_dispatches: int | None = None
     group: str | None = None
     group_dispatches: int | None = None
-    overridden: frozenset[str] = frozenset()
+    overridden: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def counts_leases(self) -> bool:

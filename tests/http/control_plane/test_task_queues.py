@@ -236,6 +236,54 @@ def test_drains_are_shown_to_operators(site: Site) -> None:
     assert named == [("other", "orders"), ("default", "bills"), ("default", "orders")]
 
 
+def test_caps_say_where_they_come_from(
+    start_server: StartServer, sqlite_url: str
+) -> None:
+    overrides = (
+        '{"orders": {"workflow_tasks": {"max_active_leases": 1,'
+        ' "budget_group": "imports", "max_dispatches_per_minute_per_budget_group": 7}}}'
+    )
+    environ = {
+        **SETTINGS,
+        "DW_WORKFLOW_TASK_MAX_ACTIVE_LEASES_PER_NAMESPACE": "5",
+        "DW_TASK_QUEUE_ADMISSION_OVERRIDES": overrides,
+    }
+    site = Site(start_server(sqlite_url, environ).base_url)
+    site.register("w1", "orders", max_concurrent_workflow_tasks=9)
+    site.register("w2", "bills", max_concurrent_workflow_tasks=1)
+    for number, queue in enumerate(("orders", "bills", "bills")):
+        site.start(f"run-{number}", queue)
+    site.work("workflow-tasks/poll", worker_id="w1", task_queue="orders")
+    site.work("workflow-tasks/poll", worker_id="w2", task_queue="bills")
+    listed = {each["name"]: each["admission"] for each in site.ask("")["task_queues"]}
+    orders = listed["orders"]["workflow_tasks"]
+    namespace_cap = "server.admission.workflow_tasks.max_active_leases_per_namespace"
+    sources = f"server.admission.queue_overrides;{namespace_cap}"
+    assert orders == {
+        **orders,
+        "server_budget_source": sources,
+        "status": "throttled",
+        "available_slot_count": 8,
+        "server_max_active_leases_per_queue": 1,
+        "server_active_lease_count": 1,
+        "server_remaining_active_lease_capacity": 0,
+        "server_max_active_leases_per_namespace": 5,
+        "server_namespace_active_lease_count": 2,
+        "server_remaining_namespace_active_lease_capacity": 3,
+        "server_dispatch_budget_group": "imports",
+        "server_budget_group_dispatch_count_this_minute": 1,
+        "server_remaining_budget_group_dispatch_capacity": 6,
+        "server_lock_required": True,
+    }
+    assert site.ask("/orders")["admission"] == listed["orders"]
+    bills = listed["bills"]["workflow_tasks"]
+    assert (bills["server_budget_source"], bills["status"]) == (
+        namespace_cap,
+        "saturated",
+    )
+    assert listed["bills"]["activity_tasks"]["server_lock_required"] is False
+
+
 def test_two_drains_at_once_agree(each_site: Site) -> None:
     site = each_site
 
