@@ -63,6 +63,28 @@ class FreshCache(Generic[Key, Value]):
         while len(self._found) > self._max_entries:
             self._found.popitem(last=False)
 
+    def expire(self, key: Key) -> None:
+        """The value is only remembered from now on: who asks for it waits for a new
+        read."""
+        self._reading.pop(key, None)
+        entry = self._found.get(key)
+        if entry is not None:
+            self._found[key] = (0, entry[1])
+
+    def renew(self, key: Key) -> None:
+        """Expire what is remembered, and read it again at once. A read that fails
+        leaves nothing."""
+        if key not in self._found:
+            return
+        self.expire(key)
+        reading = asyncio.ensure_future(self._refresh(key))
+        self._reading[key] = reading
+        reading.add_done_callback(lambda done: self._renewed(key, done))
+
+    def _renewed(self, key: Key, reading: asyncio.Future[Value | None]) -> None:
+        if reading.cancelled() or reading.exception() is not None:
+            self._found.pop(key, None)
+
     def forget(self, key: Key) -> None:
         self._reading.pop(key, None)
         self._found.pop(key, None)

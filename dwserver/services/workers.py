@@ -83,7 +83,8 @@ class Workers:
         worker = await self._store.put_worker(worker)
         self.generation += 1
         self._keep(worker)
-        self._tell(worker.namespace, worker.worker_id)
+        if known is not None and _claims_of(known) != _claims_of(worker):
+            self._tell(worker.namespace, worker.worker_id)
         return worker
 
     async def find(self, namespace: str, worker_id: str) -> WorkerRegistration | None:
@@ -95,7 +96,7 @@ class Workers:
         self, namespace: str, worker_id: str
     ) -> WorkerRegistration | None:
         """The registration as the database has it."""
-        self._known.forget((namespace, worker_id))
+        self._known.expire((namespace, worker_id))
         return await self._known.get((namespace, worker_id))
 
     async def _read(self, key: tuple[str, str]) -> WorkerRegistration | None:
@@ -177,20 +178,23 @@ class Workers:
         self, worker: WorkerRegistration, is_connected: Callable[[], bool]
     ) -> Callable[[], bool]:
         """Whether a waiting poll of the worker may still be given something: the client
-        is there, and nothing was heard of a drain, or of any change elsewhere, since.
-        A poll that ends for that comes again, and the worker is looked up."""
+        is there, and the worker is what it was when the poll came. A poll that ends
+        for that comes again, and the worker is looked up."""
         key = (worker.namespace, worker.worker_id)
+        then = _claims_of(worker)
 
         def may() -> bool:
             known = self._known.remembered(key)
-            return is_connected() and known is not None and known.status != DRAINING
+            if known is not worker and (known is None or _claims_of(known) != then):
+                return False
+            return is_connected()
 
         return may
 
     def changed(self, namespace: str, worker_ids: Iterable[str]) -> None:
         """This process changed them in the database."""
         for worker_id in worker_ids:
-            self._known.forget((namespace, worker_id))
+            self._known.renew((namespace, worker_id))
             self._tell(namespace, worker_id)
 
     def _tell(self, namespace: str, worker_id: str) -> None:
@@ -200,10 +204,22 @@ class Workers:
 
     def _hear(self, key: Key) -> None:
         namespace, worker_id = map(str, key)
-        self._known.forget((namespace, worker_id))
+        self._known.renew((namespace, worker_id))
 
     def _keep(self, worker: WorkerRegistration) -> None:
         self._known.put((worker.namespace, worker.worker_id), worker)
+
+
+def _claims_of(worker: WorkerRegistration) -> tuple[object, ...]:
+    """What decides which tasks the worker may have."""
+    return (
+        worker.status,
+        worker.task_queue,
+        worker.build_id,
+        worker.workflow_types,
+        worker.activity_types,
+        worker.fingerprints,
+    )
 
 
 def _changed_type(known: Mapping[str, str], sent: Mapping[str, str]) -> str | None:

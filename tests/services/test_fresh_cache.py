@@ -128,3 +128,28 @@ async def test_it_is_bounded(source: Source) -> None:
     for key in "abc":
         await source.cache.get(key)
     assert [source.cache.fresh(key) for key in "abc"] == [None, "2", "3"]
+
+
+async def test_what_is_renewed_is_remembered_until_it_is_read(source: Source) -> None:
+    source.rows["a"] = "1"
+    assert await source.cache.get("a") == "1"
+    source.rows["a"] = "2"
+    source.may_answer.clear()
+    source.cache.renew("a")
+    assert source.cache.remembered("a") == "1"
+    asking = asyncio.create_task(source.cache.get("a"))
+    await eventually(lambda: source.reads == 2)
+    source.may_answer.set()
+    assert await asking == "2"
+    assert source.cache.remembered("a") == "2"
+    assert source.reads == 2
+
+
+async def test_what_cannot_be_renewed_is_forgotten(source: Source) -> None:
+    source.rows["a"] = "1"
+    await source.cache.get("a")
+    source.errors = [StoreUnavailable("gone")]
+    source.cache.renew("a")
+    await eventually(lambda: source.cache.remembered("a") is None)
+    source.cache.renew("b")
+    assert source.reads == 2
