@@ -35,7 +35,7 @@ insert into runs (
     batch_size, batch_resolved_sequence, inherits_children, closed_at, closed_reason,
     archived_at, sibling_of
 )
-select 'r' || n, 'default', 'w' || n, 'type-' || n % 5, 1, {status}, '{bucket}',
+select 'r' || n, 'default', 'w' || n, 'type-' || (n % 5), 1, {status}, '{bucket}',
     'queue', 'avro', {noon} - n, {noon} - n, 1, 20, 1, 5000, 1, 5, {failures}, 1, 1, 0,
     false, {closed_at}, {reason}, {archived}, case when n % 10 = 0 then 'w' || n end
 from {numbers}
@@ -69,7 +69,7 @@ insert into tasks (
 )
 select 't' || n, 'r' || n, 'default', case when n % 2 = 0 then 'workflow' else
     'activity' end, case n % 4 when 0 then 'ready' when 1 then 'ready' when 2 then
-    'leased' else 'completed' end, 'queue-' || n % 3, 'type', {noon} - n,
+    'leased' else 'completed' end, 'queue-' || (n % 3), 'type', {noon} - n,
     case when n % 4 < 2 then {noon} - n end, {noon}, 5, 1, 0, {noon}, {noon} + n, 0,
     'a' || n, case when n % 4 = 3 then {noon} end
 from {numbers}
