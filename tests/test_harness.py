@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -17,14 +18,15 @@ from redis.asyncio import Redis
 
 from tests.support import substrate_choice
 from tests.support.environment import SUBSTRATE_VARIABLE, forget_configuration
-from tests.support.ports import free_port
+from tests.support.faulty_link import faulty_link
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.postgres_databases import PostgresDatabases
 from tests.support.probes import postgres_answers
 from tests.support.server_process import ServerDied, ServerProcess
 from tests.support.source_tree import ROOT
 from tests.support.substrate import StoppablePostgres
 from tests.support.substrate_choice import NoSubstrate
-from tests.support.waiting import eventually, wait_until
+from tests.support.waiting import PATIENCE_SECONDS, eventually, wait_until
 
 
 async def _execute(dsn: str, *statements: str) -> list[asyncpg.Record]:
@@ -155,6 +157,26 @@ async def test_redis_is_recent(redis_url: str) -> None:
 def test_free_port_never_repeats() -> None:
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == len(ports)
+
+
+# More turns of the event loop than it takes to let a client in.
+TURNS = 12
+
+
+async def test_faulty_link_lets_no_client_wait_whenever_it_drops() -> None:
+    """Above all one that it has let in and has done nothing about yet."""
+    clients = []
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        async with faulty_link(LOOPBACK, silent.getsockname()[1]) as link:
+            for turns in range(TURNS):
+                clients.append(socket.create_connection((LOOPBACK, link.port)))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await link.drop()
+    for client in clients:
+        with client:
+            client.settimeout(PATIENCE_SECONDS)
+            assert client.recv(1) == b""
 
 
 async def test_eventually_returns_the_first_true_value() -> None:

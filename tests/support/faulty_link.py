@@ -46,7 +46,8 @@ class FaultyLink:
     async def close(self) -> None:
         assert self._server is not None
         self._server.close()
-        await self.drop()
+        # Somebody may have been let in whom _accept has not seen yet.
+        await self.cut()
         await self._server.wait_closed()
 
     async def cut(self) -> None:
@@ -102,6 +103,9 @@ class FaultyLink:
         task = asyncio.create_task(self._join(reader, writer, limits))
         self._connections[task] = limits
         task.add_done_callback(self._connections.pop)
+        # Not in the task itself: one that is cancelled before its first step never
+        # enters its block, and the client would wait for an answer for ever.
+        task.add_done_callback(lambda _: writer.close())
 
     async def _join(
         self,
@@ -109,26 +113,22 @@ class FaultyLink:
         writer: asyncio.StreamWriter,
         limits: _Limits,
     ) -> None:
-        writers = [writer]
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
-            writers.append(far_writer)
-            there = asyncio.ensure_future(
-                self._pass_on(reader, far_writer, Direction.THERE, limits)
-            )
-            back = asyncio.ensure_future(
-                self._pass_on(far_reader, writer, Direction.BACK, limits)
-            )
-            try:
-                await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                there.cancel()
-                back.cancel()
         except OSError:
-            pass
+            return
+        there = asyncio.ensure_future(
+            self._pass_on(reader, far_writer, Direction.THERE, limits)
+        )
+        back = asyncio.ensure_future(
+            self._pass_on(far_reader, writer, Direction.BACK, limits)
+        )
+        try:
+            await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in writers:
-                each.close()
+            there.cancel()
+            back.cancel()
+            far_writer.close()
 
     async def _pass_on(
         self,
