@@ -91,6 +91,7 @@ class HttpSettings(SettingsGroup):
     reuse_port: bool
     internal_port: int | None
     compression_enabled: bool
+    max_import_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -14,6 +14,8 @@ from dwserver.engine.model import Payload
 PLAIN_KEY = "$dw.plain"
 PLAIN_CODEC = "json"
 WIRE_CODEC = "avro"
+UNKNOWN_DIGEST = ""
+"""Of a child call that was imported: what it was given is in the child's own bundle."""
 
 
 def embed(payload: Payload | None) -> object:

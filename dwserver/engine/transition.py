@@ -66,6 +66,18 @@ class LeaseGuard:
     lease_expires_at: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunImport:
+    """Where an imported run comes from; written once beside it. The run id with the
+    dedupe key tells whether a bundle is in the database already."""
+
+    import_source: str
+    import_id: str
+    import_dedupe_key: str
+    import_contract_version: int
+    imported_at: int
+
+
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunChange:
@@ -73,7 +85,8 @@ class RunChange:
 
     ``run`` is the row after the change, its ``version`` already raised. Rows in
     ``new_*`` are inserted; rows in the other tuples replace the stored ones. ``input``
-    is that of a new run, or replaces the stored one.
+    is that of a new run, or replaces the stored one. ``imported``: the new run was made
+    by another server.
     """
 
     base_version: int | None
@@ -102,6 +115,7 @@ class RunChange:
     failures: tuple[Failure, ...] = ()
     lease_guards: tuple[LeaseGuard, ...] = ()
     outbox: tuple[OutboxEntry, ...] = ()
+    imported: RunImport | None = None
 
 
 @dataclass(frozen=True, slots=True)

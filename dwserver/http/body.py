@@ -20,7 +20,10 @@ _JSON_SUFFIX: Final = "+json"
 
 
 def read_body(request: Request, plane: Plane, *, limit: int) -> bytes:
-    """The whole body; the refusal 413 when it is longer than ``limit`` bytes."""
+    """The whole body; the refusal 413 when it is longer than ``limit`` bytes, 503 when
+    it came beside another bundle."""
+    if request.is_crowded_out:
+        raise errors.bundle_crowded_out(plane)
     if request.is_too_large or len(request.body) > limit:
         raise errors.payload_too_large(plane, limit)
     return request.body

@@ -64,6 +64,13 @@ class Listener(Protocol):
     max_body_bytes: int
     is_closing: bool
 
+    def admits_bundle(
+        self, connection: Connection, request: Request, size: int
+    ) -> bool:
+        """Whether a body of more than ``max_body_bytes`` may come in after all, of
+        which there are ``size`` bytes at least; perhaps ``request`` is told why not."""
+        ...
+
     def handle(self, request: Request) -> Awaitable[Answer]:
         """The answer, written or not; :class:`ClientGone`."""
         ...
@@ -253,7 +260,7 @@ class Connection(asyncio.Protocol):
             raise BadHead
         self._listener.busy(self)
         declared = request.headers.get(hdrs.CONTENT_LENGTH)
-        if declared is not None and int(declared) > self._listener.max_body_bytes:
+        if declared is not None and not self._may_take(request, int(declared)):
             self._pass_on_unread(request)
         elif hdrs.EXPECT in request.headers:
             self._permit_body(request)
@@ -269,7 +276,7 @@ class Connection(asyncio.Protocol):
             if isinstance(self._body, bytes):
                 self._body = bytearray(self._body)
             self._body += part
-        if len(self._body) > self._listener.max_body_bytes:
+        if not self._may_take(request, len(self._body)):
             self._pass_on_unread(request)
 
     def on_message_complete(self) -> None:
@@ -297,6 +304,12 @@ class Connection(asyncio.Protocol):
             raise BadHead
 
     # requests ---------------------------------------------------------------------
+    def _may_take(self, request: Request, size: int) -> bool:
+        listener = self._listener
+        return size <= listener.max_body_bytes or listener.admits_bundle(
+            self, request, size
+        )
+
     def _permit_body(self, request: Request) -> None:
         is_first = self._current is None and not self._waiting
         if is_first and request.headers[hdrs.EXPECT].lower() == "100-continue":

@@ -76,6 +76,16 @@ def payload_too_large(plane: Plane, limit: int) -> Refusal:
     )
 
 
+def bundle_crowded_out(plane: Plane) -> Refusal:
+    refusal = refuse(
+        Reason.EMBEDDED_V2_IMPORT_UNAVAILABLE,
+        plane,
+        "This node is taking another bundle; send this one again when that is done.",
+    )
+    refusal.headers = {hdrs.RETRY_AFTER: str(RETRY_AFTER_SECONDS)}
+    return refusal
+
+
 def unsupported_media_type(plane: Plane) -> Refusal:
     return refuse(
         Reason.UNSUPPORTED_MEDIA_TYPE,

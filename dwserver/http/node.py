@@ -15,13 +15,15 @@ from dwserver.topology.identity import NodeIdentity
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """What every answer of this node depends on. ``backend_driver`` names the
-    database in answers about its troubles; sizes in bytes."""
+    database in answers about its troubles; sizes in bytes. ``max_bundle_bytes``: of the
+    bodies of routes that take history bundles."""
 
     identity: NodeIdentity
     features: WorkingFeatures
     advertised_version: WorkerVersion
     default_namespace: str
     max_body_bytes: int
+    max_bundle_bytes: int
     backend_driver: str
     attribution: Attribution = NO_GATEWAY
 

@@ -156,7 +156,7 @@ class Pipeline:
     # The order of the calls below is the contract's order of checks.
     async def _process(self, exchange: Exchange, endpoint: Endpoint) -> Reply | Answer:
         route, request, plane = endpoint.route, exchange.request, exchange.plane
-        raw = read_body(request, plane, limit=self.max_body_bytes)
+        raw = read_body(request, plane, limit=self._body_limit(route))
         body = _parsed(exchange, raw)
         query = exchange.query()
         namespace = requested_namespace(
@@ -214,6 +214,20 @@ class Pipeline:
             exchange.origin,
         )
         return await endpoint.handler(self._services, call)
+
+    def bundle_limit(self, request: Request) -> int | None:
+        """How large the body may be, if the route is one for bundles; None for the
+        usual limit."""
+        match = self._router.find(request.split_target()[0])
+        endpoint = match[0].endpoints.get(request.method) if match else None
+        if endpoint is None or not endpoint.route.takes_bundles:
+            return None
+        return self._body_limit(endpoint.route)
+
+    def _body_limit(self, route: Route) -> int:
+        if not route.takes_bundles:
+            return self.max_body_bytes
+        return max(self.max_body_bytes, self._node.max_bundle_bytes)
 
     def _find_endpoint(self, exchange: Exchange) -> Endpoint | None:
         """The endpoint of the request (404, 405), ``None`` for OPTIONS."""

@@ -153,6 +153,12 @@ REPETITIONS: Final[Mapping[str, Repetition]] = MappingProxyType(
         ),
         **_both("update/{update_name}", _command(status=202, note=_NO_REQUEST_ID)),
         **_both("query/{query_name}", _query()),
+        "POST /api/workflows/import/embedded-v2": Repetition(
+            key="bundle",
+            repeat=Repeat.DONE_BEFORE,
+            note="The report has the status `already_imported`. The run id and the "
+            "`dedupe_key` of the bundle tell that it is the same.",
+        ),
         "DELETE /api/workers/{worker_id}": _refused(
             "worker id", 404, _R.WORKER_NOT_FOUND
         ),

@@ -44,13 +44,15 @@ class Request:
     """``target``: the request line's, percent-encoded; bytes of the head that are no
     UTF-8 are lone surrogates. ``headers`` ignores case; of a repeated one ``get`` gives
     the first. ``is_too_large``: the body exceeds the limit of this node and was not
-    kept. ``is_newest``: HTTP/1.1 rather than 1.0. ``is_kept``: the client wishes to
+    kept; ``is_crowded_out``: because another large body was there at the time.
+    ``is_newest``: HTTP/1.1 rather than 1.0. ``is_kept``: the client wishes to
     use the connection again."""
 
     __slots__ = (
         "body",
         "channel",
         "headers",
+        "is_crowded_out",
         "is_kept",
         "is_newest",
         "is_too_large",
@@ -87,6 +89,7 @@ class Request:
         self.is_newest = is_newest
         self.is_kept = is_kept
         self.is_too_large = False
+        self.is_crowded_out = False
         self.body = b""
 
     @property

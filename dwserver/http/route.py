@@ -63,7 +63,8 @@ class Route:
     header. ``envelope`` is the workflow operation whose nested object the answers
     carry. ``idle``: the JSON text of what a long poll answers when there is nothing
     for it; other routes have none. ``shape`` is what the route takes and answers;
-    without one the description of the API leaves both open.
+    without one the description of the API leaves both open. ``takes_bundles``: bodies
+    have a limit of their own, and one that exceeds the usual one is taken at a time.
     """
 
     method: Method
@@ -78,6 +79,7 @@ class Route:
     envelope: Operation | None = None
     idle: bytes | None = None
     shape: RouteShape | None = None
+    takes_bundles: bool = False
 
     def __post_init__(self) -> None:
         if not self.path.startswith(f"{API_ROOT}/"):

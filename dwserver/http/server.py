@@ -81,6 +81,8 @@ class HttpServer:
         self._connections: set[Connection] = set()
         # Those with a request that is not answered yet.
         self._busy: set[Connection] = set()
+        # The one whose request has a large body, until it is answered.
+        self._with_bundle: Connection | None = None
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
@@ -212,7 +214,20 @@ class HttpServer:
         self._busy.add(connection)
         self._is_idle.clear()
 
+    def admits_bundle(
+        self, connection: Connection, request: Request, size: int
+    ) -> bool:
+        limit = self._pipeline.bundle_limit(request)
+        if limit is None or size > limit:
+            return False
+        if self._with_bundle is None:
+            self._with_bundle = connection
+        request.is_crowded_out = self._with_bundle is not connection
+        return not request.is_crowded_out
+
     def idle(self, connection: Connection) -> None:
+        if self._with_bundle is connection:
+            self._with_bundle = None
         self._busy.discard(connection)
         if not self._busy:
             self._is_idle.set()

@@ -254,13 +254,12 @@ GUIDES: Final[Mapping[Reason, Guide]] = MappingProxyType(
             "Read `output_envelope` and decode it with the codec that wrote it.",
         ),
         _R.INVALID_IMPORT_BUNDLE: Guide(
-            "The bundle to import is incomplete, changed, or of a schema that is "
-            "not supported.",
-            "Export it again with a supported version; the report names each problem.",
+            "The body of an import is empty or no object.",
+            "Send the exported bundle, or an object with the bundle as `bundle`.",
         ),
         _R.EMBEDDED_V2_IMPORT_UNAVAILABLE: Guide(
-            "This server does not offer the import.",
-            "Use a server whose `GET /api/cluster/info` advertises it.",
+            "The node is taking another large bundle; it takes one at a time.",
+            "Send the bundle again when the other import has been answered.",
         ),
         _R.QUERY_NOT_FOUND: Guide(
             "The workflow type declares its queries, and this name is not among them; "

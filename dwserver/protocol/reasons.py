@@ -225,7 +225,7 @@ REASONS: Final[Mapping[Reason, ReasonFacts]] = MappingProxyType(
         _R.WORKFLOW_DEFINITION_UNAVAILABLE: _control(409, "workflow code missing"),
         _R.WORKFLOW_OUTPUT_CODEC_UNAVAILABLE: _control(500, "output unreadable"),
         _R.INVALID_IMPORT_BUNDLE: _control(422, "the bundle cannot be imported"),
-        _R.EMBEDDED_V2_IMPORT_UNAVAILABLE: _control(503, "import is not offered"),
+        _R.EMBEDDED_V2_IMPORT_UNAVAILABLE: _control(503, "another import is under way"),
         _R.QUERY_NOT_FOUND: _control(404, "the type has no such query"),
         _R.REJECTED_UNKNOWN_QUERY: _control(404, "the worker knows no such query"),
         _R.INVALID_QUERY_ARGUMENTS: _control(422, "arguments break the contract"),

@@ -51,6 +51,10 @@ HISTORY_EXPORT: Final = Schema("durable-workflow.v2.history-export")
 HISTORY_BUNDLE_VERIFICATION: Final = Schema(
     "durable-workflow.v2.history-bundle-verification"
 )
+EMBEDDED_IMPORT_CONTRACT: Final = Schema(
+    "durable-workflow.v2.embedded-v2-import.contract"
+)
+EMBEDDED_IMPORT_REPORT: Final = Schema("durable-workflow.v2.embedded-v2-import.report")
 BRIDGE_ADAPTER_OUTCOME: Final = Schema(
     "durable-workflow.v2.bridge-adapter-outcome.contract"
 )

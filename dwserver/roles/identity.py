@@ -64,6 +64,7 @@ SERVER_FEATURES = frozenset(
         ServerFeature.BRIDGE_ADAPTER_OUTCOME_CONTRACT,
         ServerFeature.EXTERNAL_EXECUTOR_CONFIG_CONTRACT,
         ServerFeature.INVOCABLE_CARRIER_CONTRACT,
+        ServerFeature.EMBEDDED_V2_IMPORT,
     }
 )
 
@@ -88,6 +89,7 @@ def node_facts(settings: Settings) -> NodeFacts:
         advertised_version=advertised_version(settings),
         default_namespace=settings.server.default_namespace.lower(),
         max_body_bytes=settings.published_limits.max_payload_bytes,
+        max_bundle_bytes=settings.http.max_import_bytes,
         backend_driver="sqlite" if settings.database.sqlite_path else "pgsql",
         attribution=_attribution(settings),
     )

@@ -34,6 +34,7 @@ from dwserver.services.deliveries import Deliveries
 from dwserver.services.drain_gate import DrainGate
 from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_exports.exporting import HistoryExports
+from dwserver.services.history_imports.importing import HistoryImports
 from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
@@ -142,6 +143,9 @@ def build_services(settings: Settings, parts: Shared) -> Services:
             settings, parts, gate, commands=commands, payloads=external_payloads
         ),
         history_exports=_history_exports(settings, parts, workflows),
+        history_imports=HistoryImports(
+            store, runs=runs, signing_key=settings.history.export_signing_key
+        ),
         signal_with_start=SignalWithStart(
             store, runs=runs, gate=gate, contracts=contracts
         ),

@@ -13,6 +13,7 @@ from dwserver.services.build_rollouts import BuildRollouts
 from dwserver.services.deliveries import Deliveries
 from dwserver.services.external_payloads import ExternalPayloads
 from dwserver.services.history_exports.exporting import HistoryExports
+from dwserver.services.history_imports.importing import HistoryImports
 from dwserver.services.membership import Membership
 from dwserver.services.namespaces import Namespaces
 from dwserver.services.operator_commands import OperatorCommands
@@ -87,6 +88,7 @@ class Services:
     rollouts: BuildRollouts
     standalone_activities: StandaloneActivities
     history_exports: HistoryExports
+    history_imports: HistoryImports
     commands: OperatorCommands
     signal_with_start: SignalWithStart
     schedules: Schedules

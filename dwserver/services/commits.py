@@ -90,6 +90,28 @@ class Commits:
             self._hand_off.deliver(poller, delivery)
         return True
 
+    async def commit_import(self, transition: Transition) -> bool:
+        """Write runs as another engine has left them. Their ready tasks are taken as
+        any task that another process made. False: a guard failed, nothing was
+        written."""
+        is_applied = False
+        try:
+            is_applied = await self._store.commit(transition)
+        finally:
+            for change in transition.changes:
+                self._hot.drop(change.run.id)
+        if not is_applied:
+            for observer in self._observers:
+                observer.conflicted()
+            return False
+        for change in transition.changes:
+            for task in change.new_tasks:
+                if task.status == "ready":
+                    self._hand_off.became_ready(task)
+            for observer in self._observers:
+                observer.committed(change)
+        return True
+
     def _hand_off_ready_tasks(
         self, draft: Draft, handed: list[tuple[Poller, Delivery]]
     ) -> None:

@@ -31,7 +31,7 @@ from dwserver.engine.lifecycle.child_outcome import (
 )
 from dwserver.engine.model import RunState
 from dwserver.engine.outcome import Rejection
-from dwserver.engine.transition import ScheduleChange, TermGuard
+from dwserver.engine.transition import ScheduleChange, TermGuard, Transition
 from dwserver.engine.words import RunStatus
 from dwserver.services.backgrounds import read_background
 from dwserver.services.commits import CommitObserver, Commits, HandOff
@@ -164,6 +164,10 @@ class Runs:
         change = schedule(draft)
         is_applied = await self._commits.commit([draft], schedule=change, term=term)
         return draft if is_applied else None
+
+    async def commit_import(self, transition: Transition) -> bool:
+        """Write a run that another engine began; False when a guard fails."""
+        return await self._commits.commit_import(transition)
 
     # lanes ----------------------------------------------------------------------
     async def _enter(self, run_id: str, asked: _Asked[Reply]) -> Reply:

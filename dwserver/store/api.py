@@ -29,7 +29,7 @@ from dwserver.engine.model import (
     Update,
 )
 from dwserver.engine.run_conditions import Condition
-from dwserver.engine.transition import Transition
+from dwserver.engine.transition import RunImport, Transition
 from dwserver.engine.words import CommandType, StatusBucket, TaskKind
 from dwserver.store.figures import Figures
 from dwserver.store.leadership import LeaderLeases
@@ -182,7 +182,8 @@ class WholeRun:
 @dataclass(frozen=True, slots=True)
 class RunView:
     """A run with everything that describe and list show. ``pruned_at``: retention has
-    deleted its history and its payloads."""
+    deleted its history and its payloads. ``imported``: where it comes from, if another
+    engine began it."""
 
     run: Run
     input: RunInput
@@ -190,6 +191,16 @@ class RunView:
     run_count: int
     current_run_id: str
     pruned_at: int | None = None
+    imported: RunImport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlace:
+    """Whose a run id is, and where the run comes from if it was imported."""
+
+    namespace: str
+    workflow_id: str
+    imported: RunImport | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,6 +451,10 @@ class Store(
 
     # reads for operators --------------------------------------------------------
     async def find_run_view(self, namespace: str, run_id: str) -> RunView | None: ...
+
+    async def find_run_place(self, run_id: str) -> RunPlace | None:
+        """Run ids are the same for all namespaces."""
+        ...
 
     async def list_runs(
         self, run_filter: RunFilter, *, after: RunCursor | None, limit: int

@@ -28,6 +28,12 @@ _RECORDS: Mapping[str, tuple[str, str, str]] = {
         "",
         "arguments_codec arguments memo search_attributes business_key",
     ),
+    "run_import": (
+        "p",
+        """import_source import_id import_dedupe_key import_contract_version
+        imported_at""",
+        "",
+    ),
     "task": (
         "t",
         """id run_id namespace kind status queue type_name available_at created_at
@@ -129,6 +135,7 @@ COLUMNS["run_view"] = ",\n".join(
         _columns("r", "output_codec output"),
         _columns("i", "run_count current_run_id"),
         _columns("r", "pruned_at"),
+        COLUMNS["run_import"],
     )
 )
 COLUMNS["cohort_status"] = """case

@@ -190,6 +190,7 @@ class Node:
     namespaces: frozenset[str] = frozenset({"default"})
     is_compression_enabled: bool = True
     max_body_bytes: int = MAX_BODY_BYTES
+    max_bundle_bytes: int = 67_108_864
     metrics: Metrics = field(default_factory=Metrics)
     peer_key: bytes | None = None
     forwarder: Forwarder | None = None
@@ -212,6 +213,7 @@ class Node:
             advertised_version=version,
             default_namespace="default",
             max_body_bytes=self.max_body_bytes,
+            max_bundle_bytes=self.max_bundle_bytes,
             backend_driver="fake",
         )
 

@@ -94,6 +94,14 @@ STORAGE_TEST_TABLE = (
     integer("large_payload_bytes", least=1, most=16_777_216, required=True),
 )
 
+IMPORT: Body = {"dry_run": True}
+IMPORT_TABLE = (
+    boolean("dry_run"),
+    text("import_id", longest=255),
+    boolean("require_signature"),
+    text("signing_key"),
+)
+
 COHORT: Body = {"build_id": "b1"}
 # Null and blank are the workers without a build id.
 COHORT_TABLE = (

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from tests.support.embedded_bundles import a_bundle
 from tests.support.json_http import WORKER_HEADER, Answer, JsonHttp, operator
 from tests.support.processes import TEST_TOKEN
 from tests.support.waiting import wait_until
@@ -232,6 +233,11 @@ def _signal_with_start(room: Room) -> Request:
     return Request("POST", f"/api/workflows/{name}/signal-with-start/go", body)
 
 
+def _import(room: Room) -> Request:
+    bundle = a_bundle(room.name(), run_id=room.name())
+    return Request("POST", "/api/workflows/import/embedded-v2", {"bundle": bundle})
+
+
 def _history(room: Room) -> Request:
     run = room.started()
     worker = room.registered(run["task_queue"])
@@ -367,6 +373,7 @@ REQUESTS: Mapping[str, Make] = {
     "POST /api/workflows/{workflow_id}/runs/{run_id}/query/{query_name}": _query(
         "/runs/{run_id}"
     ),
+    "POST /api/workflows/import/embedded-v2": _import,
     "DELETE /api/workers/{worker_id}": _worker_to_delete("/api/workers"),
     "POST /api/task-queues/{task_queue}/build-ids/drain": _intent("drain"),
     "POST /api/task-queues/{task_queue}/build-ids/resume": _intent("resume"),

@@ -183,6 +183,7 @@ async def test_cluster_info_has_its_keys_in_order() -> None:
         "control_plane",
         "worker_protocol",
         "bridge_adapter_outcome_contract",
+        "embedded_v2_import_contract",
     ]
     assert (body["server_id"], body["version"]) == ("server-1", "2.0.0")
     assert body["worker_protocol"]["version"] == "1.20"

@@ -13,6 +13,7 @@ from dwserver.http.control_plane import (
     search_attributes,
     storage,
     task_queues,
+    workflow_import,
     workflow_query,
 )
 from dwserver.http.control_plane.command_fields import (
@@ -36,6 +37,8 @@ from tests.http.operator_inputs import (
     COHORT,
     COHORT_TABLE,
     ENVELOPE,
+    IMPORT,
+    IMPORT_TABLE,
     OPERATOR_COMMANDS,
     POLICY,
     POLICY_TABLE,
@@ -67,6 +70,7 @@ from tests.http.worker_inputs import (
 from tests.support.json_http import WORKER_HEADER, JsonHttp, operator
 from tests.support.processes import TEST_TOKEN, StartServer
 
+IMPORT_PATH = "/api/workflows/import/embedded-v2"
 # Anything goes there.
 FREE = {"commands", "failure.code", "result", "failure.details"}
 
@@ -94,6 +98,7 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         (namespaces.STORAGE_FIELDS, POLICY_TABLE),
         (storage.TEST_FIELDS, STORAGE_TEST_TABLE),
         (task_queues.COHORT_FIELDS, COHORT_TABLE),
+        (workflow_import.OPTIONS, IMPORT_TABLE),
     ],
     ids=[
         "start",
@@ -116,6 +121,7 @@ FREE = {"commands", "failure.code", "result", "failure.details"}
         "policy",
         "storage",
         "cohort",
+        "import",
     ],
 )
 def test_the_tables_name_every_field(
@@ -172,6 +178,7 @@ def check_control_plane(planes: Planes) -> list[str]:
         ("POST", "/api/search-attributes", ATTRIBUTE, ATTRIBUTE_TABLE),
         ("PUT", "/api/namespaces/default/external-storage", POLICY, POLICY_TABLE),
         ("POST", "/api/storage/test", STORAGE_TEST, STORAGE_TEST_TABLE),
+        ("POST", IMPORT_PATH, IMPORT, IMPORT_TABLE),
         *(
             (
                 "POST",

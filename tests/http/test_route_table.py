@@ -78,6 +78,7 @@ CONTRACT = (
     workflow(f"GET {RUN}/{{run_id}}/debug", Operation.DEBUG_WORKFLOW),
     workflow(f"GET {RUN}/{{run_id}}/history", Operation.HISTORY),
     Row(f"GET {RUN}/{{run_id}}/history/export", "export", OPERATORS),
+    Row("POST /api/workflows/import/embedded-v2", "import", ADMINS, is_gated=True),
     *(
         workflow(f"POST {parent}/{path}", operation, is_gated=True)
         for parent in ("/api/workflows/{workflow_id}", f"{RUN}/{{run_id}}")

@@ -51,6 +51,16 @@ HTTP_VARIABLES = (
         default=True,
         description="Compress large JSON answers for clients that accept it.",
     ),
+    Variable(
+        "DW_MAX_IMPORT_BYTES",
+        T.INTEGER,
+        "http.max_import_bytes",
+        default=67_108_864,
+        unit="bytes",
+        minimum=1,
+        origin=Origin.OWN,
+        description="Largest body of a request to import a history bundle.",
+    ),
 )
 
 DATABASE_VARIABLES = (

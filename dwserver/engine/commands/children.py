@@ -18,7 +18,7 @@ from dwserver.engine.model import (
     RunInput,
     Task,
 )
-from dwserver.engine.payloads import digest
+from dwserver.engine.payloads import UNKNOWN_DIGEST, digest
 from dwserver.engine.wakes import new_workflow_task
 from dwserver.engine.words import (
     ChildStatus,
@@ -43,8 +43,9 @@ class StartChildWorkflow:
 
     def repeats(self, child: Child) -> bool:
         """The command that started ``child``, sent again."""
-        return child.workflow_type == self.workflow_type and child.digest == digest(
-            self.workflow_type, self.arguments
+        return child.workflow_type == self.workflow_type and child.digest in (
+            UNKNOWN_DIGEST,
+            digest(self.workflow_type, self.arguments),
         )
 
 

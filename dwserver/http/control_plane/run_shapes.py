@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 from dwserver.engine.words import ClosedReason, RunStatus, StatusBucket
 from dwserver.http.route_shape import (
@@ -33,8 +33,12 @@ class _RunMembers(_FleetMembers):
     closed_at: MicroTime | None
 
 
+EngineSource: TypeAlias = Literal["v2", "embedded_v2_import"]
+
+
 class WorkflowListRow(_RunMembers):
     workflow_id: str
+    engine_source: EngineSource
     status_bucket: StatusBucket
     is_terminal: bool
     search_attributes: JsonMap
@@ -97,7 +101,8 @@ class RunActions(TypedDict):
 
 
 class RunDetailView(_RunMembers):
-    """``error`` and what follows are there when the run has failed."""
+    """``error`` and what follows are there when the run has failed, ``import_source``
+    and what follows when it was imported."""
 
     workflow_id: str
     namespace: str
@@ -107,6 +112,12 @@ class RunDetailView(_RunMembers):
     run_number: Count
     run_count: Count
     is_current_run: bool
+    engine_source: EngineSource
+    import_source: NotRequired[str]
+    import_id: NotRequired[str]
+    import_dedupe_key: NotRequired[str]
+    import_contract_version: NotRequired[int]
+    imported_at: NotRequired[MicroTime]
     payload_codec: str
     execution_timeout_seconds: int | None
     run_timeout_seconds: int | None

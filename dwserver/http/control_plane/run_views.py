@@ -9,10 +9,16 @@ from typing import Final, TypeAlias
 from dwserver.engine.hosts import is_host
 from dwserver.engine.model import Payload, Run
 from dwserver.engine.run_waits import waiting_for
+from dwserver.engine.transition import RunImport
 from dwserver.engine.wire_time import iso, iso_or_none, micro, micro_or_none
 from dwserver.http.control_plane.failure_views import failure_fields
 from dwserver.http.control_plane.fleet import Fleet
 from dwserver.protocol.json_types import JsonObject, JsonValue
+from dwserver.protocol.manifests.embedded_import import (
+    COLUMNS,
+    ENGINE_SOURCE,
+    OWN_ENGINE,
+)
 from dwserver.protocol.payloads.framing import Framing, display, encode_for
 from dwserver.services.records import RunView
 from dwserver.services.workflows import RunDetail
@@ -34,6 +40,7 @@ def list_row(view: RunView, fleet: Fleet) -> JsonObject:
         "task_queue": run.task_queue,
         "is_terminal": run.status.is_terminal,
         **fleet.fields(run),
+        "engine_source": _engine_source(view),
         "started_at": micro(run.started_at),
         "closed_at": micro_or_none(run.closed_at),
         "search_attributes": dict(view.input.search_attributes),
@@ -86,6 +93,8 @@ def run_detail(
         "run_count": view.run_count,
         "is_current_run": run.id == view.current_run_id,
         **fleet.fields(run),
+        "engine_source": _engine_source(view),
+        **_origin(view.imported),
         "payload_codec": run.payload_codec,
         "execution_timeout_seconds": run.execution_timeout_seconds,
         "run_timeout_seconds": run.run_timeout_seconds,
@@ -108,6 +117,18 @@ def run_detail(
         ),
         **failure_fields(run, detail.failures),
     }
+
+
+def _engine_source(view: RunView) -> str:
+    return OWN_ENGINE if view.imported is None else ENGINE_SOURCE
+
+
+def _origin(imported: RunImport | None) -> JsonObject:
+    """Where an imported run comes from; other runs have no such members."""
+    if imported is None:
+        return {}
+    members: JsonObject = {name: getattr(imported, name) for name in COLUMNS}
+    return {**members, "imported_at": micro(imported.imported_at)}
 
 
 def _read(payload: Payload | None, fetched: Fetched) -> Payload | None:

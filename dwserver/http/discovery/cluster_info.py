@@ -24,6 +24,7 @@ from dwserver.protocol.manifests.client_compatibility import (
     client_compatibility,
     supported_sdk_versions,
 )
+from dwserver.protocol.manifests.embedded_import import embedded_import_contract
 from dwserver.protocol.manifests.executor_config import (
     NOT_CONFIGURED,
     ExecutorConfigState,
@@ -60,6 +61,7 @@ _KEYS: Final = (
     "control_plane",
     "worker_protocol",
     "bridge_adapter_outcome_contract",
+    "embedded_v2_import_contract",
     "package_provenance",
 )
 
@@ -154,4 +156,5 @@ def _static(server: ServerFacts, node: NodeFacts) -> JsonObject:
             node.features, advertised, server.executor_config
         ),
         "bridge_adapter_outcome_contract": bridge_adapter_outcome_contract(),
+        "embedded_v2_import_contract": embedded_import_contract(),
     }

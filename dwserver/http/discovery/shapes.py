@@ -42,4 +42,5 @@ class ClusterInfoAnswer(TypedDict):
     control_plane: JsonMap
     worker_protocol: JsonMap
     bridge_adapter_outcome_contract: JsonMap
+    embedded_v2_import_contract: JsonMap
     package_provenance: NotRequired[JsonMap]

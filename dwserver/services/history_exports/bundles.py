@@ -21,7 +21,7 @@ from dwserver.protocol.history_bundles.payloads import (
 )
 from dwserver.protocol.history_events import with_blobs
 from dwserver.protocol.json_types import JsonObject, JsonValue
-from dwserver.protocol.payloads.framing import Framing
+from dwserver.protocol.payloads.framing import Framing, display
 from dwserver.protocol.schemas import HISTORY_EXPORT
 from dwserver.services.history_exports import rows
 from dwserver.services.history_exports.activities import activity_row
@@ -121,7 +121,8 @@ def _event(event: StoredEvent, framing: Framing) -> JsonObject:
 def _archive(commands: Iterable[Command]) -> JsonObject:
     done = (c for c in commands if c.outcome == CommandOutcome.ARCHIVED)
     first = next(done, None)
-    given = orjson.loads(first.payload.data) if first and first.payload else {}
+    noted = display(first.payload)[1] if first and first.payload else None
+    given = noted if isinstance(noted, dict) else {}
     return {
         "archive_command_id": first.id if first else None,
         "archive_reason": given.get("reason"),

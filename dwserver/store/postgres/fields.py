@@ -102,6 +102,7 @@ activity_change = attrgetter(
     "is_held",
     "deadline_at",
 )
+run_import = attrgetter(*plain("run_import"))
 attempt = attrgetter(
     "id",
     "activity_id",

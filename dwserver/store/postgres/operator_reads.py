@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dwserver.engine.model import Failure
-from dwserver.store.api import RunCursor, RunFilter, RunView
+from dwserver.store.api import RunCursor, RunFilter, RunPlace, RunView
 from dwserver.store.columns import fill_columns
 from dwserver.store.postgres.blocks import BLOCKS, block
 from dwserver.store.postgres.connections import ConnectionPool
-from dwserver.store.postgres.records import decode_failure, decode_run_view
+from dwserver.store.postgres.records import (
+    decode_failure,
+    decode_run_place,
+    decode_run_view,
+)
 from dwserver.store.run_page_sql import Dialect, page_statement
 from dwserver.store.run_pages import plan_page
 
 _FIND_RUN_VIEW = block("find_run_view")
+_FIND_RUN_PLACE = block("find_run_place")
 _LIST_RUNS_OF_INSTANCE = block("list_runs_of_instance")
 _LIST_FAILURES_OF_RUN = block("list_failures_of_run")
 
@@ -32,6 +37,10 @@ class OperatorReads:
     async def find_run_view(self, namespace: str, run_id: str) -> RunView | None:
         rows = await self._pool.fetch(_FIND_RUN_VIEW, namespace, run_id)
         return decode_run_view(rows[0]) if rows else None
+
+    async def find_run_place(self, run_id: str) -> RunPlace | None:
+        rows = await self._pool.fetch(_FIND_RUN_PLACE, run_id)
+        return decode_run_place(rows[0]) if rows else None
 
     async def list_runs(
         self, run_filter: RunFilter, *, after: RunCursor | None, limit: int

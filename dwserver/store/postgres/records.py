@@ -24,6 +24,7 @@ from dwserver.engine.model import (
     Task,
     Wake,
 )
+from dwserver.engine.transition import RunImport
 from dwserver.engine.words import (
     AttemptStatus,
     ClosedReason,
@@ -35,7 +36,13 @@ from dwserver.engine.words import (
     TaskKind,
     TaskStatus,
 )
-from dwserver.store.api import Namespace, RunView, StoredEvent, WorkerRegistration
+from dwserver.store.api import (
+    Namespace,
+    RunPlace,
+    RunView,
+    StoredEvent,
+    WorkerRegistration,
+)
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -138,6 +145,23 @@ def decode_run_view(row: Columns) -> RunView:
         run_count=row[rest + 2],
         current_run_id=row[rest + 3],
         pruned_at=row[rest + 4],
+        imported=decode_run_import(row, rest + 5),
+    )
+
+
+def decode_run_place(row: Columns) -> RunPlace:
+    return RunPlace(row[0], row[1], decode_run_import(row, 2))
+
+
+def decode_run_import(row: Columns, start: int) -> RunImport | None:
+    if row[start] is None:
+        return None
+    return RunImport(
+        import_source=row[start],
+        import_id=row[start + 1],
+        import_dedupe_key=row[start + 2],
+        import_contract_version=row[start + 3],
+        imported_at=row[start + 4],
     )
 
 

@@ -17,6 +17,7 @@ RUN_PARTS = (
     "update_runs",
     "update_instances",
     "insert_runs",
+    "insert_run_imports",
     "delete_attributes",
     "insert_attributes",
     "insert_events",
@@ -157,6 +158,9 @@ class Rows:
                 *fields.run_payloads(change.input or fields.EMPTY_INPUT, change.output),
             )
             self._part("insert_runs").append(row)
+            if change.imported is not None:
+                origin = fields.run_import(change.imported)
+                self._part("insert_run_imports").append((n, run.id, *origin))
             if change.input is not None and change.input.search_attributes:
                 self._add_attributes(n, attribute_rows(run, change.input))
             return

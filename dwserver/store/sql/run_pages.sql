@@ -18,6 +18,7 @@ from (
 ) page
 cross join runs r
 cross join instances i
+left join run_imports p on p.run_id = r.id
 where r.id = page.id
 and i.namespace = r.namespace
 and i.workflow_id = r.workflow_id

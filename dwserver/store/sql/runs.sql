@@ -6,12 +6,14 @@
 select {run_view}
 from instances i
 join runs r on r.id = i.first_run_id
+left join run_imports p on p.run_id = r.id
 where i.namespace = $1
 and i.workflow_id = $2
 union all
 select {run_view}
 from instances i
 join runs r on r.namespace = i.namespace and r.sibling_of = i.workflow_id
+left join run_imports p on p.run_id = r.id
 where i.namespace = $1
 and i.workflow_id = $2
 order by run_number
@@ -21,8 +23,19 @@ order by run_number
 select {run_view}
 from runs r
 join instances i on i.namespace = r.namespace and i.workflow_id = r.workflow_id
+left join run_imports p on p.run_id = r.id
 where r.id = $2
 and (r.namespace = $1) is true
+
+-- name: find_run_place
+-- A run of whatever namespace, and where it comes from.
+select
+    r.namespace,
+    r.workflow_id,
+    {run_import}
+from runs r
+left join run_imports p on p.run_id = r.id
+where r.id = $1
 
 -- name: list_failures_of_run
 -- Failures of a run, newest first.

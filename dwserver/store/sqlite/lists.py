@@ -9,7 +9,7 @@ import re
 import sqlite3
 
 from dwserver.engine.model import Failure
-from dwserver.store.api import RunCursor, RunFilter, RunView
+from dwserver.store.api import RunCursor, RunFilter, RunPlace, RunView
 from dwserver.store.run_page_sql import Dialect, page_statement
 from dwserver.store.run_pages import plan_page
 from dwserver.store.sqlite import records
@@ -31,6 +31,10 @@ def find_run_view(
 ) -> RunView | None:
     convert = records.to_run_view
     return fetch_one(connection, convert, "find_run_view", namespace, run_id)
+
+
+def find_run_place(connection: sqlite3.Connection, run_id: str) -> RunPlace | None:
+    return fetch_one(connection, records.to_run_place, "find_run_place", run_id)
 
 
 def list_runs(

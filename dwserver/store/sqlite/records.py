@@ -31,6 +31,7 @@ from dwserver.engine.model import (
     Wait,
     Wake,
 )
+from dwserver.engine.transition import RunImport
 from dwserver.engine.words import (
     ActivityStatus,
     AttemptStatus,
@@ -53,10 +54,12 @@ from dwserver.engine.words import (
 )
 from dwserver.store.api import (
     Namespace,
+    RunPlace,
     RunView,
     StoredEvent,
     WorkerRegistration,
 )
+from dwserver.store.columns import plain
 
 Columns = dict[str, Any]
 
@@ -165,7 +168,18 @@ def to_run_view(row: Columns) -> RunView:
     output = to_payload(row.pop("output_codec"), row.pop("output"))
     of_instance = row.pop("run_count"), row.pop("current_run_id")
     pruned_at = row.pop("pruned_at")
-    return RunView(to_run(row), given, output, *of_instance, pruned_at)
+    imported = to_run_import(row)
+    return RunView(to_run(row), given, output, *of_instance, pruned_at, imported)
+
+
+def to_run_place(row: Columns) -> RunPlace:
+    imported = to_run_import(row)
+    return RunPlace(row["namespace"], row["workflow_id"], imported)
+
+
+def to_run_import(row: Columns) -> RunImport | None:
+    values = {name: row.pop(name) for name in plain("run_import")}
+    return RunImport(**values) if values["import_source"] is not None else None
 
 
 def to_failure(row: Columns) -> Failure:

@@ -16,6 +16,7 @@ from dwserver.engine.model import Activity, Payload, RunInput, Task, Wake
 from dwserver.engine.transition import RunChange, ScheduleChange, Transition
 from dwserver.engine.words import RunStatus, TaskStatus
 from dwserver.store.attribute_rows import attribute_rows
+from dwserver.store.columns import plain
 from dwserver.store.sqlite.statements import Row, columns
 
 # Statements in the order in which they run: what is new exists before it is changed.
@@ -23,6 +24,7 @@ PARTS = (
     "insert_instances",
     "update_instances",
     "insert_runs",
+    "insert_run_imports",
     "update_runs",
     "update_run_outputs",
     "update_run_inputs",
@@ -82,6 +84,7 @@ _new_run = fields(
     "insert_runs", "status_bucket", "wakes", "sibling_of", *_OUTPUT, *_INPUT
 )
 _run = fields("update_runs", "status_bucket", "wakes")
+_origin = attrgetter(*plain("run_import"))
 _event = fields("insert_events", "run_id")
 _released = fields("release_events", "run_id")
 _new_task = fields("insert_tasks", "ready_at", "resume")
@@ -197,6 +200,8 @@ def _add_run(add: _Add, change: RunChange, *, is_first: bool) -> None:
         given = _encode_input(change.input or _EMPTY_INPUT)
         row = (*_new_run(run), *derived, sibling_of, *output, *given)
         add("insert_runs", row)
+        if change.imported is not None:
+            add("insert_run_imports", (run.id, *_origin(change.imported)))
         _add_attributes(add, change)
         return
     add("update_runs", (*_run(run), *derived))

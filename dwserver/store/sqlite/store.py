@@ -38,6 +38,7 @@ from dwserver.store.api import (
     ReadyTask,
     RunCursor,
     RunFilter,
+    RunPlace,
     RunView,
     StoredEvent,
     StoreError,
@@ -243,6 +244,9 @@ class SqliteStore(
     # reads for operators --------------------------------------------------------
     async def find_run_view(self, namespace: str, run_id: str) -> RunView | None:
         return await self._list(lists.find_run_view, namespace, run_id)
+
+    async def find_run_place(self, run_id: str) -> RunPlace | None:
+        return await self._list(lists.find_run_place, run_id)
 
     async def list_runs(
         self, run_filter: RunFilter, *, after: RunCursor | None, limit: int

@@ -134,6 +134,18 @@ create index runs_archived on runs (namespace, closed_reason)
 create index runs_failing on runs (namespace, workflow_type, task_failures)
     where task_failures > 0 and status_bucket = 'running';
 
+-- Where runs come from that another engine began (spec/history-bundles.md §5.5). Few
+-- have a row, so it is none of the columns that every start writes.
+create table run_imports (
+    run_id text collate "C" not null,
+    import_source text not null,
+    import_id text not null,
+    import_dedupe_key text not null,
+    import_contract_version integer not null,
+    imported_at bigint not null,
+    constraint run_imports_pkey primary key (run_id)
+);
+
 -- Search attributes as values that lists compare (dwserver/store/attribute_rows.py).
 -- `started_at` repeats that of the run, for the order of the lists. `number` is there
 -- for whatever has an order, `whole` when that is an integer or an instant.
@@ -590,6 +602,16 @@ create type activity_change_row as (
     closed_at bigint,
     is_held boolean,
     deadline_at bigint
+);
+
+create type run_import_row as (
+    n integer,
+    run_id text,
+    import_source text,
+    import_id text,
+    import_dedupe_key text,
+    import_contract_version integer,
+    imported_at bigint
 );
 
 create type attempt_row as (

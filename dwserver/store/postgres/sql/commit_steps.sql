@@ -157,6 +157,26 @@ from unnest($1::activity_change_row[]) x
 where a.id = x.id
 and {applies}
 
+-- name: insert_run_imports
+-- Where new runs come from that another engine began.
+insert into run_imports (
+    run_id,
+    import_source,
+    import_id,
+    import_dedupe_key,
+    import_contract_version,
+    imported_at
+)
+select
+    x.run_id,
+    x.import_source,
+    x.import_id,
+    x.import_dedupe_key,
+    x.import_contract_version,
+    x.imported_at
+from unnest($1::run_import_row[]) x
+where {applies}
+
 -- name: insert_attempts
 -- Attempts that have ended.
 insert into activity_attempts (

@@ -136,6 +136,18 @@ set
 from x
 where t.id = x.id
 
+-- name: insert_run_imports
+-- Where new runs come from that another engine began.
+insert into run_imports (
+    run_id,
+    import_source,
+    import_id,
+    import_dedupe_key,
+    import_contract_version,
+    imported_at
+)
+values {rows}
+
 -- name: insert_attempts
 -- Attempts that have ended.
 insert into activity_attempts (
