@@ -28,6 +28,10 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.repair_pass:repair_pass",
         "Look after tasks that do not move, once or in a loop.",
     ),
+    "history-import": (
+        "dwserver.cli.history_import:history_import",
+        "Move a run of an embedded application to a server.",
+    ),
     "env-audit": (
         "dwserver.cli.env_audit:env_audit",
         "Check the environment for unknown and legacy names.",

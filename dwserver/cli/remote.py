@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -23,8 +24,16 @@ class RemoteError(Exception):
 class RemoteServer:
     """A server by its address; administers with the token of these settings."""
 
-    def __init__(self, url: str, auth: AuthSettings, *, namespace: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        auth: AuthSettings,
+        *,
+        namespace: str,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         self._url = url.rstrip("/")
+        self._timeout_seconds = timeout_seconds
         token = auth.admin_token or auth.shared_token
         self._headers = {
             "X-Namespace": namespace,
@@ -35,7 +44,7 @@ class RemoteServer:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            headers=self._headers, timeout=aiohttp.ClientTimeout(TIMEOUT_SECONDS)
+            headers=self._headers, timeout=aiohttp.ClientTimeout(self._timeout_seconds)
         )
         return self
 
@@ -47,8 +56,15 @@ class RemoteServer:
     ) -> None:
         await self._session.close()
 
-    async def post(self, path: str, body: JsonObject) -> JsonObject:
-        """The members of a successful answer; RemoteError for any other."""
+    async def post(
+        self,
+        path: str,
+        body: JsonObject,
+        *,
+        also: Callable[[JsonObject], bool] = lambda _: False,
+    ) -> JsonObject:
+        """The members of a successful answer, or of one that ``also`` takes;
+        RemoteError for any other."""
         try:
             async with self._session.post(
                 self._url + path, data=orjson.dumps(body)
@@ -61,7 +77,7 @@ class RemoteServer:
             found = orjson.loads(text)
         except orjson.JSONDecodeError:
             found = None
-        if answer.ok and isinstance(found, dict):
+        if isinstance(found, dict) and (answer.ok or also(found)):
             return found
         told = found.get("message") if isinstance(found, dict) else None
         raise RemoteError(

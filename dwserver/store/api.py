@@ -183,7 +183,7 @@ class WholeRun:
 class RunView:
     """A run with everything that describe and list show. ``pruned_at``: retention has
     deleted its history and its payloads. ``imported``: where it comes from, if another
-    engine began it."""
+    engine began it; the list of the runs of one workflow id does not tell."""
 
     run: Run
     input: RunInput

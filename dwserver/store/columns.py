@@ -128,16 +128,18 @@ COLUMNS: dict[str, str] = {name: _columns(*record) for name, record in _RECORDS.
 """What replaces ``{run}``, ``{task}``, … in the blocks of both dialects. Each is
 qualified with the alias that its table has there; workers and nodes with the table's
 name, since ``returning`` knows no alias in SQLite."""
-COLUMNS["run_view"] = ",\n".join(
+_VIEW = ",\n".join(
     (
         COLUMNS["run"],
         COLUMNS["input"],
         _columns("r", "output_codec output"),
         _columns("i", "run_count current_run_id"),
         _columns("r", "pruned_at"),
-        COLUMNS["run_import"],
     )
 )
+_NO_ORIGIN = (f"null as {name}" for name in plain("run_import"))
+COLUMNS["run_view"] = f"{_VIEW},\n{COLUMNS['run_import']}"
+COLUMNS["own_run_view"] = ",\n".join((_VIEW, *_NO_ORIGIN))
 COLUMNS["cohort_status"] = """case
     when exists (
         select 1

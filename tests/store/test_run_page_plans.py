@@ -121,7 +121,7 @@ FILTERS: dict[str, tuple[RunFilter, str]] = {
 # Few runs, which are sorted; what the others skip on their way depends on the data.
 UNORDERED = {"workflow id", "workflow ids", "run ids"}
 MOST_ROWS_OF_LOOK_UPS = 12
-LOOK_UPS = {"instances_pkey", "runs_pkey", "runs_siblings"}
+LOOK_UPS = {"instances_pkey", "run_imports_pkey", "runs_pkey", "runs_siblings"}
 
 ROWS = {
     "instances": "'default', 'w' || n, 'type-' || (n % 5), 'r' || n, 'r' || n, 1, n",

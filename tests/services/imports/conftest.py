@@ -34,3 +34,15 @@ async def target(store_url: str) -> AsyncIterator[SmallServer]:
         await server.register()
         yield server
     await store.close()
+
+
+@pytest.fixture
+async def taker(sqlite_file: Path, tmp_path: Path) -> AsyncIterator[SmallServer]:
+    """A fresh one for what is decided before the database is asked."""
+    path = Path(shutil.copy(sqlite_file, tmp_path / "taker.sqlite"))
+    store = open_store(sqlite_url_of(path))
+    await store.open()
+    async with small_server(store, first_id=10**9) as server:
+        await server.register()
+        yield server
+    await store.close()
