@@ -318,7 +318,8 @@ def test_whatever_stands_in_a_bundle_can_be_reported(value: Any) -> None:
     for event in bundle["history_events"]:
         event["sequence"] = value
     bundle["integrity"].update(checksum=value, key_id=value, signature=value)
-    bundle["payload_manifest"]["entries"][0]["writer_schema_fingerprint"] = value
+    for name in ("path", "codec", "writer_schema_fingerprint"):
+        bundle["payload_manifest"]["entries"][0][name] = value
     report = verify_bundle(bundle, signing_key=KEY)
     assert report.status == "failed"
     orjson.dumps(report.as_document())
