@@ -23,11 +23,10 @@ class RemoteError(Exception):
 class RemoteServer:
     """A server by its address; administers with the token of these settings."""
 
-    def __init__(self, url: str, auth: AuthSettings, *, namespace: str) -> None:
+    def __init__(self, url: str, auth: AuthSettings) -> None:
         self._url = url.rstrip("/")
         token = auth.admin_token or auth.shared_token
         self._headers = {
-            "X-Namespace": namespace,
             CONTROL_PLANE_HEADER: CONTROL_PLANE_VERSION,
             "Content-Type": "application/json",
             **({"Authorization": f"Bearer {token}"} if token else {}),
@@ -47,11 +46,21 @@ class RemoteServer:
     ) -> None:
         await self._session.close()
 
-    async def post(self, path: str, body: JsonObject) -> JsonObject:
+    async def get(self, path: str, *, namespace: str) -> JsonObject:
         """The members of a successful answer; RemoteError for any other."""
+        return await self._ask("GET", path, namespace, None)
+
+    async def post(self, path: str, body: JsonObject, *, namespace: str) -> JsonObject:
+        """As :meth:`get`."""
+        return await self._ask("POST", path, namespace, orjson.dumps(body))
+
+    async def _ask(
+        self, method: str, path: str, namespace: str, body: bytes | None
+    ) -> JsonObject:
+        headers = {"X-Namespace": namespace}
         try:
-            async with self._session.post(
-                self._url + path, data=orjson.dumps(body)
+            async with self._session.request(
+                method, self._url + path, data=body, headers=headers
             ) as answer:
                 text = await answer.read()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
