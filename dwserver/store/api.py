@@ -275,13 +275,15 @@ class LiveNode:
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
     """State of the schema: ledger present, names applied and still pending.
-    ``adoptable``: pending ones that only have to be recorded."""
+    ``adoptable``: pending ones that only have to be recorded. ``unknown``: applied by
+    a newer release."""
 
     has_ledger: bool
     applied: tuple[str, ...]
     pending: tuple[str, ...]
     missing_tables: tuple[str, ...]
     adoptable: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def blocking(self) -> tuple[str, ...]:
