@@ -46,6 +46,7 @@ async def status(services: Services, call: Call) -> Reply:
 
 
 async def run_pass(services: Services, call: Call) -> Reply:
+    """End the overdue activities: those that are named, else what a scan finds."""
     return pass_reply(await enforce(services, call.namespace, call.body))
 
 

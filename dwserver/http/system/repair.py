@@ -45,6 +45,7 @@ async def status(services: Services, _call: Call) -> Reply:
 
 
 async def run_pass(services: Services, call: Call) -> Reply:
+    """Look after what does not move: everywhere, or in the runs that are named."""
     report = await repair(services, call.namespace, call.body)
     return Reply(pass_status(len(report["existing_task_failures"])), report)
 

@@ -79,6 +79,7 @@ async def status(services: Services, call: Call) -> Reply:
 
 
 async def run_pass(services: Services, call: Call) -> Reply:
+    """Prune closed runs of the namespace: those that are named, else old ones."""
     return pass_reply(await prune(services, call.namespace, call.body))
 
 
