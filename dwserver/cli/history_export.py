@@ -47,12 +47,9 @@ def history_export(
     """
     with reported():
         settings = load_settings(process_environment())
-        remote = RemoteServer(
-            server or address_of(settings.http),
-            settings.auth,
-            namespace=(namespace or settings.server.default_namespace).lower(),
-        )
-        text = asyncio.run(_fetched(remote, workflow_id, run_id))
+        remote = RemoteServer(server or address_of(settings.http), settings.auth)
+        namespace = (namespace or settings.server.default_namespace).lower()
+        text = asyncio.run(_fetched(remote, workflow_id, run_id, namespace=namespace))
         if pretty:
             text = orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2)
         if output == Path("-"):
@@ -61,13 +58,15 @@ def history_export(
             _write(output.resolve(), text + b"\n")
 
 
-async def _fetched(remote: RemoteServer, workflow_id: str, run_id: str | None) -> bytes:
+async def _fetched(
+    remote: RemoteServer, workflow_id: str, run_id: str | None, *, namespace: str
+) -> bytes:
     path = f"/api/workflows/{quote(workflow_id, safe='')}"
     async with remote:
         if run_id is None:
-            run_id = str((await remote.get(path))["run_id"])
+            run_id = str((await remote.get(path, namespace=namespace))["run_id"])
         path += f"/runs/{quote(run_id, safe='')}/history/export"
-        text = await remote.get_text(path)
+        text = await remote.get_text(path, namespace=namespace)
     for finding in verify_text(text).findings:
         if finding.severity is Severity.ERROR:
             raise RemoteError(f"no whole bundle was answered: {finding.message}")

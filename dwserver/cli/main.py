@@ -36,6 +36,22 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.history_verify:history_verify",
         "Check such a file without a server.",
     ),
+    "retention-pass": (
+        "dwserver.cli.retention_pass:retention_pass",
+        "Forget closed runs that are old enough.",
+    ),
+    "activity-timeout-pass": (
+        "dwserver.cli.activity_timeout_pass:activity_timeout_pass",
+        "Time out activities that are past a deadline.",
+    ),
+    "schedule-pass": (
+        "dwserver.cli.schedule_pass:schedule_pass",
+        "Fire the schedules that are due, unless a node does.",
+    ),
+    "migration-status": (
+        "dwserver.cli.migration_status:migration_status",
+        "Which migrations the database has.",
+    ),
     "env-audit": (
         "dwserver.cli.env_audit:env_audit",
         "Check the environment for unknown and legacy names.",

@@ -49,11 +49,10 @@ def address_of(http: HttpSettings) -> str:
 class RemoteServer:
     """A server by its address; the most powerful token of these settings is used."""
 
-    def __init__(self, url: str, auth: AuthSettings, *, namespace: str) -> None:
+    def __init__(self, url: str, auth: AuthSettings) -> None:
         self._url = url.rstrip("/")
         token = auth.admin_token or auth.shared_token or auth.operator_token
         self._headers = {
-            "X-Namespace": namespace,
             CONTROL_PLANE_HEADER: CONTROL_PLANE_VERSION,
             "Content-Type": "application/json",
             **({"Authorization": f"Bearer {token}"} if token else {}),
@@ -73,26 +72,27 @@ class RemoteServer:
     ) -> None:
         await self._session.close()
 
-    async def post(self, path: str, body: JsonObject) -> JsonObject:
+    async def get(self, path: str, *, namespace: str) -> JsonObject:
         """The members of a successful answer; RemoteError for any other."""
-        return self._members(path, await self._asked("POST", path, body))
+        return self._members(path, await self._asked("GET", path, namespace))
 
-    async def get(self, path: str) -> JsonObject:
-        """Like :meth:`post`, without a body."""
-        return self._members(path, await self._asked("GET", path))
-
-    async def get_text(self, path: str) -> bytes:
+    async def get_text(self, path: str, *, namespace: str) -> bytes:
         """A successful answer as it came."""
-        return (await self._asked("GET", path)).text
+        return (await self._asked("GET", path, namespace)).text
+
+    async def post(self, path: str, body: JsonObject, *, namespace: str) -> JsonObject:
+        """As :meth:`get`."""
+        return self._members(path, await self._asked("POST", path, namespace, body))
 
     async def _asked(
-        self, method: str, path: str, body: JsonObject | None = None
+        self, method: str, path: str, namespace: str, body: JsonObject | None = None
     ) -> _Answer:
         try:
             async with self._session.request(
                 method,
                 self._url + path,
                 data=None if body is None else orjson.dumps(body),
+                headers={"X-Namespace": namespace},
             ) as answer:
                 found = _Answer(answer.status, await answer.read())
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
@@ -103,9 +103,10 @@ class RemoteServer:
         raise self._refused(path, found)
 
     def _members(self, path: str, answer: _Answer) -> JsonObject:
-        if answer.members is None:
+        members = answer.members
+        if members is None:
             raise self._refused(path, answer)
-        return answer.members
+        return members
 
     def _refused(self, path: str, answer: _Answer) -> RemoteError:
         told = (answer.members or {}).get("message")
