@@ -13,7 +13,7 @@ from dwserver.cli.failure import reported
 from dwserver.cli.remote import RemoteError, RemoteServer, address_of
 from dwserver.config.environment import process_environment
 from dwserver.config.settings import load_settings
-from dwserver.protocol.history_bundles.verification.report import VerificationStatus
+from dwserver.protocol.history_bundles.verification.rules import Severity
 from dwserver.protocol.history_bundles.verification.verifying import verify_text
 from dwserver.runtime.whole_files import write_whole
 
@@ -67,9 +67,9 @@ async def _fetched(
             run_id = str((await remote.get(path, namespace=namespace))["run_id"])
         path += f"/runs/{quote(run_id, safe='')}/history/export"
         text = await remote.get_text(path, namespace=namespace)
-    report = verify_text(text)
-    if report.status is VerificationStatus.FAILED:
-        raise RemoteError(f"no whole bundle was answered: {report.findings[0].message}")
+    for finding in verify_text(text).findings:
+        if finding.severity is Severity.ERROR:
+            raise RemoteError(f"no whole bundle was answered: {finding.message}")
     return text
 
 

@@ -15,9 +15,9 @@ def describe(report: VerificationReport) -> str:
     """What was looked at, then a line for each finding."""
     bundle, integrity = report.bundle, report.integrity
     facts = {
-        "schema": f"{bundle.schema}, version {bundle.schema_version}",
-        "workflow": str(bundle.instance_id),
-        "run": str(bundle.run_id),
+        "schema": f"{bundle.schema or '-'}, version {bundle.schema_version or '-'}",
+        "workflow": bundle.instance_id or "-",
+        "run": bundle.run_id or "-",
         "events": str(bundle.history_event_count),
         "checksum": _COMPARED[integrity.checksum_matches],
         "signature": _signature(integrity),

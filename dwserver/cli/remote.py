@@ -103,9 +103,10 @@ class RemoteServer:
         raise self._refused(path, found)
 
     def _members(self, path: str, answer: _Answer) -> JsonObject:
-        if answer.members is None:
+        members = answer.members
+        if members is None:
             raise self._refused(path, answer)
-        return answer.members
+        return members
 
     def _refused(self, path: str, answer: _Answer) -> RemoteError:
         told = (answer.members or {}).get("message")

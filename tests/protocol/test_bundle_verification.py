@@ -361,7 +361,21 @@ def _scalars(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
         yield path
 
 
+def _replaced(path: tuple[Any, ...], other: Any) -> tuple[Bundle, Any]:
+    """The recorded bundle with another value at a place, and the value before."""
+    bundle = recorded()
+    holder: Any = bundle
+    for name in path[:-1]:
+        holder = holder[name]
+    was = holder[path[-1]]
+    holder[path[-1]] = other
+    return bundle, was
+
+
 _SCALARS = [path for path in _scalars(recorded()) if path[0] != "integrity"]
+_PLACES = sorted(
+    {path[:n] for path in _scalars(recorded()) for n in (1, 2, 3, 4)}, key=str
+)
 _OTHERS = (
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False)
 )
@@ -370,11 +384,23 @@ _OTHERS = (
 @settings(max_examples=500, deadline=None)
 @given(st.sampled_from(_SCALARS), _OTHERS)
 def test_nothing_can_be_changed(path: tuple[Any, ...], other: Any) -> None:
-    bundle = recorded()
-    holder: Any = bundle
-    for name in path[:-1]:
-        holder = holder[name]
-    was = holder[path[-1]]
-    holder[path[-1]] = other
+    bundle, was = _replaced(path, other)
     is_same = type(was) is type(other) and was == other
     assert (verify_bundle(bundle).status == "ok") is is_same
+
+
+_ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters()), inner, max_size=3)
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(_PLACES), _ANYTHING)
+def test_whatever_is_put_in_does_no_harm(path: tuple[Any, ...], other: Any) -> None:
+    bundle, _ = _replaced(path, other)
+    orjson.dumps(verify_bundle(bundle, signing_key=KEY).as_document())
+    orjson.dumps(verify_bundle(other).as_document())
