@@ -28,6 +28,14 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.repair_pass:repair_pass",
         "Look after tasks that do not move, once or in a loop.",
     ),
+    "history-export": (
+        "dwserver.cli.history_export:history_export",
+        "Write everything about a run to a file.",
+    ),
+    "history-verify": (
+        "dwserver.cli.history_verify:history_verify",
+        "Check such a file without a server.",
+    ),
     "retention-pass": (
         "dwserver.cli.retention_pass:retention_pass",
         "Forget closed runs that are old enough.",

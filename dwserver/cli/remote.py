@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
 import orjson
 
-from dwserver.config.groups import AuthSettings
+from dwserver.config.groups import AuthSettings, HttpSettings
 from dwserver.protocol.json_types import JsonObject
 from dwserver.protocol.versions import CONTROL_PLANE_HEADER, CONTROL_PLANE_VERSION
 
@@ -20,12 +21,37 @@ class RemoteError(Exception):
     """The server did not answer, or refused."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    text: bytes
+
+    @property
+    def is_ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def members(self) -> JsonObject | None:
+        """None for everything but a JSON object."""
+        try:
+            found = orjson.loads(self.text)
+        except orjson.JSONDecodeError:
+            return None
+        return found if isinstance(found, dict) else None
+
+
+def address_of(http: HttpSettings) -> str:
+    """Where the server with these settings listens."""
+    host = f"[{http.host}]" if ":" in http.host else http.host
+    return f"http://{host}:{http.port}"
+
+
 class RemoteServer:
-    """A server by its address; administers with the token of these settings."""
+    """A server by its address; the most powerful token of these settings is used."""
 
     def __init__(self, url: str, auth: AuthSettings) -> None:
         self._url = url.rstrip("/")
-        token = auth.admin_token or auth.shared_token
+        token = auth.admin_token or auth.shared_token or auth.operator_token
         self._headers = {
             CONTROL_PLANE_HEADER: CONTROL_PLANE_VERSION,
             "Content-Type": "application/json",
@@ -48,31 +74,41 @@ class RemoteServer:
 
     async def get(self, path: str, *, namespace: str) -> JsonObject:
         """The members of a successful answer; RemoteError for any other."""
-        return await self._ask("GET", path, namespace, None)
+        return self._members(path, await self._asked("GET", path, namespace))
+
+    async def get_text(self, path: str, *, namespace: str) -> bytes:
+        """A successful answer as it came."""
+        return (await self._asked("GET", path, namespace)).text
 
     async def post(self, path: str, body: JsonObject, *, namespace: str) -> JsonObject:
         """As :meth:`get`."""
-        return await self._ask("POST", path, namespace, orjson.dumps(body))
+        return self._members(path, await self._asked("POST", path, namespace, body))
 
-    async def _ask(
-        self, method: str, path: str, namespace: str, body: bytes | None
-    ) -> JsonObject:
-        headers = {"X-Namespace": namespace}
+    async def _asked(
+        self, method: str, path: str, namespace: str, body: JsonObject | None = None
+    ) -> _Answer:
         try:
             async with self._session.request(
-                method, self._url + path, data=body, headers=headers
+                method,
+                self._url + path,
+                data=None if body is None else orjson.dumps(body),
+                headers={"X-Namespace": namespace},
             ) as answer:
-                text = await answer.read()
+                found = _Answer(answer.status, await answer.read())
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             why = str(error) or type(error).__name__
             raise RemoteError(f"{self._url} does not answer: {why}") from error
-        try:
-            found = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            found = None
-        if answer.ok and isinstance(found, dict):
+        if found.is_ok:
             return found
-        told = found.get("message") if isinstance(found, dict) else None
-        raise RemoteError(
+        raise self._refused(path, found)
+
+    def _members(self, path: str, answer: _Answer) -> JsonObject:
+        if answer.members is None:
+            raise self._refused(path, answer)
+        return answer.members
+
+    def _refused(self, path: str, answer: _Answer) -> RemoteError:
+        told = (answer.members or {}).get("message")
+        return RemoteError(
             f"{self._url}{path} answered {answer.status}: {str(told)[:MAX_SHOWN]}"
         )

@@ -48,6 +48,9 @@ EXTERNAL_TASK_RESULT_CONTRACT: Final = Schema(
 )
 EXTERNAL_TASK_RESULT: Final = Schema("durable-workflow.v2.external-task-result")
 HISTORY_EXPORT: Final = Schema("durable-workflow.v2.history-export")
+HISTORY_BUNDLE_VERIFICATION: Final = Schema(
+    "durable-workflow.v2.history-bundle-verification"
+)
 BRIDGE_ADAPTER_OUTCOME: Final = Schema(
     "durable-workflow.v2.bridge-adapter-outcome.contract"
 )

@@ -111,7 +111,7 @@ PLANS = {
 # buffers are read as a whole from an index of their own; the figures of all schedules
 # are for an operator.
 SCANS = {
-    "list_namespaces": "s",
+    "list_namespaces": "namespaces",
     "list_expired_leases": "t USING INDEX tasks_leased",
     "list_repair_candidates": "t USING INDEX tasks_",
     "count_leases_of_queues": "t USING INDEX tasks_leased",

@@ -21,7 +21,6 @@ from dwserver.http.system.passes import (
     pass_reply,
     pass_report,
     scan_limit,
-    scan_report,
 )
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.validation import LIST, Field
@@ -73,7 +72,8 @@ async def status(services: Services, call: Call) -> Reply:
         "cutoff": iso(expired.cutoff),
         "expired_run_count": len(expired.run_ids),
         "expired_run_ids": list(expired.run_ids),
-        **scan_report(expired.run_ids, limit=limit),
+        "scan_limit": limit,
+        "scan_pressure": expired.is_partial,
     }
     return Reply(200, body)
 

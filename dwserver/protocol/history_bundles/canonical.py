@@ -9,52 +9,87 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii
 from typing import Final
 
 from dwserver.protocol.json_types import JsonValue
 
 CANONICALIZATION: Final = "json-recursive-ksort-v1"
 
-_DEL_ESCAPED: Final = "\\u007f"
 # PHP writes fixed digits for exponents from here to there.
 _MIN_FIXED: Final = -4
 _MAX_FIXED: Final = 16
 
 
+_ENCODER: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), allow_nan=False
+)
+# Where PHP writes something else than this encoder: DEL, and numbers with an exponent.
+_DIFFERS: Final = re.compile(r"\\u007f|(?:^|[:\[,])-?[0-9.]+e[-+][0-9]+(?:$|[,\]}])")
+
+
 def canonical_text(value: JsonValue) -> bytes:
-    """The canonical text; ASCII. ValueError for NaN and infinities, TypeError for what
-    is no JSON."""
-    return "".join(_written(value)).encode("ascii")
-
-
-def _written(value: JsonValue) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield "{"
-        for position, key in enumerate(sorted(value)):
-            yield f"{',' if position else ''}{_text(key)}:"
-            yield from _written(value[key])
-        yield "}"
-    elif isinstance(value, list | tuple):
-        yield "["
-        for position, item in enumerate(value):
-            if position:
-                yield ","
-            yield from _written(item)
-        yield "]"
-    elif isinstance(value, str):
-        yield _text(value)
-    elif isinstance(value, float):
-        yield _float(value)
+    """The canonical text of decoded JSON; ASCII. ValueError for NaN and infinities,
+    TypeError for what is no JSON; however deep ``value`` nests, no RecursionError."""
+    try:
+        text = _ENCODER.encode(value)
+    except RecursionError:
+        text = _php_text(value)
     else:
-        yield json.dumps(value)
+        if _DIFFERS.search(text) is not None:
+            text = _php_text(value)
+    return text.encode("ascii")
+
+
+def _php_text(value: JsonValue) -> str:
+    written: list[str] = []
+    # What comes next is at the end: text that is ready, or values to be written.
+    pending: list[tuple[bool, JsonValue]] = [(False, value)]
+    while pending:
+        is_text, item = pending.pop()
+        if is_text:
+            written.append(item)
+        elif isinstance(item, dict | list | tuple):
+            pending.extend(reversed(list(_parts(item))))
+        else:
+            written.append(_scalar(item))
+    return "".join(written)
+
+
+def _parts(
+    container: dict[str, JsonValue] | list[JsonValue] | tuple[JsonValue, ...],
+) -> Iterator[tuple[bool, JsonValue]]:
+    if isinstance(container, dict):
+        opening, closing = "{}"
+        members = [(f"{_text(key)}:", container[key]) for key in sorted(container)]
+    else:
+        opening, closing = "[]"
+        members = [("", item) for item in container]
+    yield True, opening
+    for position, (name, item) in enumerate(members):
+        yield True, f",{name}" if position else name
+        yield False, item
+    yield True, closing
+
+
+def _scalar(value: JsonValue) -> str:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float):
+        return _float(value)
+    return json.dumps(value)
 
 
 def _text(value: str) -> str:
-    written = json.dumps(value)
-    # Python escapes DEL, which PHP does not.
-    return written.replace(_DEL_ESCAPED, "\x7f") if "\x7f" in value else written
+    """As ASCII. TypeError if it is no text."""
+    if "\x7f" in value:
+        # Python escapes DEL, which PHP does not.
+        parts = (encode_basestring_ascii(part)[1:-1] for part in value.split("\x7f"))
+        return '"' + "\x7f".join(parts) + '"'
+    return encode_basestring_ascii(value)
 
 
 def _float(value: float) -> str:

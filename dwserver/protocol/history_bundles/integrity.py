@@ -35,14 +35,21 @@ class SigningKey:
 def integrity_of(bundle: JsonObject, key: SigningKey | None) -> JsonObject:
     """The block for ``bundle``, which has none yet."""
     text = canonical_text(bundle)
-    signature = None
-    if key is not None:
-        signature = hmac.new(key.secret.encode(), text, hashlib.sha256).hexdigest()
     return {
         "canonicalization": CANONICALIZATION,
         "checksum_algorithm": CHECKSUM_ALGORITHM,
-        "checksum": hashlib.sha256(text).hexdigest(),
+        "checksum": checksum_of(text),
         "signature_algorithm": SIGNATURE_ALGORITHM if key else None,
-        "signature": signature,
+        "signature": signature_of(text, key) if key else None,
         "key_id": key.key_id if key else None,
     }
+
+
+def checksum_of(text: bytes) -> str:
+    """Of a canonical text."""
+    return hashlib.sha256(text).hexdigest()
+
+
+def signature_of(text: bytes, key: SigningKey) -> str:
+    """Of a canonical text, not of its checksum."""
+    return hmac.new(key.secret.encode(), text, hashlib.sha256).hexdigest()

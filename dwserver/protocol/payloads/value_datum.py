@@ -26,6 +26,26 @@ from dwserver.protocol.payloads.records import PayloadDecodeError, PayloadEncode
 # Fingerprint of the schema, as it stands on the wire.
 VALUE_FINGERPRINT: Final = bytes.fromhex("e2a33dff55802237")
 
+# The schema, as verifiers of exported histories compare it.
+VALUE_SCHEMA: Final = (
+    '{"type":"record","name":"Value","namespace":"durable_workflow.protocol",'
+    '"fields":[{"name":"value","type":["null",'
+    + ",".join(
+        f'{{"type":"record","name":"{name}Value",'
+        f'"fields":[{{"name":"{field}","type":{kind}}}]}}'
+        for name, field, kind in (
+            ("Boolean", "boolean", '"boolean"'),
+            ("Long", "long", '"long"'),
+            ("Double", "double", '"double"'),
+            ("Bytes", "bytes", '"bytes"'),
+            ("String", "string", '"string"'),
+            ("Array", "items", '{"type":"array","items":"Value"}'),
+            ("Map", "entries", '{"type":"map","values":"Value"}'),
+        )
+    )
+    + "]}]}"
+)
+
 _NULL, _BOOLEAN, _LONG, _DOUBLE, _BYTES, _STRING, _ARRAY, _MAP = range(8)
 _DOUBLE_FORMAT: Final = struct.Struct("<d")
 
