@@ -52,6 +52,10 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.migration_status:migration_status",
         "Which migrations the database has.",
     ),
+    "doctor": (
+        "dwserver.cli.doctor:doctor",
+        "Check the database, Redis, the codec and the topology.",
+    ),
     "env-audit": (
         "dwserver.cli.env_audit:env_audit",
         "Check the environment for unknown and legacy names.",
