@@ -8,12 +8,12 @@ import click
 import orjson
 
 from dwserver.cli.failure import reported
+from dwserver.cli.logs import write_logs
 from dwserver.config.environment import process_environment
 from dwserver.config.settings import Settings, load_settings
 from dwserver.config.shown_urls import shown_url
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.doctor import examine
-from dwserver.runtime.logging import LogFormat, configure_logging
 
 
 @click.command()
@@ -29,7 +29,7 @@ def doctor(as_json: bool, strict: bool) -> None:
     with reported():
         settings = load_settings(process_environment())
         # What fails is in the report, and need not be logged as well.
-        configure_logging(level="error", log_format=LogFormat(settings.logging.format))
+        write_logs(settings, level="error")
         report = asyncio.run(examine(settings))
     click.echo(orjson.dumps(report) if as_json else describe(report, settings))
     if strict and not report["supported"]:

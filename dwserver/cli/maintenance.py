@@ -17,6 +17,7 @@ import click
 import orjson
 
 from dwserver.cli.failure import reported
+from dwserver.cli.logs import write_logs
 from dwserver.cli.remote import RemoteServer
 from dwserver.config.environment import process_environment
 from dwserver.config.settings import Settings, load_settings
@@ -25,8 +26,8 @@ from dwserver.http.system.passes import MAX_ROWS
 from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.reasons import Plane
 from dwserver.roles.core import Core
-from dwserver.roles.maintenance import maintaining, require_schema
-from dwserver.runtime.logging import LogFormat, configure_logging
+from dwserver.roles.maintenance import maintaining
+from dwserver.roles.reading import require_schema
 from dwserver.services.catalog import Services
 
 NAMESPACES = "/api/namespaces"
@@ -104,12 +105,12 @@ async def place_of_work(settings: Settings, server: str | None) -> AsyncIterator
             yield _ThisProcess(core)
 
 
-def maintenance_settings() -> Settings:
-    """Of the environment; from now on logs are written as they say."""
+def maintenance_settings(*, is_quiet: bool = False) -> Settings:
+    """Of the environment; from now on logs are written as they say. ``is_quiet``:
+    without lines that repeat what a report says."""
     settings = load_settings(process_environment())
-    configure_logging(
-        level=settings.logging.level, log_format=LogFormat(settings.logging.format)
-    )
+    level = settings.logging.level
+    write_logs(settings, level="warning" if is_quiet and level == "info" else level)
     return settings
 
 
@@ -142,7 +143,7 @@ def show_passes(
         return is_fine
 
     with reported():
-        is_fine = asyncio.run(show(maintenance_settings()))
+        is_fine = asyncio.run(show(maintenance_settings(is_quiet=True)))
     raise SystemExit(0 if is_fine else 1)
 
 

@@ -13,12 +13,10 @@ from dwserver.config.settings import Settings
 from dwserver.roles.compose import open_settings_store
 from dwserver.roles.core import Core, build_core
 from dwserver.roles.database import DatabaseService
-from dwserver.roles.errors import BootError
 from dwserver.runtime.clock import SystemClock
 from dwserver.runtime.ids import UlidSource
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
-from dwserver.store.api import Store
 
 
 @asynccontextmanager
@@ -43,13 +41,3 @@ async def maintaining(settings: Settings) -> AsyncIterator[Core]:
     finally:
         core.release_waits()
         await supervisor.stop()
-
-
-async def require_schema(store: Store) -> None:
-    """Raises BootError while migrations are missing; StoreError."""
-    report = await store.migration_report()
-    if report.blocking:
-        raise BootError(
-            "the database is not prepared; run `dwserver bootstrap` against it "
-            "(`dwserver migration-status` says what is missing)"
-        )

@@ -5,24 +5,15 @@ from __future__ import annotations
 from dwserver.config.settings import Settings
 from dwserver.config.shown_urls import shown_url
 from dwserver.protocol.json_types import JsonObject
+from dwserver.roles.reading import reading
 from dwserver.store.api import MigrationReport
-from dwserver.store.opening import open_store
 
 
 async def read_migration_status(settings: Settings) -> JsonObject:
     """``{database, is_current, migrations, missing_tables}``; see :func:`status_view`.
     Opens a store of its own; may raise StoreError."""
-    store = open_store(
-        settings.database.url,
-        command_timeout_seconds=settings.database.command_timeout_seconds,
-        statement_cache_size=settings.database.statement_cache,
-        reads_only=True,
-    )
-    await store.open()
-    try:
+    async with reading(settings) as store:
         report = await store.migration_report()
-    finally:
-        await store.close()
     return {"database": shown_url(settings.database.url), **status_view(report)}
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from dwserver.config.settings import Settings
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.core import Core
-from dwserver.roles.maintenance import require_schema
+from dwserver.roles.reading import require_schema
 from dwserver.roles.scheduler import LEADERSHIP, build_leadership, leader_view
 from dwserver.runtime.ids import UlidSource
 from dwserver.runtime.metrics import Metrics

@@ -24,12 +24,12 @@ from dwserver.loops.schedules import ScheduleTick, schedule_loop
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.observers import FireMetrics, LeadershipMetrics
 from dwserver.roles.plug import Need, Parts, RolePlug, Stage
+from dwserver.roles.reading import reading
 from dwserver.runtime.clock import SystemClock
 from dwserver.runtime.metrics import Metrics
 from dwserver.services.leadership import Leadership
 from dwserver.store.api import Store
 from dwserver.store.leadership import LeaderLease
-from dwserver.store.opening import open_store
 from dwserver.topology.shapes import Bundle, Role
 
 LEADERSHIP = "scheduler"
@@ -47,15 +47,11 @@ def hosts_scheduler(settings: Settings, roles: Bundle) -> bool:
 
 async def read_scheduler_status(settings: Settings) -> JsonObject:
     """What the database says: ``leader``, null before the first one, and the figures of
-    all schedules. Opens a store of its own; may raise StoreError."""
-    store = open_store(settings.database.url, reads_only=True)
-    await store.open()
-    try:
+    all schedules. Opens a store of its own; may raise StoreError, BootError."""
+    async with reading(settings) as store:
         lease = await store.find_leader(LEADERSHIP)
         now = lease.read_at if lease else SystemClock().now()
         summary = await store.summarise_schedules(None, now=now)
-    finally:
-        await store.close()
     return {
         "leader": leader_view(lease) if lease else None,
         "schedules": {
