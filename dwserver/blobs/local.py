@@ -6,13 +6,13 @@ import asyncio
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from dwserver.blobs.api import BlobError, BlobMissing, BlobUnavailable, ForeignUri
+from dwserver.runtime.whole_files import write_whole
 
 Result = TypeVar("Result")
 
@@ -79,25 +79,7 @@ def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=_DIRECTORY_MODE)
     if path.is_file() and path.stat().st_size == len(data):
         return
-    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".put-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(unfinished, path)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_whole(path, data)
 
 
 def _read(path: Path, size: int) -> bytes:

@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from dwserver.cli.failure import reported
+from dwserver.cli.logs import write_logs
 from dwserver.config.environment import process_environment
 from dwserver.config.settings import Settings, load_settings
 from dwserver.roles.bootstrap import bootstrap_database
@@ -18,10 +19,12 @@ from dwserver.store.migrations import BootstrapReport
 def bootstrap(plan: bool) -> None:
     """Prepare the database: migrations and the default namespace.
 
-    Safe to repeat and to run several times at once.
+    Safe to repeat and to run several times at once. While the database cannot be
+    reached it tries again, DW_BOOTSTRAP_RETRIES times, but for --plan.
     """
     with reported():
         settings = load_settings(process_environment())
+        write_logs(settings)
         report = asyncio.run(bootstrap_database(settings, plan=plan))
     click.echo(describe(report, settings, plan=plan))
 

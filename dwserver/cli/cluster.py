@@ -63,8 +63,8 @@ cluster.add_command(status)
     show_default=True,
     help="Port of the first ingress node; further ones follow it.",
 )
-@click.option("--database-url", help="PostgreSQL to use; default: a temporary one.")
-@click.option("--redis-url", help="Redis to use; default: a temporary one.")
+@click.option("--database-url", help="PostgreSQL to use (DW_DATABASE_URL).")
+@click.option("--redis-url", help="Redis to use (DW_REDIS_URL).")
 @click.option(
     "--nodes",
     "counts",
@@ -86,8 +86,9 @@ def up(
     """Start a cluster and stay with it until Ctrl-C.
 
     Prepares the database, makes a server key and, unless one is configured, a token,
-    and starts a process for each process class. Every line of theirs is shown with the
-    name of its process. Other settings come from the environment, as for `serve`.
+    and starts a process for each process class. Databases that are not named are
+    temporary ones, which end with the cluster. Every line of a process is shown with
+    its name. Other settings come from the environment, as for `serve`.
     """
     environ = dict(process_environment())
     database_url = database_url or environ.get("DW_DATABASE_URL")
@@ -134,7 +135,7 @@ def up(
 @click.argument("name")
 @_state_folder
 def restart(name: str, state_dir: Path) -> None:
-    """Restart nodes of the running cluster, one after the other.
+    """Restart nodes of the cluster that `up` runs, one after the other.
 
     NAME is a process class (matching_node) or one process (matching_node-1), also one
     that was killed.
@@ -145,7 +146,7 @@ def restart(name: str, state_dir: Path) -> None:
 @cluster.command()
 @_state_folder
 def ps(state_dir: Path) -> None:
-    """List the processes of the running cluster."""
+    """List the processes of the cluster that `up` runs."""
     _ask(state_dir, "ps")
 
 
@@ -219,11 +220,7 @@ Stop with Ctrl-C.
 def _hints(state_dir: Path, databases: Sequence[TemporaryServer]) -> list[str]:
     """Commands for another terminal. Temporary databases have nothing to hide."""
     where = "" if state_dir == STATE_FOLDER else f" --state-dir {state_dir}"
-    exports = [
-        f"export DW_DATABASE_URL={each.url}"
-        for each in databases
-        if isinstance(each, TemporaryPostgres)
-    ]
+    exports = [f"export {each.variable}={each.url}" for each in databases]
     return [
         f"dwserver cluster ps{where}",
         f"dwserver cluster restart matching_node{where}",

@@ -12,6 +12,7 @@ from dwserver.config.environment import process_environment
 from dwserver.config.settings import load_settings
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.cluster_status import read_cluster_status
+from dwserver.services.membership import MISSED_HEARTBEATS
 
 COLUMNS = ("node", "class", "version", "address", "started", "heartbeat", "requests")
 
@@ -25,17 +26,21 @@ def status(as_json: bool) -> None:
     listed.
     """
     with reported():
-        report = asyncio.run(read_cluster_status(load_settings(process_environment())))
+        settings = load_settings(process_environment())
+        report = asyncio.run(read_cluster_status(settings))
     if as_json:
         click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
-    else:
+    elif report["nodes"]:
         click.echo(describe(report))
+    elif settings.database.sqlite_path is not None:
+        click.echo("no live node; the node that serves an SQLite file is never listed")
+    else:
+        seconds = MISSED_HEARTBEATS * settings.topology.heartbeat_seconds
+        click.echo(f"no live node: no heartbeat in the last {seconds:g} s")
 
 
 def describe(report: JsonObject) -> str:
-    """The same as a table."""
-    if not report["nodes"]:
-        return "no live node"
+    """The same as a table; there is a node."""
     rows = [COLUMNS, *(_cells(node) for node in report["nodes"])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -8,6 +8,7 @@ import secrets
 import click
 
 from dwserver.cli.failure import reported
+from dwserver.cli.logs import write_logs
 from dwserver.cli.running import run_node
 from dwserver.config.environment import process_environment
 from dwserver.config.settings import Settings, load_settings
@@ -41,6 +42,7 @@ def dev(host: str | None, port: int | None) -> None:
         environ["DW_AUTH_TOKEN"] = secrets.token_urlsafe(24)
     with reported():
         settings = load_settings(environ)
+        write_logs(settings)
         asyncio.run(bootstrap_database(settings))
         run_node(settings, environ, on_ready=lambda: click.echo(banner(settings)))
 

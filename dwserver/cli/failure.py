@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dwserver.cli.local_cluster.errors import LocalClusterError
 from dwserver.cli.remote import RemoteError
 from dwserver.config.errors import ConfigurationError
+from dwserver.http.call import Refusal
 from dwserver.roles.errors import BootError
 from dwserver.runtime.supervisor import ServiceStartError
 from dwserver.store.api import StoreError
@@ -20,6 +21,7 @@ EXPECTED = (
     StoreError,
     LocalClusterError,
     RemoteError,
+    Refusal,
     OSError,
 )
 

@@ -11,7 +11,7 @@ import click
 import orjson
 
 from dwserver.cli.failure import reported
-from dwserver.cli.remote import RemoteError, RemoteServer
+from dwserver.cli.remote import RemoteError, RemoteServer, address_of
 from dwserver.config.environment import process_environment
 from dwserver.config.settings import Settings, load_settings
 from dwserver.protocol.json_types import JsonObject
@@ -20,6 +20,8 @@ from dwserver.protocol.schemas import EMBEDDED_IMPORT_REPORT
 
 # A large history is looked at and written as a whole.
 TIMEOUT_SECONDS: Final = 600.0
+# A refused import is told by its report as well.
+_REFUSED: Final = 422
 _DONE: Final = frozenset({"imported", "already_imported", "dry_run"})
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -37,7 +39,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--require-signature", is_flag=True, help="Refuse a bundle that is not signed."
 )
-@click.option("--server", help="Address of the server (this machine, DW_SERVER_PORT).")
+@click.option("--server", help="Its address (that of DW_HTTP_HOST, DW_HTTP_PORT).")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def history_import(
     *,
@@ -88,17 +90,16 @@ async def _sent(
     server: str | None,
     namespace: str | None,
 ) -> JsonObject:
-    url = server or f"http://127.0.0.1:{settings.http.port}"
     target = (namespace or settings.server.default_namespace).lower()
     async with RemoteServer(
-        url, settings.auth, namespace=target, timeout_seconds=TIMEOUT_SECONDS
+        server or address_of(settings.http),
+        settings.auth,
+        timeout_seconds=TIMEOUT_SECONDS,
     ) as remote:
-        return await remote.post(IMPORT_PATH, body, also=_is_report)
-
-
-def _is_report(found: JsonObject) -> bool:
-    """A refused import is told by its report as well."""
-    return found.get("schema") == EMBEDDED_IMPORT_REPORT.name
+        answer = await remote.post(IMPORT_PATH, body, namespace=target, also=_REFUSED)
+    if answer.get("schema") != EMBEDDED_IMPORT_REPORT.name:
+        raise RemoteError(f"the import was refused: {answer.get('message')}")
+    return answer
 
 
 def describe(report: JsonObject) -> str:

@@ -32,6 +32,34 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
         "dwserver.cli.history_import:history_import",
         "Move a run of an embedded application to a server.",
     ),
+    "history-export": (
+        "dwserver.cli.history_export:history_export",
+        "Write everything about a run to a file.",
+    ),
+    "history-verify": (
+        "dwserver.cli.history_verify:history_verify",
+        "Check such a file without a server.",
+    ),
+    "retention-pass": (
+        "dwserver.cli.retention_pass:retention_pass",
+        "Forget closed runs that are old enough.",
+    ),
+    "activity-timeout-pass": (
+        "dwserver.cli.activity_timeout_pass:activity_timeout_pass",
+        "Time out activities that are past a deadline.",
+    ),
+    "schedule-pass": (
+        "dwserver.cli.schedule_pass:schedule_pass",
+        "Fire the schedules that are due, unless a node does.",
+    ),
+    "migration-status": (
+        "dwserver.cli.migration_status:migration_status",
+        "Which migrations the database has.",
+    ),
+    "doctor": (
+        "dwserver.cli.doctor:doctor",
+        "Check the database, Redis, the codec and the topology.",
+    ),
     "env-audit": (
         "dwserver.cli.env_audit:env_audit",
         "Check the environment for unknown and legacy names.",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +14,23 @@ import click
 import orjson
 
 from dwserver.cli.failure import EXPECTED, reported
-from dwserver.cli.remote import RemoteServer
-from dwserver.config.environment import process_environment
-from dwserver.config.settings import Settings, load_settings
-from dwserver.http.system.repair_report import has_failures, report_view
+from dwserver.cli.maintenance import (
+    Work,
+    as_json_option,
+    given,
+    maintenance_settings,
+    namespace_or_default,
+    place_of_work,
+    server_option,
+)
+from dwserver.config.settings import Settings
+from dwserver.http.system.repair import repair
+from dwserver.http.system.repair_report import has_failures
 from dwserver.protocol.json_types import JsonObject
-from dwserver.roles.repair_pass import repairing
-from dwserver.runtime.logging import LogFormat, configure_logging
 from dwserver.runtime.service import wait_event
 from dwserver.runtime.signals import ShutdownSignals
-from dwserver.services.task_repair import RepairScopeFilter
 
-ROUTE = "/api/system/repair/pass"
+REPAIR = Work("/api/system/repair/pass", repair)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,6 @@ class Rounds:
 
     most: int | None
     pause_seconds: float
-    respects_throttle: bool
     as_json: bool
 
 
@@ -61,8 +64,8 @@ class Rounds:
 @click.option(
     "--max-iterations", type=click.IntRange(min=1), help="Passes of the loop."
 )
-@click.option("--json", "as_json", is_flag=True, help="One report per line.")
-@click.option("--server", help="Ask the server at this address to do it.")
+@as_json_option
+@server_option
 def repair_pass(
     *, loop: bool, as_json: bool, server: str | None, **options: Any
 ) -> None:
@@ -74,59 +77,41 @@ def repair_pass(
     a pass had failures.
     """
     with reported():
-        settings = load_settings(process_environment())
-        configure_logging(
-            level=settings.logging.level, log_format=LogFormat(settings.logging.format)
-        )
-        namespace = options["namespace"] or settings.server.default_namespace
-        about = RepairScopeFilter(
-            namespace.lower(),
-            options["run_ids"],
-            options["instance_id"],
-            connection=options["connection"],
-            queue=options["queue"],
-        )
+        settings = maintenance_settings()
         throttle = settings.repair.loop_throttle_seconds
         rounds = Rounds(
             most=options["max_iterations"] if loop else 1,
             pause_seconds=options["sleep_seconds"] or throttle,
-            respects_throttle=loop or options["respect_throttle"],
             as_json=as_json,
         )
-        is_fine = asyncio.run(_run(settings, about, rounds, server=server))
+        body = given(
+            run_ids=list(options["run_ids"]) or None,
+            instance_id=options["instance_id"],
+            connection=options["connection"],
+            queue=options["queue"],
+            respect_throttle=loop or options["respect_throttle"],
+        )
+        namespace = namespace_or_default(settings, options["namespace"])
+        is_fine = asyncio.run(_run(settings, namespace, body, rounds, server=server))
     raise SystemExit(0 if is_fine else 1)
 
 
-Pass = Callable[[], Awaitable[JsonObject]]
-
-
 async def _run(
-    settings: Settings, about: RepairScopeFilter, rounds: Rounds, *, server: str | None
+    settings: Settings,
+    namespace: str,
+    body: JsonObject,
+    rounds: Rounds,
+    *,
+    server: str | None,
 ) -> bool:
     """Whether no pass had failures."""
-    async with AsyncExitStack() as stack:
-        if server is None:
-            repair = await stack.enter_async_context(repairing(settings))
-
-            async def run_pass() -> JsonObject:
-                report = await repair.run_pass(
-                    about, respects_throttle=rounds.respects_throttle
-                )
-                return report_view(
-                    about, report, respects_throttle=rounds.respects_throttle
-                )
-        else:
-            remote = await stack.enter_async_context(
-                RemoteServer(server, settings.auth, namespace=about.namespace)
-            )
-
-            async def run_pass() -> JsonObject:
-                return await remote.post(ROUTE, _body(about, rounds))
-
-        return await _rounds(run_pass, rounds)
+    async with place_of_work(settings, server) as place:
+        return await _rounds(lambda: place.run(REPAIR, namespace, body), rounds)
 
 
-async def _rounds(run_pass: Pass, rounds: Rounds) -> bool:
+async def _rounds(
+    run_pass: Callable[[], Awaitable[JsonObject]], rounds: Rounds
+) -> bool:
     is_fine, done = True, 0
     with ShutdownSignals() as signals:
         while not signals.requested.is_set():
@@ -146,17 +131,6 @@ async def _rounds(run_pass: Pass, rounds: Rounds) -> bool:
                 break
             await wait_event(signals.requested, rounds.pause_seconds)
     return is_fine
-
-
-def _body(about: RepairScopeFilter, rounds: Rounds) -> JsonObject:
-    given = {
-        "run_ids": list(about.run_ids) or None,
-        "instance_id": about.workflow_id,
-        "connection": about.connection,
-        "queue": about.queue,
-        "respect_throttle": rounds.respects_throttle,
-    }
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def describe(report: JsonObject) -> str:

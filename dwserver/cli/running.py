@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 import uvloop
 
+from dwserver.cli.logs import write_logs
 from dwserver.config.audit import audit_environment
 from dwserver.config.settings import Settings
 from dwserver.roles.boot import admit
 from dwserver.roles.node import serve_node
-from dwserver.runtime.logging import LogFormat, configure_logging
 
 
 def run_node(
@@ -20,8 +20,6 @@ def run_node(
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until stopped. Raises the start-up errors of ``cli.failure``."""
-    configure_logging(
-        level=settings.logging.level, log_format=LogFormat(settings.logging.format)
-    )
+    write_logs(settings)
     admit(settings, audit_environment(environ))
     uvloop.run(serve_node(settings, on_ready=on_ready))

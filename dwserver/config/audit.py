@@ -66,7 +66,7 @@ class AuditReport:
         """One line for all unknown names, one per legacy name, or the all-clear."""
         if self.finding_count == 0:
             count = len(self.known)
-            text = f"Environment is clean: {count} recognised DW_* names."
+            text = f"Environment is clean; recognised DW_* names: {count}."
             fields = {"recognised": count}
             return (AuditMessage(Severity.INFO, "env_audit_clean", fields, text),)
         return (*self._unknown_message(), *map(_legacy_message, self.legacy))

@@ -28,7 +28,8 @@ class UnusableNamesError(Exception):
 
 
 def normalise_database_url(url: str) -> str | None:
-    """Return the URL with scheme `sqlite` or `postgresql`; None if it is neither."""
+    """Return the URL with scheme `sqlite` or `postgresql`; None if it is neither. The
+    second may name several hosts, with commas between them."""
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator:
@@ -36,9 +37,13 @@ def normalise_database_url(url: str) -> str | None:
     if scheme == "sqlite":
         has_path = rest.startswith("/") and len(rest) > 1
         return f"sqlite://{rest}" if has_path else None
-    if scheme not in _POSTGRES_SCHEMES or not _has_valid_authority(url):
+    authority, _, database = rest.partition("?")[0].partition("/")
+    hosts = authority.rpartition("@")[2].split(",")
+    if scheme not in _POSTGRES_SCHEMES or not database.strip("/"):
         return None
-    return f"postgresql://{rest}" if urlsplit(url).path.strip("/") else None
+    if len(hosts) > 1 and not all(map(_is_host, hosts)):
+        return None
+    return f"postgresql://{rest}" if all(map(_has_valid_authority, hosts)) else None
 
 
 def normalise_redis_url(url: str) -> str | None:
@@ -64,8 +69,7 @@ def normalise_redis_url(url: str) -> str | None:
 
 
 def _is_host(text: str) -> bool:
-    url = f"redis://{text}"
-    return _has_valid_authority(url) and bool(urlsplit(url).hostname)
+    return _has_valid_authority(text) and bool(urlsplit(f"//{text}").hostname)
 
 
 def sqlite_path(url: str) -> str | None:
@@ -135,7 +139,8 @@ def _postgres_url(names: Mapping[str, str]) -> str:
         )
     query = {}
     port = _port("DB_PORT", names.get("PORT", "5432"))
-    location = f"{_bracketed(names.get('HOST', '127.0.0.1'))}:{port}"
+    hosts = names.get("HOST", "127.0.0.1").split(",")
+    location = ",".join(f"{_bracketed(host)}:{port}" for host in hosts)
     if "SOCKET" in names:
         location = ""
         query = {"host": names["SOCKET"], "port": str(port)}
@@ -179,9 +184,9 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
-def _has_valid_authority(url: str) -> bool:
+def _has_valid_authority(text: str) -> bool:
     try:
-        _ = urlsplit(url).port
+        _ = urlsplit(f"//{text}").port
     except ValueError:
         return False
     return True

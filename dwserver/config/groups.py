@@ -303,6 +303,7 @@ class EngineSettings(SettingsGroup):
     history_cache_bytes: int
     update_wait_timeout_seconds: int
     update_wait_poll_interval_ms: int
+    configured_codec: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -10,6 +10,7 @@ import structlog
 
 from dwserver.config.audit import AuditReport
 from dwserver.config.settings import Settings
+from dwserver.http.system.backend_views import Component, Issue, Severity
 from dwserver.protocol.versions import SUPPORTED_WORKER_VERSIONS
 from dwserver.roles.errors import BootError
 from dwserver.roles.plug import Need
@@ -36,17 +37,33 @@ def admit(settings: Settings, audit: AuditReport) -> None:
             "the environment holds unknown or legacy DW_* names and "
             "DW_ENV_AUDIT_STRICT is on; `dwserver env-audit` lists them"
         )
+    _warn_of_replaced_words(_selected(settings))
+    for issue in boot_issues(settings):
+        if issue.is_error:
+            raise BootError(issue.message)
+        _log.warning(issue.code, problem=issue.message)
+
+
+def boot_issues(settings: Settings) -> Iterator[Issue]:
+    """What keeps a node of these settings from booting (an error) or from working as
+    well as it could, in the order in which a boot comes to it."""
     version = settings.worker_plane.protocol_version
     if version is not None and version not in SUPPORTED_WORKER_VERSIONS:
-        raise BootError(
-            f"DW_WORKER_PROTOCOL_VERSION {version} is not supported: choose 1.0 to 1.20"
+        yield Issue(
+            Component.CONFIGURATION,
+            Severity.ERROR,
+            "worker_protocol_version_unsupported",
+            f"DW_WORKER_PROTOCOL_VERSION {version} is not supported: choose 1.0 to "
+            "1.20",
         )
-    selected = select_topology(settings.topology.shape, settings.topology.process_class)
-    _warn_of_replaced_words(selected)
-    needed = needs(selected, is_one_of_several=settings.topology.multi_node)
+    needed = needs(_selected(settings), is_one_of_several=settings.topology.multi_node)
     for need in Need:
-        if need in needed:
-            _CHECKS[need](settings)
+        if need in needed and (found := _CHECKS[need](settings)) is not None:
+            yield found
+
+
+def _selected(settings: Settings) -> Selection:
+    return select_topology(settings.topology.shape, settings.topology.process_class)
 
 
 def needs(selected: Selection, *, is_one_of_several: bool = False) -> frozenset[Need]:
@@ -61,41 +78,49 @@ def needs(selected: Selection, *, is_one_of_several: bool = False) -> frozenset[
     return frozenset()
 
 
-def _check_database(settings: Settings) -> None:
-    if settings.database.sqlite_path is not None:
-        raise BootError(
-            "this node needs PostgreSQL: several processes cannot share an SQLite "
-            "file; set DW_DATABASE_URL=postgresql://…"
-        )
+def _check_database(settings: Settings) -> Issue | None:
+    if settings.database.sqlite_path is None:
+        return None
+    return Issue(
+        Component.DATABASE,
+        Severity.ERROR,
+        "database_not_shared",
+        "this node needs PostgreSQL: several processes cannot share an SQLite "
+        "file; set DW_DATABASE_URL=postgresql://…",
+    )
 
 
-def _check_coordination(settings: Settings) -> None:
+def _check_coordination(settings: Settings) -> Issue | None:
     """Without it tasks are found later, and queries reach no worker of another node."""
     redis = settings.redis
     if redis.url is not None or not redis.validate_at_boot:
-        return
+        return None
+    code, remedy = "coordination_not_shared", "set DW_REDIS_URL=redis://…"
     if redis.validation_mode == "fail":
-        raise BootError(
+        why = (
             "several nodes need Redis for shared coordination and "
-            "DW_V2_CACHE_VALIDATION_MODE is fail; set DW_REDIS_URL=redis://…"
+            "DW_V2_CACHE_VALIDATION_MODE is fail"
         )
+        return Issue(Component.CACHE, Severity.ERROR, code, f"{why}; {remedy}")
     if redis.validation_mode == "warn":
-        _log.warning(
-            "coordination_not_shared",
-            effect="nodes find each other's tasks late and cannot pass on queries",
-            remediation="set DW_REDIS_URL=redis://…",
-        )
+        effect = "nodes find each other's tasks late and cannot pass on queries"
+        return Issue(Component.CACHE, Severity.WARNING, code, f"{effect}; {remedy}")
+    return None
 
 
-def _check_key(settings: Settings) -> None:
-    if not settings.server.server_key:
-        raise BootError(
-            "this node exchanges requests with other nodes and must sign them: set "
-            "DW_SERVER_KEY to the same long random text on every node"
-        )
+def _check_key(settings: Settings) -> Issue | None:
+    if settings.server.server_key:
+        return None
+    return Issue(
+        Component.TOPOLOGY,
+        Severity.ERROR,
+        "server_key_missing",
+        "this node exchanges requests with other nodes and must sign them: set "
+        "DW_SERVER_KEY to the same long random text on every node",
+    )
 
 
-_CHECKS: Final[Mapping[Need, Callable[[Settings], None]]] = MappingProxyType(
+_CHECKS: Final[Mapping[Need, Callable[[Settings], Issue | None]]] = MappingProxyType(
     {
         Need.SHARED_DATABASE: _check_database,
         Need.SHARED_COORDINATION: _check_coordination,

@@ -6,18 +6,14 @@ from dwserver.config.settings import Settings
 from dwserver.engine.wire_time import MICROS
 from dwserver.http.system.cluster_nodes import nodes_body
 from dwserver.protocol.json_types import JsonObject
+from dwserver.roles.reading import reading
 from dwserver.services.membership import MISSED_HEARTBEATS
-from dwserver.store.opening import open_store
 
 
 async def read_cluster_status(settings: Settings) -> JsonObject:
     """What ``GET /api/cluster/nodes`` answers, without an answering node. Opens a store
-    of its own; may raise StoreError."""
+    of its own; may raise StoreError, BootError."""
     within = round(MISSED_HEARTBEATS * settings.topology.heartbeat_seconds * MICROS)
-    store = open_store(settings.database.url, reads_only=True)
-    await store.open()
-    try:
+    async with reading(settings) as store:
         nodes = await store.live_nodes(within=within)
-    finally:
-        await store.close()
     return nodes_body(nodes, current=None)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 from dwserver.config.settings import Settings
@@ -23,10 +24,12 @@ from dwserver.loops.schedules import ScheduleTick, schedule_loop
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.observers import FireMetrics, LeadershipMetrics
 from dwserver.roles.plug import Need, Parts, RolePlug, Stage
+from dwserver.roles.reading import reading
 from dwserver.runtime.clock import SystemClock
+from dwserver.runtime.metrics import Metrics
 from dwserver.services.leadership import Leadership
+from dwserver.store.api import Store
 from dwserver.store.leadership import LeaderLease
-from dwserver.store.opening import open_store
 from dwserver.topology.shapes import Bundle, Role
 
 LEADERSHIP = "scheduler"
@@ -44,17 +47,13 @@ def hosts_scheduler(settings: Settings, roles: Bundle) -> bool:
 
 async def read_scheduler_status(settings: Settings) -> JsonObject:
     """What the database says: ``leader``, null before the first one, and the figures of
-    all schedules. Opens a store of its own; may raise StoreError."""
-    store = open_store(settings.database.url, reads_only=True)
-    await store.open()
-    try:
+    all schedules. Opens a store of its own; may raise StoreError, BootError."""
+    async with reading(settings) as store:
         lease = await store.find_leader(LEADERSHIP)
         now = lease.read_at if lease else SystemClock().now()
         summary = await store.summarise_schedules(None, now=now)
-    finally:
-        await store.close()
     return {
-        "leader": _leader(lease) if lease else None,
+        "leader": leader_view(lease) if lease else None,
         "schedules": {
             "active": summary.active,
             "paused": summary.paused,
@@ -66,7 +65,8 @@ async def read_scheduler_status(settings: Settings) -> JsonObject:
     }
 
 
-def _leader(lease: LeaderLease) -> JsonObject:
+def leader_view(lease: LeaderLease) -> JsonObject:
+    """Who leads, or led last, as operators are shown it."""
     return {
         "leadership": lease.name,
         "holder": lease.holder,
@@ -77,17 +77,35 @@ def _leader(lease: LeaderLease) -> JsonObject:
     }
 
 
+def build_leadership(
+    settings: Settings,
+    store: Store,
+    *,
+    incarnation: str,
+    metrics: Metrics,
+    on_change: Callable[[], None] = lambda: None,
+) -> Leadership:
+    """This process as a candidate. ``incarnation`` is unique for each start: a term is
+    then of one of them."""
+    return Leadership(
+        store,
+        name=LEADERSHIP,
+        holder=f"{settings.server.server_id}/{incarnation}",
+        lease_seconds=settings.scheduler.lease_seconds,
+        monotonic=time.monotonic,
+        observer=LeadershipMetrics(metrics),
+        on_change=on_change,
+    )
+
+
 def _build(stage: Stage) -> Parts:
     settings, host = stage.settings.scheduler, stage.host
     wake = asyncio.Event()
-    leadership = Leadership(
+    leadership = build_leadership(
+        stage.settings,
         stage.core.store,
-        name=LEADERSHIP,
-        # Unique for each start: a term is then of one incarnation.
-        holder=f"{stage.settings.server.server_id}/{stage.ids.next()}",
-        lease_seconds=settings.lease_seconds,
-        monotonic=time.monotonic,
-        observer=LeadershipMetrics(stage.metrics),
+        incarnation=stage.ids.next(),
+        metrics=stage.metrics,
         on_change=wake.set,
     )
     tick = ScheduleTick(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from dwserver.engine.model import JsonMap
 from dwserver.services.fresh_cache import FreshCache
@@ -70,24 +69,19 @@ class Namespaces:
         retention_days: int | None = None,
     ) -> Namespace | None:
         """Change what is given; None when there is no such namespace."""
-        namespace = await self._store.find_namespace(name)
-        if namespace is None:
-            return None
-        if description is not None:
-            namespace = replace(namespace, description=description)
-        if retention_days is not None:
-            namespace = replace(namespace, retention_days=retention_days)
-        return await self._changed(namespace)
+        changed = await self._store.update_namespace(
+            name,
+            description=description,
+            retention_days=retention_days,
+            at=self._now(),
+        )
+        self._known.forget(name)
+        return changed
 
     async def set_storage(self, name: str, policy: JsonMap) -> Namespace | None:
         """Replace the whole policy; None when there is no such namespace."""
-        namespace = await self._store.find_namespace(name)
-        if namespace is None:
-            return None
-        return await self._changed(replace(namespace, external_storage=policy))
-
-    async def _changed(self, namespace: Namespace) -> Namespace:
-        changed = replace(namespace, updated_at=self._now())
-        await self._store.update_namespace(changed)
-        self._known.forget(changed.name)
+        changed = await self._store.update_namespace(
+            name, external_storage=policy, at=self._now()
+        )
+        self._known.forget(name)
         return changed

@@ -63,11 +63,13 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What a pass would prune. ``cutoff``: what closed before it is old enough."""
+    """What a pass would prune. ``cutoff``: what closed before it is old enough.
+    ``is_partial``: the look ended before it had come to the last of the old runs."""
 
     retention_days: int
     cutoff: int
     run_ids: tuple[str, ...]
+    is_partial: bool
 
 
 class Retention:
@@ -94,18 +96,29 @@ class Retention:
         self._monotonic = monotonic
         # Namespaces that were not looked at to the end, and how far the look has come.
         self._reached: dict[str, ClosedRun] = {}
+        # The same of the passes that operators ask for.
+        self._asked: dict[str, ClosedRun] = {}
 
     async def expired(self, namespace: str, *, limit: int) -> Expired:
-        """What the next pass would prune, the oldest first; StoreError. Only so many
-        of the oldest runs are looked at, of which open runs may need all."""
+        """What the next pass that :meth:`enforce` makes in this process would prune,
+        the oldest first; StoreError."""
         days, cutoff = await self._cutoff(namespace)
-        runs, _ = await self._expired(namespace, cutoff, limit)
-        return Expired(days, cutoff, tuple(run.run_id for run in runs))
+        runs, end = await self._next_expired(namespace, cutoff, limit)
+        run_ids = tuple(run.run_id for run in runs)
+        return Expired(days, cutoff, run_ids, is_partial=end is not None)
 
     async def enforce(self, namespace: str, *, limit: int) -> list[Pruned]:
-        """Prune what :meth:`expired` shows; StoreError when that cannot be read."""
+        """Prune what :meth:`expired` shows; StoreError when that cannot be read.
+
+        A pass looks at ``WINDOW * MAX_WINDOWS`` old runs, and open runs may need all of
+        them (as a parent its children). The next one then looks on behind them, and so
+        on until the last; from there the look begins again, in the same pass. So every
+        old run is looked at in some pass, and in a namespace with fewer in each."""
         _, cutoff = await self._cutoff(namespace)
-        runs, _ = await self._expired(namespace, cutoff, limit)
+        runs, end = await self._next_expired(namespace, cutoff, limit)
+        went_on = self._asked.pop(namespace, None) is not None
+        if end is not None and (went_on or len(runs) < limit):
+            self._asked[namespace] = end
         return await self._prune_all(namespace, runs)
 
     async def enforce_on(self, namespace: str, run_ids: Sequence[str]) -> list[Pruned]:
@@ -159,6 +172,19 @@ class Retention:
         found = await self._namespaces.find(namespace)
         days = found.retention_days if found else self._default_days
         return days, self._now() - days * DAY
+
+    async def _next_expired(
+        self, namespace: str, cutoff: int, limit: int
+    ) -> tuple[list[ClosedRun], ClosedRun | None]:
+        """What the next pass of operators prunes, and where it ends; None: all that is
+        old was looked at."""
+        start = self._asked.get(namespace, BEFORE_ALL)
+        runs, end = await self._expired(namespace, cutoff, limit, after=start)
+        if start is BEFORE_ALL or end is not None:
+            return runs, end
+        older, end = await self._expired(namespace, cutoff, limit - len(runs))
+        known = {run.run_id for run in runs}
+        return runs + [run for run in older if run.run_id not in known], end
 
     async def _expired(
         self,

@@ -15,6 +15,7 @@ from dwserver.coordination.wake_signals import (
 )
 from dwserver.engine.outcome import Rejection
 from dwserver.services.fresh_cache import FreshCache
+from dwserver.services.runs import RunContended
 from dwserver.store.api import Store, WorkerRegistration
 
 MAX_CACHED = 50_000
@@ -22,6 +23,9 @@ MAX_CACHED = 50_000
 FORGET_AFTER = 86_400 * 1_000_000
 # Registrations that one pass forgets.
 BATCH = 1_000
+# Attempts at a registration or a heartbeat before the caller is told that others write
+# the same one.
+MAX_ATTEMPTS = 10
 # The status of workers whose build is drained; the word is on the wire.
 DRAINING = "draining"
 
@@ -61,31 +65,24 @@ class Workers:
         self, worker: WorkerRegistration
     ) -> WorkerRegistration | Rejection:
         """Insert or replace a registration. An active worker id may not change the
-        definition of a workflow type it has advertised (§4.1)."""
-        known = await self._store.find_worker(worker.namespace, worker.worker_id)
-        fingerprints = dict(worker.fingerprints)
-        if known is not None and known.status == "active":
-            changed = _changed_type(known.fingerprints, fingerprints)
-            if changed is not None:
-                return Rejection(
-                    "workflow_definition_changed",
-                    f"Worker [{worker.worker_id}] advertised another definition of "
-                    f"[{changed}] before.",
-                    {
-                        "workflow_type": changed,
-                        "remediation": "Restart the worker with a new worker id.",
-                    },
-                )
-            fingerprints = _kept(known, worker) | fingerprints
-        worker = replace(worker, fingerprints=dict(sorted(fingerprints.items())))
-        if known is not None:
-            worker = replace(worker, registered_at=known.registered_at)
-        worker = await self._store.put_worker(worker)
-        self.generation += 1
-        self._keep(worker)
-        if known is not None and _claims_of(known) != _claims_of(worker):
-            self._tell(worker.namespace, worker.worker_id)
-        return worker
+        definition of a workflow type it has advertised (§4.1). Raises
+        :class:`RunContended`, as :meth:`heartbeat` does."""
+        for _ in range(MAX_ATTEMPTS):
+            known = await self._store.find_worker(worker.namespace, worker.worker_id)
+            decided = _registration(worker, known)
+            if isinstance(decided, Rejection):
+                return decided
+            written = await self._store.put_worker(
+                decided, over=known.fingerprints if known is not None else {}
+            )
+            if written is None:
+                continue
+            self.generation += 1
+            self._keep(written)
+            if known is not None and _claims_of(known) != _claims_of(written):
+                self._tell(worker.namespace, worker.worker_id)
+            return written
+        raise RunContended(worker.worker_id)
 
     async def find(self, namespace: str, worker_id: str) -> WorkerRegistration | None:
         """The registration, possibly as old as the cache allows."""
@@ -107,21 +104,21 @@ class Workers:
     ) -> WorkerRegistration | None:
         """Note that the worker lives, with what it reports about itself; a drain of its
         build reaches it here."""
-        known = await self._store.find_worker(namespace, worker_id)
-        if known is None:
-            self._known.forget((namespace, worker_id))
-            return None
-        worker = await self._store.put_worker(
-            replace(
-                known,
-                last_heartbeat_at=self._now(),
-                details={**known.details, **details},
+        for _ in range(MAX_ATTEMPTS):
+            known = await self._store.find_worker(namespace, worker_id)
+            if known is None:
+                self._known.forget((namespace, worker_id))
+                return None
+            worker = await self._store.renew_worker(
+                known, details={**known.details, **details}, at=self._now()
             )
-        )
-        self._keep(worker)
-        if worker.status != known.status:
-            self._tell(namespace, worker_id)
-        return worker
+            if worker is None:
+                continue
+            self._keep(worker)
+            if worker.status != known.status:
+                self._tell(namespace, worker_id)
+            return worker
+        raise RunContended(worker_id)
 
     def saw(self, namespace: str, worker_id: str) -> None:
         """An accepted poll counts as a heartbeat (decision 20g); written in batches."""
@@ -219,6 +216,32 @@ def _claims_of(worker: WorkerRegistration) -> tuple[object, ...]:
         worker.workflow_types,
         worker.activity_types,
         worker.fingerprints,
+    )
+
+
+def _registration(
+    worker: WorkerRegistration, known: WorkerRegistration | None
+) -> WorkerRegistration | Rejection:
+    """The registration to write instead of what is known of its worker id."""
+    kept: dict[str, str] = {}
+    if known is not None and known.status == "active":
+        changed = _changed_type(known.fingerprints, worker.fingerprints)
+        if changed is not None:
+            return Rejection(
+                "workflow_definition_changed",
+                f"Worker [{worker.worker_id}] advertised another definition of "
+                f"[{changed}] before.",
+                {
+                    "workflow_type": changed,
+                    "remediation": "Restart the worker with a new worker id.",
+                },
+            )
+        kept = _kept(known, worker)
+    fingerprints = kept | dict(worker.fingerprints)
+    return replace(
+        worker,
+        fingerprints=dict(sorted(fingerprints.items())),
+        registered_at=known.registered_at if known else worker.registered_at,
     )
 
 

@@ -286,13 +286,15 @@ class LiveNode:
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
     """State of the schema: ledger present, names applied and still pending.
-    ``adoptable``: pending ones that only have to be recorded."""
+    ``adoptable``: pending ones that only have to be recorded. ``unknown``: applied by
+    a newer release."""
 
     has_ledger: bool
     applied: tuple[str, ...]
     pending: tuple[str, ...]
     missing_tables: tuple[str, ...]
     adoptable: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def blocking(self) -> tuple[str, ...]:
@@ -496,7 +498,17 @@ class Store(
         """False when the name exists."""
         ...
 
-    async def update_namespace(self, namespace: Namespace) -> bool: ...
+    async def update_namespace(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        retention_days: int | None = None,
+        external_storage: JsonMap | None = None,
+        at: int,
+    ) -> Namespace | None:
+        """Change what is given, one statement; None when there is none of that name."""
+        ...
 
     # search attributes ----------------------------------------------------------
     async def search_attribute_types(self, namespace: str) -> dict[str, str]:
@@ -518,9 +530,20 @@ class Store(
         self, namespace: str, worker_id: str
     ) -> WorkerRegistration | None: ...
 
-    async def put_worker(self, worker: WorkerRegistration) -> WorkerRegistration:
+    async def put_worker(
+        self, worker: WorkerRegistration, *, over: Mapping[str, str] | None = None
+    ) -> WorkerRegistration | None:
         """Insert or replace by (namespace, worker_id); what was written. The status is
-        that of the cohort: ``draining`` while an operator drains it."""
+        that of the cohort: ``draining`` while an operator drains it. None when there
+        is one whose fingerprints are not ``over`` (left out: whatever they are)."""
+        ...
+
+    async def renew_worker(
+        self, worker: WorkerRegistration, *, details: JsonMap, at: int
+    ) -> WorkerRegistration | None:
+        """Note a heartbeat with new details, and the status of the cohort; the
+        registration as it is then. None when it is gone, or has other details than
+        ``worker``."""
         ...
 
     async def delete_worker(self, namespace: str, worker_id: str) -> bool: ...

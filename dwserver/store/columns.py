@@ -97,7 +97,7 @@ _RECORDS: Mapping[str, tuple[str, str, str]] = {
         "spec action memo search_attributes recent_actions buffered_actions",
     ),
     "namespace": (
-        "s",
+        "namespaces",
         "name description retention_days status created_at updated_at",
         "external_storage",
     ),
@@ -126,8 +126,8 @@ def _columns(alias: str, *names: str) -> str:
 
 COLUMNS: dict[str, str] = {name: _columns(*record) for name, record in _RECORDS.items()}
 """What replaces ``{run}``, ``{task}``, … in the blocks of both dialects. Each is
-qualified with the alias that its table has there; workers and nodes with the table's
-name, since ``returning`` knows no alias in SQLite."""
+qualified with the alias that its table has there; namespaces, workers and nodes with
+the table's name, since ``returning`` knows no alias in SQLite."""
 _VIEW = ",\n".join(
     (
         COLUMNS["run"],

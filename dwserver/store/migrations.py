@@ -103,6 +103,7 @@ def compare(
     """The report for a ledger (None: there is none) and the tables that exist."""
     names = applied if applied is not None else ()
     pending = pending_migrations(migrations, names)
+    known = {m.name for m in migrations}
     return MigrationReport(
         has_ledger=applied is not None,
         applied=tuple(m.name for m in migrations if m.name in names),
@@ -111,4 +112,5 @@ def compare(
         missing_tables=tuple(
             t for t in expected_tables(migrations, names) if t not in tables
         ),
+        unknown=tuple(sorted(name for name in names if name not in known)),
     )

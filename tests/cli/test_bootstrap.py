@@ -9,6 +9,7 @@ from dwserver.store.migrations import BootstrapReport
 from dwserver.store.opening import bootstrap as prepare
 from dwserver.store.opening import open_store
 from tests.cli.command import Ended, end, run, start
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.probes import run_in_thread
 
 
@@ -76,6 +77,19 @@ def test_a_plan_with_nothing_to_do(sqlite_url: str) -> None:
     planned = run("bootstrap", "--plan", env=on(sqlite_url))
     assert planned.status == 0
     assert "nothing to apply" in planned.output
+
+
+def test_a_database_that_is_away_is_named() -> None:
+    url = f"postgresql://dw:hunter2secret@{LOOPBACK}:{free_port()}/dw"
+    shown = url.replace("dw:hunter2secret@", "")
+    planned = run("bootstrap", "--plan", env=on(url))
+    assert planned.complaint.startswith(f"dwserver: database {shown}: ")
+    assert "database_unreachable" not in planned.errors
+    tries = {"DW_BOOTSTRAP_RETRIES": "2", "DW_BOOTSTRAP_DELAY_SECONDS": "0"}
+    ended = run("bootstrap", env=on(url, tries))
+    assert ended.complaint == planned.complaint
+    assert ended.errors.count("database_unreachable") == 1
+    assert ended.output == ""
 
 
 def test_another_default_namespace(sqlite_url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -173,6 +174,38 @@ def test_without_urls_it_brings_its_own_databases(tmp_path: Path) -> None:
         started.process.kill()
         started.process.wait()
     assert not folder.exists()
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        words = ("--port", port, "--database-url", "postgresql://127.0.0.1:9/dw")
+        words += ("--redis-url", "redis://127.0.0.1:9", "--state-dir", str(tmp_path))
+        ended = command.run("cluster", "up", *words)
+    assert f"ingress_node-1 cannot listen on 127.0.0.1:{port}" in ended.complaint
+    assert ended.output == ""
+
+
+def test_what_failed_is_told_last(tmp_path: Path) -> None:
+    words = (
+        "--port",
+        str(free_port()),
+        "--database-url",
+        "postgresql://127.0.0.1:9/dw",
+    )
+    words += ("--redis-url", "redis://127.0.0.1:9", "--state-dir", str(tmp_path))
+    ended = command.run("cluster", "up", *words, env={"DW_BOOTSTRAP_RETRIES": "1"})
+    assert ended.complaint.startswith(
+        "dwserver: bootstrap failed: database postgresql://127.0.0.1:9/dw: "
+    )
+
+
+def test_no_node_is_listed(store_url: str) -> None:
+    ended = command.run("cluster", "status", env={"DW_DATABASE_URL": store_url})
+    assert ended.status == 0
+    assert ended.output.startswith("no live node")
 
 
 @pytest.mark.parametrize(

@@ -113,9 +113,8 @@ def test_failures_show_in_the_status(store_url: str) -> None:
 
 
 def test_an_unprepared_database_is_one_line(empty_store_url: str) -> None:
-    assert (
-        "leader_leases" in run(PASS, env={"DW_DATABASE_URL": empty_store_url}).complaint
-    )
+    complaint = run(PASS, env={"DW_DATABASE_URL": empty_store_url}).complaint
+    assert "dwserver bootstrap" in complaint
 
 
 def test_a_loop_outlives_a_database_that_fails(empty_store_url: str) -> None:

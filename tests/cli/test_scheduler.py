@@ -73,7 +73,7 @@ def test_nobody_has_led_yet(store_url: str) -> None:
 def test_an_unprepared_database_is_one_line(empty_store_url: str) -> None:
     ended = run("scheduler", "status", env={"DW_DATABASE_URL": empty_store_url})
     is_missing = "no database file" in ended.complaint
-    assert is_missing or "leader_leases" in ended.complaint
+    assert is_missing or "dwserver bootstrap" in ended.complaint
 
 
 def test_a_file_that_is_served_is_read(sqlite_url: str, tmp_path: Path) -> None:

@@ -143,6 +143,13 @@ def at(dsn: str, url: str) -> str:
     return urlunsplit(urlsplit(dsn)._replace(path=urlsplit(url).path))
 
 
+def on_both(dsn: str, url: str) -> str:
+    """The database of ``url`` on the server of ``dsn``, or on its own."""
+    (host, port), parts = address(dsn), urlsplit(url)
+    userinfo, _, own = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{userinfo}@{host}:{port},{own}"))
+
+
 def in_thread(action: Callable[[], object]) -> Outage:
     async def act() -> None:
         await asyncio.to_thread(action)
@@ -226,6 +233,35 @@ async def test_ha_database_failover_to_a_promoted_standby(
             what = f"primary {'vanished' if has_vanished else 'crashed'}"
             await stage.survive(what, leave=leave, come_back=fail_over)
     assert check(read_state(at(standby.admin_dsn, url)), client_log) == []
+
+
+async def test_ha_database_failover_needs_no_changed_endpoint(
+    new_cluster: NewCluster,
+    own_postgres: StoppablePostgres,
+    standby: StoppablePostgres,
+    client_log: ClientLog,
+    choice: random.Random,
+    report: Report,
+) -> None:
+    """The URL of the nodes names both servers, the standby first."""
+    database = PostgresDatabases(own_postgres.admin_dsn).create()
+    url = on_both(standby.admin_dsn, database)
+    await asyncio.to_thread(bootstrap, url)
+    cluster = await asyncio.to_thread(
+        lambda: new_cluster(database_url=url, environment={**SHORT_LEASES, **IMPATIENT})
+    )
+    async with at_work(cluster, client_log, choice, report) as stage:
+
+        async def fail_over() -> None:
+            await stage.nothing_is_acknowledged()
+            await asyncio.to_thread(promote, standby.admin_dsn)
+
+        await stage.survive(
+            "primary of the URL crashed",
+            leave=in_thread(own_postgres.crash),
+            come_back=fail_over,
+        )
+    assert check(read_state(at(standby.admin_dsn, database)), client_log) == []
 
 
 async def test_another_region_goes_on_with_the_database_and_nothing_else(

@@ -50,6 +50,14 @@ POSTGRES = {
         ),
         ({"DB_DATABASE": "dw.sqlite"}, "sqlite:///dw.sqlite"),
         ({"DB_URL": "pgsql://u:p@h/d"}, "postgresql://u:p@h/d"),
+        (
+            {"DW_DATABASE_URL": "postgres://u:p%2C@a,b:5433,[::1]:1/d?sslmode=require"},
+            "postgresql://u:p%2C@a,b:5433,[::1]:1/d?sslmode=require",
+        ),
+        (
+            POSTGRES | {"DB_HOST": "a,::1"},
+            "postgresql://workflow:s3cret@a:5432,[::1]:5432/durable_workflow",
+        ),
         ({"DB_URL": "postgres://h/d"} | POSTGRES, "postgresql://h/d"),
         (
             {"DW_DATABASE_URL": "sqlite:///x.sqlite"} | POSTGRES,
@@ -118,6 +126,9 @@ def test_redis_url_is_given_or_composed(
         ({"DB_URL": "postgresql://host"}, "DB_URL"),
         ({"DW_DATABASE_URL": "sqlite://dw.sqlite"}, "DW_DATABASE_URL"),
         ({"DW_DATABASE_URL": "postgresql://h:port/d"}, "DW_DATABASE_URL"),
+        ({"DW_DATABASE_URL": "postgresql://a,,b/d"}, "DW_DATABASE_URL"),
+        ({"DW_DATABASE_URL": "postgresql://a:1,b:port/d"}, "DW_DATABASE_URL"),
+        ({"DW_DATABASE_URL": "postgresql://a,b"}, "DW_DATABASE_URL"),
         ({"DW_REDIS_URL": "redis://"}, "DW_REDIS_URL"),
         ({"REDIS_HOST": "h", "REDIS_PORT": "0"}, "REDIS_PORT"),
         ({"REDIS_HOST": "h", "REDIS_DB": "first"}, "REDIS_DB"),

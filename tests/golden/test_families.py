@@ -15,6 +15,7 @@ from tests.golden.families.family import Family, Otherwise
 from tests.golden.live_node import live_node
 from tests.golden.replaying import Exchange, Replay, exchanges_of
 from tests.golden.shapes import Difference, differences
+from tests.support.run_bundles import doubts
 
 # Whose order of rows matters most.
 MESSAGES = frozenset({"commands", "queries", "signals", "updates"})
@@ -144,6 +145,7 @@ async def test_a_family_is_answered_as_recorded(
         replay.exchange = exchanges[0]
         await family.prepare(replay)
         told = await played(replay, family, used)
+        told += await doubts(node.core.services.history_exports, url)
     assert not told, "\n".join(told)
     assert set(family.deviations) <= used
     used_everywhere.setdefault(name, set()).update(used)

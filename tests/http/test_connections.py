@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
 from dwserver.http import connection as connections
+from dwserver.http.answer import Answer
 from dwserver.http.call import Call, Reply
+from dwserver.http.connection import Connection
+from dwserver.http.request import Request
+from dwserver.http.request_reader import (
+    MAX_FRAMING_BYTES,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    MAX_LINE_BYTES,
+)
 from dwserver.services.catalog import Services
 from tests.http.harness import CONTROL, HOST, ROUTES, Node, serving, with_handler
 
@@ -91,11 +101,11 @@ async def test_request_that_comes_byte_by_byte_is_one_request() -> None:
         start("Transfer-Encoding: gzip\r\n", b"{}"),
         b"GET /api/schedules HTTP/1.1\r\n\r\n",
         request(lines="Host: y\r\n"),
-        request(lines="X: y\r\n" * (connections.MAX_HEADERS + 1)),
+        request(lines="X: y\r\n" * (MAX_HEADERS + 1)),
         request(lines=f"X: {'y' * 8_000}\r\n" * 9),
-        request(lines=f"X: {'y' * (connections.MAX_LINE_BYTES + 1)}\r\n"),
-        request(f"/api/{'y' * connections.MAX_LINE_BYTES}"),
-        b"GET /" + b"y" * 4 * connections.MAX_HEAD_BYTES,
+        request(lines=f"X: {'y' * (MAX_LINE_BYTES + 1)}\r\n"),
+        request(f"/api/{'y' * MAX_LINE_BYTES}"),
+        b"GET /" + b"y" * 4 * MAX_HEAD_BYTES,
     ],
     ids=lambda sent: repr(sent[-24:]),
 )
@@ -118,7 +128,7 @@ async def test_answers_before_bytes_that_are_no_request_arrive() -> None:
 
 
 async def test_largest_head_is_understood() -> None:
-    lines = f"X: {'y' * connections.MAX_LINE_BYTES}\r\n" * 7 + "Connection: close\r\n"
+    lines = f"X: {'y' * MAX_LINE_BYTES}\r\n" * 7 + "Connection: close\r\n"
     async with serving(Node().pipeline(ROUTES)) as client:
         received = await client.send_raw(request(lines=lines))
     assert received.startswith(b"HTTP/1.1 200 ")
@@ -185,6 +195,50 @@ async def test_client_that_does_not_read_is_not_answered_without_end() -> None:
     assert received > total * 1_000_000
 
 
+class Busy:
+    """Who has something to answer; whoever asks waits for ever."""
+
+    max_body_bytes = 1024
+    is_closing = False
+
+    def __init__(self) -> None:
+        self.connections: set[Connection] = set()
+        self.lost_one = asyncio.Event()
+
+    async def handle(self, _: Request) -> Answer:
+        return await asyncio.get_running_loop().create_future()
+
+    def opened(self, _: Connection) -> None:
+        """Of no interest here."""
+
+    def busy(self, connection: Connection) -> None:
+        self.connections.add(connection)
+
+    def idle(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+
+    def lost(self, _: Connection) -> None:
+        self.lost_one.set()
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_connection_that_is_cancelled_is_busy_no_more(has_begun: bool) -> None:
+    listener = Busy()
+    connection = Connection(listener)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: connection, ours)
+        connection.data_received(request())
+        assert listener.connections == {connection}
+        if has_begun:
+            await asyncio.sleep(0)
+        await connection.cancel()
+        await asyncio.wait_for(listener.lost_one.wait(), 10)
+    assert listener.connections == set()
+
+
 async def test_handler_that_fails_unforeseen_ends_its_connection_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -233,7 +287,7 @@ async def test_lines_behind_a_chunked_body_mean_nothing() -> None:
     ids=["extension", "trailer"],
 )
 async def test_much_around_the_parts_of_a_body_is_refused(endless: bytes) -> None:
-    sent = chunked(endless % (b"y" * 4 * connections.MAX_FRAMING_BYTES))
+    sent = chunked(endless % (b"y" * 4 * MAX_FRAMING_BYTES))
     async with serving(Node().pipeline(ROUTES)) as client:
         received = await asyncio.wait_for(client.send_raw(sent), 10)
     assert received.startswith(b"HTTP/1.1 400 ")

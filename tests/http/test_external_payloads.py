@@ -30,6 +30,7 @@ from tests.support.json_http import (
 )
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.processes import TEST_TOKEN, StartServer
+from tests.support.run_bundles import findings
 from tests.support.s3_service import Bucket
 from tests.support.server_process import ServerProcess
 
@@ -155,6 +156,14 @@ class Planes:
     def describe(self, workflow_id: str) -> Answer:
         return self.control.request("GET", f"/api/workflows/{workflow_id}")
 
+    def export(self, workflow_id: str) -> Body:
+        """The bundle of its current run, which nothing is wrong with."""
+        run_id = self.describe(workflow_id).expect(200)["run_id"]
+        path = f"/api/workflows/{workflow_id}/runs/{run_id}/history/export"
+        bundle: Body = self.control.request("GET", path).expect(200)
+        assert list(findings(orjson.dumps(bundle))) == []
+        return bundle
+
     def post(self, path: str, body: Body) -> Answer:
         return self.worker.request("POST", f"/api/worker/{path}", body)
 
@@ -246,6 +255,9 @@ def test_a_run_whose_payloads_all_lie_outside(planes: Planes) -> None:
     planes.assert_refers_to(shown["output_envelope"], output)
     events = read_history(planes.control, "order-1", shown["run_id"])
     planes.assert_refers_to(events[-1]["payload"]["output"], output)
+    bundle = planes.export("order-1")
+    planes.assert_refers_to(bundle["payloads"]["output"]["data"], output)
+    planes.assert_refers_to(bundle["activities"][0]["result"], result)
     assert SECRET not in planes.server.log_text()
 
 
@@ -316,6 +328,7 @@ def test_messages_carry_references(planes: Planes) -> None:
     assert shown[3]["arguments"] == envelope(["a"])
     [update] = [e for e in events if e["event_type"] == "UpdateAccepted"]
     planes.assert_refers_to(update["payload"]["arguments"], LARGE)
+    planes.assert_refers_to(planes.export("order-1")["updates"][0]["arguments"], LARGE)
     for command in ("signal/go", "update/set", "query/look"):
         value = planes.referring(LARGE, "wrong")
         value["external_storage"]["sha256"] = "0" * 64

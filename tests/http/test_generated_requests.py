@@ -44,7 +44,7 @@ CHECKS = (
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 FAILURE = 500
 FEW = 6
-MANY = 150
+MANY = 50
 # How often a made-up id gives way to one that exists.
 AIMED = 0.7
 

@@ -5,17 +5,31 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dwserver.protocol.history_bundles.canonical import canonical_text
 from dwserver.protocol.history_bundles.integrity import SigningKey, integrity_of
 from dwserver.protocol.history_bundles.payloads import (
     codec_schemas,
     payload_manifest,
+)
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4)
+    ),
 )
 
 FIXTURE = Path(__file__).parent / "fixtures" / "history_bundle.json"
@@ -33,6 +47,10 @@ def recorded() -> dict[str, Any]:
         ("é/€😀", rb'"\u00e9/\u20ac\ud83d\ude00"'),
         ('"\\\b\f\n\r\t\x01', rb'"\"\\\b\f\n\r\t\u0001"'),
         ("\x7f", b'"\x7f"'),
+        ("\\u007f", rb'"\\u007f"'),
+        ("\\u007f\x7f", b'"\\\\u007f\x7f"'),
+        ("1e+20,", b'"1e+20,"'),
+        ({"a": [1e20]}, b'{"a":[1.0e+20]}'),
         ({"\x7f": 1}, b'{"\x7f":1}'),
         (1.0, b"1.0"),
         (0.1, b"0.1"),
@@ -54,8 +72,27 @@ def test_canonical_text(value: Any, text: bytes) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_no_number_has_no_text(value: float) -> None:
-    with pytest.raises(ValueError, match="no JSON number"):
+    with pytest.raises(ValueError, match="JSON"):
         canonical_text([value])
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_text([1e300, value])
+
+
+@settings(max_examples=300, deadline=None)
+@given(JSON_VALUES)
+def test_the_text_of_any_document_reads_back_as_it(value: Any) -> None:
+    text = canonical_text(value)
+    assert json.loads(text) == value
+    # The long way, which numbers with an exponent take, writes the same.
+    longer = canonical_text([1e300, value])
+    assert longer == b"[1.0e+300," + text + b"]"
+
+
+def test_a_deep_document_has_a_text() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert canonical_text(deep) == b"[" * 100_001 + b"]" * 100_001
 
 
 def test_a_recorded_bundle_has_our_checksum() -> None:
@@ -110,6 +147,6 @@ def test_how_a_payload_is_encoded(
     bundle["payloads"]["output"]["data"] = data
     entry = payload_manifest(bundle)["entries"][1]
     assert entry["path"] == "payloads.output.data"
-    assert entry["available"] is (data not in (None, ""))
+    assert entry["available"] is (isinstance(data, str) and data != "")
     told = (entry["avro_framing"], entry["avro_prefix_hex"], entry["diagnostic"])
     assert told == (framing, prefix, diagnostic)

@@ -74,6 +74,12 @@ class SdkPrograms:
         assert isinstance(answers, list)
         return answers
 
+    def verify(self, bundles: Sequence[str]) -> list[dict[str, Any]]:
+        """The reports on the JSON texts of bundles (``verify_bundles.py``)."""
+        reports = self._start("verify_bundles", [], orjson.dumps(bundles)).answer()
+        assert isinstance(reports, list)
+        return reports
+
     def call_methods(self, reached: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What calling each public method of the client came to
         (``call_methods.py``); ``reached``: those that only have to reach the server."""

@@ -10,6 +10,8 @@ import pytest
 from dwserver.engine.commands.children import StartChildWorkflow
 from dwserver.engine.commands.terminal import CompleteWorkflow
 from dwserver.engine.lifecycle.archive import ArchiveRequest
+from dwserver.engine.lifecycle.close import CloseRequest
+from dwserver.engine.words import CommandType
 from dwserver.services import retention
 from dwserver.services.command_targets import Target
 from dwserver.services.retention import (
@@ -147,6 +149,48 @@ async def test_the_loop_looks_on_behind_runs_that_open_ones_need(
     view = await store.find_run_view("default", free)
     assert view is not None
     assert (passed, view.pruned_at) == (2, server.clock.now())
+
+
+async def test_passes_of_operators_look_on_behind_runs_that_open_ones_need(
+    server: SmallServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "WINDOW", 2)
+    monkeypatch.setattr(retention, "MAX_WINDOWS", 1)
+    service, parent = server.services.retention, (await server.start("parent")).run.id
+    commands = [StartChildWorkflow(workflow_type="orders.Ship")] * 3
+    await server.complete(await server.leased(), commands)
+    children = []
+    for _ in commands:
+        child = await server.leased()
+        children.append(child.leased.run.id)
+        await server.complete(child, [CompleteWorkflow()])
+    # The answers of the children are the parent's task, which stays open.
+    await server.leased()
+    free = [await closed_run(server, f"free-{number}") for number in range(3)]
+    server.clock.advance(seconds=SECONDS + 1)
+
+    shown: list[tuple[list[str], bool]] = []
+    pruned: list[list[str]] = []
+    for _ in range(3):
+        found = await service.expired("default", limit=2)
+        shown.append((list(found.run_ids), found.is_partial))
+        pruned.append(list(told(await service.enforce("default", limit=2))))
+    assert pruned == [[], free[:1], free[1:]]
+    assert shown == [([], True), (free[:1], True), (free[1:], True)]
+
+    # What was passed over has its turn again.
+    instance = await server.core.store.find_instance("default", "parent")
+    assert instance is not None
+    await server.services.commands.close(
+        Target(instance=instance),
+        CloseRequest(namespace="default", command_type=CommandType.TERMINATE),
+    )
+    server.clock.advance(seconds=SECONDS + 1)
+    rest: list[str] = []
+    for _ in range(4):
+        rest += told(await service.enforce("default", limit=2))
+    assert sorted(rest) == sorted([*children, parent])
+    assert not (await service.expired("default", limit=2)).is_partial
 
 
 async def test_the_loop_works_in_batches_and_rests_between_them(

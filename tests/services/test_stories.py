@@ -2,7 +2,8 @@
 
 After every step the runs that the node keeps in memory are what the database would
 load, and at the end the database stands by itself: gapless histories, one outcome for
-each step, at most one open workflow task (``spec/engine.md §17``).
+each step, at most one open workflow task (``spec/engine.md §17``), and an export of
+every run that verifies.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from tests.durability.checker import check_standing
 from tests.services.operator_room import a_close, a_message
 from tests.support.databases import ENGINES, sqlite_url_of
 from tests.support.postgres_databases import PostgresDatabases
+from tests.support.run_bundles import doubts
 from tests.support.small_server import (
     ACTIVITY,
     NAMESPACE,
@@ -255,6 +257,8 @@ class NodeStory(RuleBasedStateMachine):
         try:
             self.run(self._do_what_is_due())
             assert check_standing(read_state(self.url)) == []
+            exports = self.server.services.history_exports
+            assert self.run(doubts(exports, self.url)) == []
         finally:
             self.run(self.exits.aclose())
             self.runner.close()

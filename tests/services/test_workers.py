@@ -10,7 +10,8 @@ import pytest
 from dwserver.coordination.wake_signals import Hear, Key, Topic
 from dwserver.engine.outcome import Rejection
 from dwserver.runtime.clock import ManualClock
-from dwserver.services.workers import Workers
+from dwserver.services.runs import RunContended
+from dwserver.services.workers import MAX_ATTEMPTS, Workers
 from dwserver.store.api import Store, StoreUnavailable, WorkerRegistration
 from dwserver.store.rollouts import CohortKey
 from tests.support.builders import NOON, SECOND, a_worker
@@ -213,6 +214,23 @@ async def test_a_registration_is_gone_at_once(process: Process) -> None:
     assert not await process.workers.deregister("default", "w1")
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_definitions_that_are_advertised_at_once_are_compared(
+    process: Process, other: Process, is_known: bool
+) -> None:
+    if is_known:
+        await process.register()
+
+    async def advertise() -> None:
+        await other.register(fingerprints={"a": "1"})
+
+    process.faults.before_next("put_worker", advertise)
+    refused = await process.register(fingerprints={"a": "2"})
+    assert isinstance(refused, Rejection)
+    process.faults.before_next("put_worker", advertise)
+    assert await process.fingerprints(fingerprints={"b": "3"}) == {"a": "1", "b": "3"}
+
+
 # liveness ----------------------------------------------------------------------------
 
 
@@ -243,6 +261,46 @@ async def test_a_heartbeat_of_nobody(process: Process, other: Process) -> None:
     assert await process.workers.heartbeat("default", "w1", {}) is None
     # Nor is it believed any longer that it exists.
     assert await process.workers.find("default", "w1") is None
+
+
+async def test_a_heartbeat_never_brings_an_older_registration_back(
+    process: Process, other: Process
+) -> None:
+    await process.register(build_id="b1", details={"capabilities": ["old"]})
+
+    async def register_anew() -> None:
+        await other.register(build_id="b2", details={"capabilities": ["new"]})
+
+    process.faults.before_next("renew_worker", register_anew)
+    beat = await process.workers.heartbeat("default", "w1", {"task_slots": {"a": 1}})
+    assert beat is not None
+    assert beat.build_id == "b2"
+    assert beat.details == {"capabilities": ["new"], "task_slots": {"a": 1}}
+    assert await process.faults.real.find_worker("default", "w1") == beat
+
+
+async def test_a_heartbeat_never_brings_a_worker_back_that_left(
+    process: Process, other: Process
+) -> None:
+    await process.register()
+
+    async def leave() -> None:
+        await other.workers.deregister("default", "w1")
+
+    process.faults.before_next("renew_worker", leave)
+    assert await process.workers.heartbeat("default", "w1", {}) is None
+    assert await process.faults.real.find_worker("default", "w1") is None
+
+
+async def test_what_others_write_all_the_time_is_contended(process: Process) -> None:
+    await process.register()
+    for _ in range(MAX_ATTEMPTS):
+        process.faults.answer_next("renew_worker", None)
+        process.faults.answer_next("put_worker", None)
+    with pytest.raises(RunContended):
+        await process.workers.heartbeat("default", "w1", {})
+    with pytest.raises(RunContended):
+        await process.register()
 
 
 async def test_polls_count_as_heartbeats_written_together(process: Process) -> None:

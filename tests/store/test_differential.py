@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -248,8 +248,22 @@ class Differential:
             last_heartbeat_at=NOON + random.randrange(9),
             details=random.choice([{}, {"slots": {"used": 1}}]),
         )
-        await self.ask(lambda store: store.put_worker(worker))
-        return True
+        over = random.choice([None, {}, worker.fingerprints])
+        written = await self.ask(lambda store: store.put_worker(worker, over=over))
+        return written is not None
+
+    async def renew_worker(self) -> bool:
+        random = self.random
+        worker = a_worker(
+            f"worker-{random.randrange(6)}",
+            namespace=random.choice(NAMESPACES),
+            details=random.choice([{}, {"slots": {"used": 1}}]),
+        )
+        at, said = NOON + random.randrange(9), {"slots": {"used": 1}}
+        renewed = await self.ask(
+            lambda store: store.renew_worker(worker, details=said, at=at)
+        )
+        return renewed is not None
 
     async def touch_workers(self) -> bool:
         seen = [
@@ -270,12 +284,16 @@ class Differential:
         return await self.ask(lambda store: store.create_namespace(namespace))
 
     async def update_namespace(self) -> bool:
-        namespace = a_namespace(
-            f"namespace-{self.random.randrange(5)}",
-            description=an_id(),
-            external_storage=self.random.choice([None, {}, {"driver": "s3"}]),
+        name = f"namespace-{self.random.randrange(5)}"
+        changes: dict[str, Any] = {
+            "description": self.random.choice([None, an_id()]),
+            "retention_days": self.random.choice([None, 7]),
+            "external_storage": self.random.choice([None, {}, {"driver": "s3"}]),
+        }
+        changed = await self.ask(
+            lambda store: store.update_namespace(name, **changes, at=NOON + 1)
         )
-        return await self.ask(lambda store: store.update_namespace(namespace))
+        return changed is not None
 
     # reads ----------------------------------------------------------------------
     def some_instant(self) -> int:
@@ -416,6 +434,7 @@ OPERATIONS: tuple[tuple[Callable[[Differential], Awaitable[bool]], int], ...] = 
     (Differential.finish_work, 3),
     (Differential.change_search_attributes, 2),
     (Differential.put_worker, 1),
+    (Differential.renew_worker, 1),
     (Differential.touch_workers, 1),
     (Differential.delete_worker, 1),
     (Differential.put_rollout, 2),

@@ -22,6 +22,7 @@ from dwserver.store.api import StoreError
 from dwserver.store.postgres import PostgresStore, bootstrap
 from dwserver.store.postgres.connections import ConnectionOptions, Writers
 from dwserver.store.postgres.rows import PARTS
+from dwserver.store.postgres.servers import Servers
 from dwserver.store.postgres.write import StatementShapes, TransitionWriter
 from tests.store.one_activity_run import LEASE, NOW, OneActivityRun, leased_task
 
@@ -48,7 +49,7 @@ async def store(dsn: str) -> AsyncIterator[PostgresStore]:
 
 @pytest.fixture
 async def writer(dsn: str) -> AsyncIterator[TransitionWriter]:
-    writers = Writers(ConnectionOptions(dsn, 100, 10.0), size=2)
+    writers = Writers(ConnectionOptions(Servers(dsn), 100, 10.0), size=2)
     yield TransitionWriter(writers, max_shapes=100)
     await writers.close()
 
@@ -324,7 +325,7 @@ def test_shapes_are_bounded_and_fall_back_to_wider_ones() -> None:
 
 
 async def test_a_wider_shape_writes_the_same(dsn: str, store: PostgresStore) -> None:
-    writers = Writers(ConnectionOptions(dsn, 100, 10.0), size=1)
+    writers = Writers(ConnectionOptions(Servers(dsn), 100, 10.0), size=1)
     writer = TransitionWriter(writers, max_shapes=0)
     state: RunState | None = None
     for transition in OneActivityRun("a").transitions():

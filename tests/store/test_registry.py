@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 from dwserver.store.api import Store
 from tests.support.builders import NOON, a_namespace, a_worker
@@ -49,19 +50,40 @@ async def test_namespace_is_updated_but_keeps_its_birth(store: Store) -> None:
     first, other = a_namespace("orders", external_storage=DOCUMENT), a_namespace("x")
     await store.create_namespace(first)
     await store.create_namespace(other)
-    changed = a_namespace(
-        "orders",
-        description="changed",
-        retention_days=1,
-        status="inactive",
-        created_at=NOON + 5,
-        updated_at=NOON + 6,
+    changed = await store.update_namespace(
+        "orders", description="changed", retention_days=1, at=NOON + 6
     )
-    assert await store.update_namespace(changed)
-    kept = replace(changed, created_at=first.created_at)
-    assert await store.list_namespaces() == [kept, other]
-    assert not await store.update_namespace(a_namespace("none"))
+    assert changed == replace(
+        first, description="changed", retention_days=1, updated_at=NOON + 6
+    )
+    assert await store.list_namespaces() == [changed, other]
+    emptied = await store.update_namespace("orders", external_storage={}, at=NOON + 7)
+    assert emptied == replace(changed, external_storage={}, updated_at=NOON + 7)
+    assert await store.find_namespace("orders") == emptied
+    assert await store.update_namespace("none", retention_days=1, at=NOON) is None
     assert await store.find_namespace("none") is None
+
+
+async def test_namespace_keeps_every_field_that_somebody_changes_at_once(
+    store: Store,
+) -> None:
+    await store.create_namespace(a_namespace("orders"))
+    for number in range(1, 9):
+        changes: list[dict[str, Any]] = [
+            {"description": f"number {number}"},
+            {"retention_days": number},
+            {"external_storage": {"number": number}},
+        ]
+        await asyncio.gather(
+            *(store.update_namespace("orders", **each, at=NOON) for each in changes)
+        )
+        found = await store.find_namespace("orders")
+        assert found == a_namespace(
+            "orders",
+            description=f"number {number}",
+            retention_days=number,
+            external_storage={"number": number},
+        )
 
 
 # search attributes ------------------------------------------------------------------
@@ -157,6 +179,48 @@ async def test_worker_is_replaced_by_its_key(store: Store) -> None:
     await store.put_worker(second)
     assert await store.list_workers("default", queue=None) == [second]
     assert await store.list_workers("billing", queue=None) == [elsewhere]
+
+
+async def test_worker_is_replaced_only_over_the_fingerprints_that_were_read(
+    store: Store,
+) -> None:
+    first = a_worker("w", fingerprints={"a": "1"})
+    assert await store.put_worker(first, over={}) == first
+    second = replace(first, fingerprints={"a": "1", "b": "2"})
+    for others in ({}, {"a": "2"}, {"a": "1", "b": "2"}):
+        assert await store.put_worker(second, over=others) is None
+        assert await store.find_worker("default", "w") == first
+    assert await store.put_worker(second, over={"a": "1"}) == second
+    assert await store.find_worker("default", "w") == second
+
+
+async def test_worker_registered_at_once_is_registered_once(store: Store) -> None:
+    offers = [a_worker("w", fingerprints={"a": str(number)}) for number in range(8)]
+    written = await asyncio.gather(
+        *(store.put_worker(each, over={}) for each in offers)
+    )
+    [winner] = filter(None, written)
+    assert await store.find_worker("default", "w") == winner
+
+
+async def test_worker_is_renewed_while_it_says_what_was_read(store: Store) -> None:
+    first = a_worker("w", details={"a": 1})
+    await store.put_worker(first)
+    second = replace(first, task_queue="other")
+    await store.put_worker(second)
+    renewed = await store.renew_worker(first, details={"a": 2}, at=NOON + 5)
+    assert renewed == replace(second, details={"a": 2}, last_heartbeat_at=NOON + 5)
+    assert await store.find_worker("default", "w") == renewed
+    assert await store.renew_worker(first, details={}, at=NOON + 6) is None
+    assert await store.find_worker("default", "w") == renewed
+
+
+async def test_worker_that_is_gone_is_not_renewed(store: Store) -> None:
+    worker = a_worker("w")
+    await store.put_worker(worker)
+    await store.delete_worker("default", "w")
+    assert await store.renew_worker(worker, details={}, at=NOON) is None
+    assert await store.find_worker("default", "w") is None
 
 
 async def test_worker_is_deleted_once(store: Store) -> None:

@@ -68,7 +68,9 @@ async def test_migration_of_a_newer_release_is_no_fault(
     await execute(
         store_url, "insert into schema_migrations values ('9999_pre_later', 0)"
     )
-    assert await store.migration_report() == before
+    after = await store.migration_report()
+    assert after == replace(before, unknown=("9999_pre_later",))
+    assert (after.blocking, after.missing_tables) == ((), ())
     assert (await bootstrap(store_url)).applied == ()
 
 

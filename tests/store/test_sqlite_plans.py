@@ -111,7 +111,7 @@ PLANS = {
 # buffers are read as a whole from an index of their own; the figures of all schedules
 # are for an operator.
 SCANS = {
-    "list_namespaces": "s",
+    "list_namespaces": "namespaces",
     "list_expired_leases": "t USING INDEX tasks_leased",
     "list_repair_candidates": "t USING INDEX tasks_",
     "count_leases_of_queues": "t USING INDEX tasks_leased",
@@ -142,7 +142,11 @@ MADE_HERE = re.compile(
 
 
 # Blocks that are no statements yet: tests/store/test_run_page_plans.py has the pages.
-PARTS = {"prune_part", *(name for name in BLOCKS if name.startswith("page_"))}
+PARTS = {
+    "prune_part",
+    "registrations_of_queues",
+    *(name for name in BLOCKS if name.startswith("page_")),
+}
 STATEMENTS = {name: text for name, text in BLOCKS.items() if name not in PARTS} | {
     f"prune {part}": text for part, text in PRUNE.items()
 }
@@ -156,8 +160,8 @@ def plan(url: str, name: str) -> list[str]:
     else:
         numbers = [int(number) for number in re.findall(r"\?(\d+)", text)]
         values = [None] * max(numbers, default=0)
-    if "json_each" in text:
-        values[0] = "[]"
+    for number in re.findall(r"json_each\(\?(\d+)\)", text):
+        values[int(number) - 1] = "[]"
     connection = connect_reader(Path(url.removeprefix("sqlite:///")))
     try:
         rows = connection.execute(f"explain query plan {text}", values)

@@ -29,7 +29,8 @@ class Program:
 
 class Child:
     """A program that is started, watched and ended. It does not outlive us, however
-    we end. ``on_end`` is called with its exit status when it ends by itself."""
+    we end. ``on_end`` is called with its exit status when it ends by itself.
+    ``last_line``: what it said last, or ""."""
 
     def __init__(
         self, program: Program, terminal: Terminal, *, on_end: Callable[[int], None]
@@ -40,6 +41,7 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._watching: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self.last_line = ""
 
     @property
     def is_running(self) -> bool:
@@ -103,7 +105,12 @@ class Child:
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         name = self.program.name
-        await pump(process.stdout, lambda line: self._terminal.line(name, line))
+
+        def tell(line: str) -> None:
+            self._terminal.line(name, line)
+            self.last_line = line.strip() or self.last_line
+
+        await pump(process.stdout, tell)
         status = await process.wait()
         if not self._is_stopping:
             self._on_end(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -47,11 +48,13 @@ class LocalCluster:
         self._servers = [self._child(server.program) for server in databases]
         # One restart at a time: a class never loses two of its nodes to us.
         self._restarting = asyncio.Lock()
-        self._is_stopping = False
+        self._is_up = self._is_stopping = False
 
     async def start(self) -> None:
         """Databases, schema, then nodes stage by stage. Raises
         :class:`LocalClusterError`."""
+        for node in self._nodes:
+            _require_port(node)
         for server, child in zip(self._databases, self._servers, strict=True):
             await self._start_server(server, child)
         await self._run_to_end(
@@ -64,6 +67,7 @@ class LocalCluster:
         for stage in START_STAGES:
             nodes = [node for node in self._nodes if node.process_class in stage]
             await asyncio.gather(*(self._start_node(node) for node in nodes))
+        self._is_up = True
 
     async def stop(self) -> None:
         """Workers first, for they need the others; then the edge, then the rest, and
@@ -156,9 +160,12 @@ class LocalCluster:
             if asyncio.iscoroutine(answer) and await answer:
                 return
             if not child.is_running:
-                raise NodeFailed(f"{name} ended instead of starting; see its lines")
+                # Its last line may still be on its way.
+                await child.wait()
+                raise NodeFailed(f"{name} ended instead of starting{_why(child)}")
             if loop.time() > deadline:
-                raise NodeFailed(f"{name} is not ready after {START_SECONDS:g} s")
+                late = f"{name} is not ready after {START_SECONDS:g} s"
+                raise NodeFailed(f"{late}{_why(child)}")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _run_to_end(self, program: Program) -> None:
@@ -169,7 +176,7 @@ class LocalCluster:
         finally:
             child.kill()
         if status != 0:
-            raise NodeFailed(f"{program.name} failed; see its lines")
+            raise NodeFailed(f"{program.name} failed{_why(child)}")
 
     async def _stop_all(self, children: Sequence[Child]) -> None:
         await asyncio.gather(*(child.stop(STOP_SECONDS) for child in children))
@@ -187,8 +194,26 @@ class LocalCluster:
         def ended(status: int) -> None:
             how = f"signal {-status}" if status < 0 else f"status {status}"
             text = f"{program.name} ended with {how}"
-            if program.name in self._children:
+            if self._is_up and program.name in self._children:
                 text += f"; `dwserver cluster restart {program.name}` starts it again"
             self._terminal.say(text, is_bad=True)
 
         return Child(program, self._terminal, on_end=ended)
+
+
+def _why(child: Child) -> str:
+    said = child.last_line.removeprefix("dwserver: ")
+    return f": {said}" if said else ""
+
+
+def _require_port(node: NodePlan) -> None:
+    """Raises LocalClusterError now rather than when everything else has started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((node.host, node.port))
+        except OSError as error:
+            raise LocalClusterError(
+                f"{node.name} cannot listen on {node.host}:{node.port}: "
+                f"{error.strerror}; --host and --port name another address"
+            ) from error

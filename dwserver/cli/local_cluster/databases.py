@@ -37,8 +37,9 @@ def free_port() -> int:
 
 class TemporaryServer:
     """A database server in a folder of its own. ``preparation`` runs to its end before
-    ``program`` is started."""
+    ``program`` is started. ``variable``: what configures a node to use it."""
 
+    variable: str
     preparation: Program | None = None
     program: Program
     url: str
@@ -88,6 +89,8 @@ class TemporaryServer:
 class TemporaryPostgres(TemporaryServer):
     """Raises :class:`LocalServerError` when there is none on this machine."""
 
+    variable = "DW_DATABASE_URL"
+
     def __init__(self, environment: Mapping[str, str]) -> None:
         binaries = find_postgres()
         if binaries is None:
@@ -120,6 +123,8 @@ class TemporaryPostgres(TemporaryServer):
 
 class TemporaryRedis(TemporaryServer):
     """Raises :class:`LocalServerError` when there is none on this machine."""
+
+    variable = "DW_REDIS_URL"
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         binary = find_redis()

@@ -84,7 +84,8 @@ DATABASE_VARIABLES = (
             "DB_SSLMODE",
         ),
         description="Where durable state lives; an absolute SQLite path has four "
-        "slashes, and DB_* names compose the URL when it is unset.",
+        "slashes, and DB_* names compose the URL when it is unset. Of several "
+        "PostgreSQL hosts (`a,b:5433`) the one that takes writes is used.",
     ),
     Variable(
         "DW_DATABASE_POOL_SIZE",

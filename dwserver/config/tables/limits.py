@@ -312,11 +312,11 @@ HISTORY_VARIABLES = (
     Variable(
         "DW_SERIALIZER",
         T.STRING,
-        None,
-        has_effect=False,
+        "engine.configured_codec",
         default="avro",
         alias="WORKFLOW_SERIALIZER",
-        description="New runs always use Avro.",
+        description="New runs always use Avro; `dwserver doctor` tells of another "
+        "word.",
     ),
 )
 

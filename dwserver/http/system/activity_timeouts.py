@@ -17,10 +17,11 @@ from dwserver.http.system.passes import (
     ScanReport,
     left_alone,
     pass_reply,
+    pass_report,
     scan_limit,
     scan_report,
 )
-from dwserver.protocol.json_types import JsonObject
+from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.validation import LIST, Field
 from dwserver.services.activity_timeouts import Enforced
 from dwserver.services.catalog import Services
@@ -46,7 +47,13 @@ async def status(services: Services, call: Call) -> Reply:
 
 async def run_pass(services: Services, call: Call) -> Reply:
     """End the overdue activities: those that are named, else what a scan finds."""
-    values = checked(call.body, PASS_FIELDS)
+    return pass_reply(await enforce(services, call.namespace, call.body))
+
+
+async def enforce(services: Services, _namespace: str, body: JsonValue) -> JsonObject:
+    """End the overdue activities: those that are named, else what a scan of all
+    namespaces finds; the report."""
+    values = checked(body, PASS_FIELDS)
     named = values["execution_ids"]
     timeouts = services.activity_timeouts
     if named is not None:
@@ -54,7 +61,7 @@ async def run_pass(services: Services, call: Call) -> Reply:
     else:
         enforced = await timeouts.enforce(limit=scan_limit(values))
     rows = [_row(each) for each in enforced]
-    return pass_reply(rows, done="enforced")
+    return pass_report(rows, done="enforced")
 
 
 def _row(enforced: Enforced) -> JsonObject:

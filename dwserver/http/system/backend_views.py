@@ -1,56 +1,123 @@
 """``operator_metrics.backend``: what this node keeps its work in, and whether that will
 do (``spec/topology-and-operations.md`` §4.3.12).
 
-Tasks wait in the database and workers fetch them, so there is no queue besides, and
-nothing that is configured here could be unfit: what is, keeps the node from booting.
+Tasks wait in the database and workers fetch them, so there is no queue besides. What is
+configured for a node that runs cannot be unfit: it would not have booted. What else may
+be wrong is found by ``dwserver doctor`` (``dwserver/roles/doctor.py``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, TypedDict
 
 from dwserver.engine.wire_time import micro
 from dwserver.http.route_shape import JsonMap, MicroTime
 from dwserver.protocol.json_types import JsonObject
-from dwserver.protocol.manifests.limits import structural_limits_block
-from dwserver.protocol.payloads.records import AVRO_CODEC
-from dwserver.services.operator_metrics import MetricsFacts
+from dwserver.protocol.manifests.limits import StructuralLimits, structural_limits_block
+from dwserver.protocol.payloads.records import AVRO_CODEC, KNOWN_CODECS
 
 SQLITE: Final = "sqlite"
-ONE_PROCESS: Final[JsonObject] = {
-    "component": "structural_limits",
-    "severity": "info",
-    "code": "sqlite_concurrency_note",
-    "message": "SQLite serves one process, which writes one transaction at a time.",
-}
 
 
-def backend_view(node: MetricsFacts, *, now: int) -> JsonObject:
-    """``now``: epoch microseconds."""
-    issues = [ONE_PROCESS] if node.database_driver == SQLITE else []
-    limits = structural_limits_block(node.structural_limits)
+class Severity(StrEnum):
+    """The worst is the last; only an error makes a backend unsupported."""
+
+    OK = "ok"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Component(StrEnum):
+    """What an issue is about; the first five are blocks of the view."""
+
+    DATABASE = "database"
+    QUEUE = "queue"
+    CACHE = "cache"
+    CODEC = "codec"
+    STRUCTURAL_LIMITS = "structural_limits"
+    TOPOLOGY = "topology"
+    CONFIGURATION = "configuration"
+
+
+_RANKS: Final = list(Severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """``code`` is for programs, ``message`` for people; neither shows a secret."""
+
+    component: Component
+    severity: Severity
+    code: str
+    message: str
+
+    @property
+    def is_error(self) -> bool:
+        return self.severity is Severity.ERROR
+
+    def view(self) -> JsonObject:
+        return {
+            "component": self.component.value,
+            "severity": self.severity.value,
+            "code": self.code,
+            "message": self.message,
+        }
+
+
+ONE_PROCESS: Final = Issue(
+    Component.STRUCTURAL_LIMITS,
+    Severity.INFO,
+    "sqlite_concurrency_note",
+    "SQLite serves one process, which writes one transaction at a time.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """What a node is set to keep its work in."""
+
+    database_driver: str
+    cache_store: str
+    structural_limits: StructuralLimits
+    configured_codec: str = AVRO_CODEC
+
+
+def backend_view(
+    backend: Backend, *, now: int, found: Sequence[Issue] = ()
+) -> JsonObject:
+    """``now``: epoch microseconds. ``found``: issues besides those that follow from
+    the settings."""
+    is_sqlite = backend.database_driver == SQLITE
+    issues = [*found, ONE_PROCESS] if is_sqlite else list(found)
+    limits = structural_limits_block(backend.structural_limits)
+    is_universal = backend.configured_codec in KNOWN_CODECS
+    worst = max((_RANKS.index(issue.severity) for issue in issues), default=0)
     return {
         "generated_at": micro(now),
         "readiness_contract": {"version": 1, "release_state": "v2_final_contract"},
-        "supported": True,
-        "severity": "info" if issues else "ok",
-        "issues": issues,
+        "supported": not any(issue.is_error for issue in issues),
+        "severity": _RANKS[worst].value,
+        "issues": [issue.view() for issue in issues],
         "database": {
-            "connection": node.database_driver,
-            "driver": node.database_driver,
-            "supported": True,
+            "connection": backend.database_driver,
+            "driver": backend.database_driver,
+            "supported": _is_fit(Component.DATABASE, issues),
             "capabilities": {
                 "transactions": True,
                 "after_commit_callbacks": True,
                 "durable_ordering": True,
-                "row_locks": node.database_driver != SQLITE,
+                "row_locks": not is_sqlite,
             },
-            "issues": [],
+            "issues": _of(Component.DATABASE, issues),
         },
         "queue": {
             "connection": "database",
             "driver": "database",
-            "supported": True,
+            "supported": _is_fit(Component.QUEUE, issues),
             "capabilities": {
                 "async_delivery": True,
                 "delayed_delivery": True,
@@ -58,31 +125,39 @@ def backend_view(node: MetricsFacts, *, now: int) -> JsonObject:
                 "max_delay_seconds": None,
                 "after_commit_option": True,
             },
-            "issues": [],
+            "issues": _of(Component.QUEUE, issues),
         },
         "cache": {
-            "store": node.cache_store,
-            "driver": node.cache_store,
-            "supported": True,
+            "store": backend.cache_store,
+            "driver": backend.cache_store,
+            "supported": _is_fit(Component.CACHE, issues),
             "capabilities": {"atomic_locks": True},
-            "issues": [],
+            "issues": _of(Component.CACHE, issues),
         },
         "codec": {
-            "configured": AVRO_CODEC,
+            "configured": backend.configured_codec,
             "configured_canonical": AVRO_CODEC,
             "canonical": AVRO_CODEC,
             "universal": True,
-            "configured_universal": True,
-            "supported": True,
-            "issues": [],
+            "configured_universal": is_universal,
+            "supported": _is_fit(Component.CODEC, issues),
+            "issues": _of(Component.CODEC, issues),
         },
         "structural_limits": {
             "configured": limits,
             "backend_adjustments": [],
             "effective": limits,
-            "issues": issues,
+            "issues": _of(Component.STRUCTURAL_LIMITS, issues),
         },
     }
+
+
+def _of(component: Component, issues: Sequence[Issue]) -> list[JsonObject]:
+    return [issue.view() for issue in issues if issue.component is component]
+
+
+def _is_fit(component: Component, issues: Sequence[Issue]) -> bool:
+    return not any(i.is_error for i in issues if i.component is component)
 
 
 class BackendBlock(TypedDict):

@@ -14,7 +14,7 @@ from typing import Final
 from dwserver.engine.wire_time import iso_or_none, micro
 from dwserver.engine.words import ClosedReason, RunStatus
 from dwserver.http.system.ages import age_ms, earliest, oldest
-from dwserver.http.system.backend_views import backend_view
+from dwserver.http.system.backend_views import Backend, backend_view
 from dwserver.http.system.projection_views import projections_view
 from dwserver.http.system.repair_views import candidates_view, policy_view
 from dwserver.protocol.json_types import JsonObject
@@ -62,7 +62,7 @@ def metrics_view(metrics: OperatorMetrics, snapshot: OperatorSnapshot) -> JsonOb
         "projections": projections_view(runs=runs["total"], events=history["events"]),
         "schedules": schedules_view(snapshot),
         "workers": workers_view(snapshot, node),
-        "backend": backend_view(node, now=now),
+        "backend": backend_view(_backend(node), now=now),
         "structural_limits": structural_limits_block(node.structural_limits),
         "update_wait": {
             "completion_timeout_seconds": node.update_wait_seconds,
@@ -271,6 +271,14 @@ def _worker_row(
         "expires_at": micro(worker.last_heartbeat_at + ttl),
         "source": "database",
     }
+
+
+def _backend(node: MetricsFacts) -> Backend:
+    return Backend(
+        database_driver=node.database_driver,
+        cache_store=node.cache_store,
+        structural_limits=node.structural_limits,
+    )
 
 
 def _backlog(

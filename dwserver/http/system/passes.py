@@ -1,7 +1,8 @@
 """What the routes of the maintenance passes have in common.
 
 Source: ``spec/topology-and-operations.md`` §4.5–4.7: rows are bounded, an exception of
-one candidate is a row of the report and makes the status 207.
+one candidate is a row of the report and makes the status 207. Each route's pass is a
+function of the body alone, which the command line runs without a server.
 """
 
 from __future__ import annotations
@@ -51,17 +52,20 @@ def left_alone(outcome: StrEnum | Exception) -> JsonObject:
     return {"outcome": "skipped", "reason": outcome.value}
 
 
-def pass_reply(rows: Sequence[JsonObject], *, done: str) -> Reply:
-    """The report of a pass; ``done``: the outcome of what it dealt with."""
+def pass_report(rows: Sequence[JsonObject], *, done: str) -> JsonObject:
+    """What came of a pass; ``done``: the outcome of what it dealt with."""
     outcomes = Counter(row["outcome"] for row in rows)
-    body = {
+    return {
         "processed": len(rows),
         done: outcomes[done],
         "skipped": outcomes["skipped"],
         "failed": outcomes["error"],
         "results": rows,
     }
-    return Reply(pass_status(outcomes["error"]), body)
+
+
+def pass_reply(report: JsonObject) -> Reply:
+    return Reply(pass_status(report["failed"]), report)
 
 
 def scan_limit(values: JsonObject) -> int:

@@ -20,6 +20,7 @@ from dwserver.http.system.repair_views import (
     candidates_view,
     policy_view,
 )
+from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.validation import BOOLEAN, LIST, Field
 from dwserver.services.catalog import Services
 from dwserver.services.task_repair import RepairScopeFilter
@@ -45,9 +46,16 @@ async def status(services: Services, _call: Call) -> Reply:
 
 async def run_pass(services: Services, call: Call) -> Reply:
     """Look after what does not move: everywhere, or in the runs that are named."""
-    values = checked(call.body, PASS_FIELDS)
+    report = await repair(services, call.namespace, call.body)
+    return Reply(pass_status(len(report["existing_task_failures"])), report)
+
+
+async def repair(services: Services, namespace: str, body: JsonValue) -> JsonObject:
+    """Look after what does not move: everywhere, or in the runs that are named; the
+    report."""
+    values = checked(body, PASS_FIELDS)
     about = RepairScopeFilter(
-        call.namespace,
+        namespace,
         tuple(values["run_ids"] or ()),
         values["instance_id"],
         connection=values["connection"],
@@ -57,8 +65,7 @@ async def run_pass(services: Services, call: Call) -> Reply:
     report = await services.task_repair.run_pass(
         about, respects_throttle=respects_throttle
     )
-    body = report_view(about, report, respects_throttle=respects_throttle)
-    return Reply(pass_status(len(report.task_failures)), body)
+    return report_view(about, report, respects_throttle=respects_throttle)
 
 
 ROUTES = (

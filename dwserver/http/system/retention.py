@@ -19,10 +19,10 @@ from dwserver.http.system.passes import (
     ScanReport,
     left_alone,
     pass_reply,
+    pass_report,
     scan_limit,
-    scan_report,
 )
-from dwserver.protocol.json_types import JsonObject
+from dwserver.protocol.json_types import JsonObject, JsonValue
 from dwserver.protocol.validation import LIST, Field
 from dwserver.services.catalog import Services
 from dwserver.services.records import RunPart
@@ -72,21 +72,28 @@ async def status(services: Services, call: Call) -> Reply:
         "cutoff": iso(expired.cutoff),
         "expired_run_count": len(expired.run_ids),
         "expired_run_ids": list(expired.run_ids),
-        **scan_report(expired.run_ids, limit=limit),
+        "scan_limit": limit,
+        "scan_pressure": expired.is_partial,
     }
     return Reply(200, body)
 
 
 async def run_pass(services: Services, call: Call) -> Reply:
     """Prune closed runs of the namespace: those that are named, else old ones."""
-    values = checked(call.body, PASS_FIELDS)
+    return pass_reply(await prune(services, call.namespace, call.body))
+
+
+async def prune(services: Services, namespace: str, body: JsonValue) -> JsonObject:
+    """Prune closed runs of the namespace: those that are named, else old ones; the
+    report."""
+    values = checked(body, PASS_FIELDS)
     named, retention = values["run_ids"], services.retention
     if named is not None:
-        pruned = await retention.enforce_on(call.namespace, named)
+        pruned = await retention.enforce_on(namespace, named)
     else:
-        pruned = await retention.enforce(call.namespace, limit=scan_limit(values))
+        pruned = await retention.enforce(namespace, limit=scan_limit(values))
     rows = [_row(each) for each in pruned]
-    return pass_reply(rows, done="pruned")
+    return pass_report(rows, done="pruned")
 
 
 def _row(pruned: Pruned) -> JsonObject:

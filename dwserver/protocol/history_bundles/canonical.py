@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from json.encoder import encode_basestring_ascii
@@ -23,9 +24,27 @@ _MIN_FIXED: Final = -4
 _MAX_FIXED: Final = 16
 
 
+_ENCODER: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), allow_nan=False
+)
+# Where PHP writes something else than this encoder: DEL, and numbers with an exponent.
+_DIFFERS: Final = re.compile(r"\\u007f|(?:^|[:\[,])-?[0-9.]+e[-+][0-9]+(?:$|[,\]}])")
+
+
 def canonical_text(value: JsonValue) -> bytes:
-    """The canonical text; ASCII. ValueError for NaN and infinities, TypeError for what
-    is no JSON. However deep ``value`` nests, this does not recurse."""
+    """The canonical text of decoded JSON; ASCII. ValueError for NaN and infinities,
+    TypeError for what is no JSON; however deep ``value`` nests, no RecursionError."""
+    try:
+        text = _ENCODER.encode(value)
+    except RecursionError:
+        text = _php_text(value)
+    else:
+        if _DIFFERS.search(text) is not None:
+            text = _php_text(value)
+    return text.encode("ascii")
+
+
+def _php_text(value: JsonValue) -> str:
     written: list[str] = []
     # What comes next is at the end: text that is ready, or values to be written.
     pending: list[tuple[bool, JsonValue]] = [(False, value)]
@@ -37,7 +56,7 @@ def canonical_text(value: JsonValue) -> bytes:
             pending.extend(reversed(list(_parts(item))))
         else:
             written.append(_scalar(item))
-    return "".join(written).encode("ascii")
+    return "".join(written)
 
 
 def _parts(

@@ -74,18 +74,19 @@ def _entries(bundle: JsonObject) -> Iterator[JsonObject]:
 
 
 def _entry(path: str, codec: str, data: JsonValue) -> JsonObject:
-    is_available = data is not None and data != ""
+    # What lies in external storage is not in the bundle.
+    is_available = isinstance(data, str) and data != ""
     return {
         "path": path,
         "codec": codec,
         "available": is_available,
         "redacted": False,
-        **_inspected(data if is_available else None),
+        **_inspected(data),
     }
 
 
 def _inspected(data: JsonValue) -> JsonObject:
-    if data is None:
+    if data is None or data == "":
         return _told(_BINARY, diagnostic="payload_unavailable")
     if not isinstance(data, str):
         reference = "external_storage_reference"

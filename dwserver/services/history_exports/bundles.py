@@ -13,7 +13,7 @@ from dwserver.engine.liveness import liveness, next_task
 from dwserver.engine.model import ClosedAttempt, Command, RunState, Task
 from dwserver.engine.run_waits import waiting_for
 from dwserver.engine.wire_time import micro, micro_or_none
-from dwserver.engine.words import CommandOutcome, Liveness
+from dwserver.engine.words import CommandOutcome, Liveness, UpdateStatus
 from dwserver.protocol.history_bundles.integrity import SigningKey, integrity_of
 from dwserver.protocol.history_bundles.payloads import (
     codec_schemas,
@@ -42,11 +42,20 @@ class BundleFacts:
 
 
 def build_bundle(found: Collected, facts: BundleFacts, *, now: int) -> JsonObject:
-    """The whole document, ``integrity`` last."""
+    """The whole document, ``integrity`` last.
+
+    What was refused and left no event is no part of it: verifiers doubt a history that
+    says nothing of a settled command (§3.5).
+    """
     view = found.detail.view
     run, framing = view.run, facts.framing
-    commands = {command.sequence: command for command in found.whole.commands}
     events = [_event(event, framing) for event in found.events]
+    named = {event.command_id for event in found.events}
+    commands = {
+        command.sequence: command
+        for command in found.whole.commands
+        if command.rejection_reason is None or command.id in named
+    }
     archive = _archive(found.whole.commands)
     steps = found.whole.rows
     tasks = {task.activity_id: task for task in found.tasks}
@@ -79,6 +88,7 @@ def build_bundle(found: Collected, facts: BundleFacts, *, now: int) -> JsonObjec
         "updates": [
             rows.update_row(each, commands.get(each.sequence), framing)
             for each in steps.updates.values()
+            if each.status is not UpdateStatus.REJECTED or each.command_id in named
         ],
         "tasks": [rows.task_row(task) for task in found.tasks],
         "activities": _activities(found, events, tasks),

@@ -16,6 +16,7 @@ from dwserver.store.migrations import (
     pending_migrations,
 )
 from dwserver.store.postgres.errors import FAULTS, to_store_error
+from dwserver.store.postgres.servers import Servers
 
 MIGRATIONS = load_migrations("dwserver.store.postgres")
 
@@ -48,8 +49,7 @@ async def bootstrap(dsn: str, *, plan: bool = False) -> BootstrapReport:
     has changed then, and trying again is the caller's decision.
     """
     try:
-        connection = await asyncpg.connect(
-            dsn,
+        connection = await Servers(dsn).connect(
             timeout=_TIMEOUT_SECONDS,
             command_timeout=2 * _TIMEOUT_SECONDS,
             statement_cache_size=0,

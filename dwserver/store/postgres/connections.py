@@ -27,6 +27,7 @@ from dwserver.store.postgres.errors import (
     to_store_error,
     write_with_retries,
 )
+from dwserver.store.postgres.servers import Servers
 
 # Without sorted or hashed scans every statement below sql/ follows its index from the
 # first row on; jit would compile statements that run for a millisecond.
@@ -45,7 +46,7 @@ BEGIN_POOLED = "begin; set local idle_in_transaction_session_timeout = '5s'"
 class ConnectionOptions:
     """How to connect; ``statement_cache_size`` 0 means pooler mode."""
 
-    dsn: str
+    servers: Servers
     statement_cache_size: int
     command_timeout_seconds: float
 
@@ -54,14 +55,13 @@ class ConnectionOptions:
         return self.statement_cache_size == 0
 
     def arguments(self) -> dict[str, Any]:
-        """Of ``asyncpg.connect``: cached statements are kept whatever their size and
+        """Of ``Servers.connect``: cached statements are kept whatever their size and
         age, since preparing a commit again costs a planning. A standby that has not
         been promoted is refused; which server a pooler leads to is its own matter, and
         asking would need a session."""
         session = {} if self.is_pooled else {"target_session_attrs": "read-write"}
         return {
             **session,
-            "dsn": self.dsn,
             "timeout": self.command_timeout_seconds,
             "command_timeout": self.command_timeout_seconds,
             "statement_cache_size": self.statement_cache_size,
@@ -126,6 +126,7 @@ class ConnectionPool:
             await prepare_session(connection, self._options)
 
         self._pool = await asyncpg.create_pool(
+            connect=self._options.servers.connect,
             **self._options.arguments(),
             min_size=0,
             max_size=self._size,
@@ -215,8 +216,9 @@ class Writers:
     async def _connect(self) -> asyncpg.Connection:
         connection: asyncpg.Connection | None = None
         try:
-            connection = await asyncpg.connect(**self._options.arguments())
-            await prepare_session(connection, self._options)
+            options = self._options
+            connection = await options.servers.connect(**options.arguments())
+            await prepare_session(connection, options)
         except FAULTS as error:
             if connection is not None:
                 connection.terminate()

@@ -73,7 +73,7 @@ class Queues:
     ) -> dict[str, QueueWorkers]:
         names = list(queues)
         found = await self._pool.fetch(
-            _COUNT_WORKERS, [namespace] * len(names), names, silent_since, rows
+            _COUNT_WORKERS, silent_since, rows, [namespace] * len(names), names
         )
         return to_queue_workers(map(dict, found))
 

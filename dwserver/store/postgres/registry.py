@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from dwserver.engine.model import JsonMap
 from dwserver.store.api import MAX_WORKERS_SORTED, Namespace, WorkerRegistration
 from dwserver.store.postgres.blocks import block
 from dwserver.store.postgres.connections import ConnectionPool
@@ -20,6 +21,7 @@ _PUT_SEARCH_ATTRIBUTE = block("put_search_attribute")
 _DELETE_SEARCH_ATTRIBUTE = block("delete_search_attribute")
 _FIND_WORKER = block("find_worker")
 _PUT_WORKER = block("put_worker")
+_RENEW_WORKER = block("renew_worker")
 _DELETE_WORKER = block("delete_worker")
 _DELETE_SILENT_WORKERS = block("delete_silent_workers")
 _TOUCH_WORKERS = block("touch_workers")
@@ -54,17 +56,18 @@ class Registry:
         )
         return bool(created)
 
-    async def update_namespace(self, namespace: Namespace) -> bool:
-        updated = await self._pool.write(
-            _UPDATE_NAMESPACE,
-            namespace.name,
-            namespace.description,
-            namespace.retention_days,
-            namespace.status,
-            encode_optional(namespace.external_storage),
-            namespace.updated_at,
-        )
-        return bool(updated)
+    async def update_namespace(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        retention_days: int | None = None,
+        external_storage: JsonMap | None = None,
+        at: int,
+    ) -> Namespace | None:
+        changed = (description, retention_days, encode_optional(external_storage))
+        rows = await self._pool.write(_UPDATE_NAMESPACE, name, *changed, at)
+        return decode_namespace(rows[0]) if rows else None
 
     async def search_attribute_types(self, namespace: str) -> dict[str, str]:
         rows = await self._pool.fetch(_LIST_SEARCH_ATTRIBUTES, namespace)
@@ -88,7 +91,9 @@ class Registry:
         rows = await self._pool.fetch(_FIND_WORKER, namespace, worker_id)
         return decode_worker(rows[0]) if rows else None
 
-    async def put_worker(self, worker: WorkerRegistration) -> WorkerRegistration:
+    async def put_worker(
+        self, worker: WorkerRegistration, *, over: Mapping[str, str] | None = None
+    ) -> WorkerRegistration | None:
         rows = await self._pool.write(
             _PUT_WORKER,
             worker.namespace,
@@ -105,8 +110,17 @@ class Registry:
             encode_json(worker.activity_types),
             encode_json(worker.fingerprints),
             encode_json(worker.details),
+            encode_optional(over),
         )
-        return replace(worker, status=rows[0]["status"])
+        return replace(worker, status=rows[0]["status"]) if rows else None
+
+    async def renew_worker(
+        self, worker: WorkerRegistration, *, details: JsonMap, at: int
+    ) -> WorkerRegistration | None:
+        key = (worker.namespace, worker.worker_id)
+        said = (encode_json(worker.details), encode_json(details))
+        rows = await self._pool.write(_RENEW_WORKER, *key, *said, at)
+        return decode_worker(rows[0]) if rows else None
 
     async def delete_worker(self, namespace: str, worker_id: str) -> bool:
         return bool(await self._pool.write(_DELETE_WORKER, namespace, worker_id))

@@ -50,7 +50,7 @@ class Rollouts:
         self, queues: Sequence[QueueName], *, silent_since: int, rows: int
     ) -> list[CohortWorkers]:
         found = await self._pool.fetch(
-            _LIST_COHORT_WORKERS, *_columns(queues), silent_since, rows
+            _LIST_COHORT_WORKERS, silent_since, rows, *_columns(queues)
         )
         return to_cohort_workers(map(dict, found))
 

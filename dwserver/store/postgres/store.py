@@ -24,6 +24,7 @@ from dwserver.store.postgres.repair import Repair
 from dwserver.store.postgres.retention import Retention
 from dwserver.store.postgres.rollouts import Rollouts
 from dwserver.store.postgres.schedules import Schedules
+from dwserver.store.postgres.servers import Servers
 from dwserver.store.postgres.state_reads import StateReads
 from dwserver.store.postgres.task_sets import TaskSets
 from dwserver.store.postgres.write import TransitionWriter
@@ -67,7 +68,9 @@ class PostgresStore(
         command_timeout_seconds: float = 30.0,
         observe: Observe | None = None,
     ) -> None:
-        options = ConnectionOptions(dsn, statement_cache_size, command_timeout_seconds)
+        options = ConnectionOptions(
+            Servers(dsn), statement_cache_size, command_timeout_seconds
+        )
         super().__init__(ConnectionPool(options, size=pool_size))
         self._writers = Writers(options, size=writers)
         shapes = statement_cache_size or _SHAPES_BEHIND_A_POOLER

@@ -125,3 +125,31 @@ from (
 ) worker_registrations
 order by last_heartbeat_at <= $3, worker_id
 limit $4
+
+-- name: count_workers_of_queues
+-- Registrations by queue, of $2 that are looked at; those heard of at $1 or before are
+-- stale.
+select
+    w.task_queue as queue,
+    count(*) filter (where w.is_live and w.status <> 'draining') as active,
+    count(*) filter (where w.is_live and w.status = 'draining') as draining,
+    count(*) filter (where not w.is_live) as stale,
+    coalesce(
+        sum(w.max_workflow_tasks) filter (where w.is_live and w.status <> 'draining'),
+        0
+    ) as workflow_slots,
+    coalesce(
+        sum(w.max_activity_tasks) filter (where w.is_live and w.status <> 'draining'),
+        0
+    ) as activity_slots
+from (
+    select
+        s.task_queue,
+        s.status,
+        s.max_workflow_tasks,
+        s.max_activity_tasks,
+        s.last_heartbeat_at > $1 as is_live
+    from {registrations_of_queues}
+    limit $2
+) w
+group by w.task_queue

@@ -55,3 +55,33 @@ from (
 group by w.namespace, w.task_queue
 order by max(w.drained_at) desc nulls last, w.namespace, w.task_queue
 limit $3
+
+-- name: list_cohort_workers
+-- Registrations of queues by cohort, runtime and SDK, of $2 that are looked at; those
+-- heard of at $1 or before are stale.
+select
+    w.namespace,
+    w.task_queue,
+    w.build_id,
+    w.runtime,
+    w.sdk_version,
+    count(*) filter (where w.is_live and w.status <> 'draining') as active,
+    count(*) filter (where w.is_live and w.status = 'draining') as draining,
+    count(*) filter (where not w.is_live) as stale,
+    min(w.registered_at) as first_seen_at,
+    max(w.last_heartbeat_at) as last_heartbeat_at
+from (
+    select
+        s.namespace,
+        s.task_queue,
+        s.build_id,
+        s.runtime,
+        s.sdk_version,
+        s.status,
+        s.registered_at,
+        s.last_heartbeat_at,
+        s.last_heartbeat_at > $1 as is_live
+    from {registrations_of_queues}
+    limit $2
+) w
+group by w.namespace, w.task_queue, w.build_id, w.runtime, w.sdk_version

@@ -17,8 +17,10 @@ from dwserver.store.queues import (
     to_leases,
     to_queue_workers,
 )
+from dwserver.store.rollouts import QueueName
 from dwserver.store.sqlite.on_threads import OnThreads
 from dwserver.store.sqlite.reads import fetch, snapshot, to_array
+from dwserver.store.sqlite.rollouts import queue_pairs
 
 
 class Queues(OnThreads):
@@ -99,9 +101,9 @@ def _count_workers(
     silent_since: int,
     rows: int,
 ) -> dict[str, QueueWorkers]:
-    key = (namespace, to_array(queues))
+    pairs = queue_pairs([QueueName(namespace, queue) for queue in queues])
     block = "count_workers_of_queues"
-    return to_queue_workers(fetch(connection, block, *key, silent_since, rows))
+    return to_queue_workers(fetch(connection, block, silent_since, rows, pairs))
 
 
 def _count_active_leases(

@@ -7,20 +7,15 @@ the others on a reader. Each may raise sqlite3.Error.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from operator import attrgetter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from dwserver.engine.model import JsonMap
 from dwserver.store.api import MAX_WORKERS_SORTED, Namespace, WorkerRegistration
 from dwserver.store.sqlite import records
 from dwserver.store.sqlite.reads import fetch, fetch_one
-from dwserver.store.sqlite.rows import encode_json, encode_optional, fields
-from dwserver.store.sqlite.statements import BLOCKS, Row, write_rows
-
-_namespace = fields("create_namespace", "external_storage")
-_worker = fields(
-    "put_worker", "workflow_types", "activity_types", "fingerprints", "details"
-)
-_documents = attrgetter("workflow_types", "activity_types", "fingerprints", "details")
+from dwserver.store.sqlite.rows import encode_json, encode_optional
+from dwserver.store.sqlite.statements import BLOCKS
 
 
 def list_namespaces(connection: sqlite3.Connection) -> list[Namespace]:
@@ -33,12 +28,30 @@ def find_namespace(connection: sqlite3.Connection, name: str) -> Namespace | Non
 
 def create_namespace(connection: sqlite3.Connection, namespace: Namespace) -> bool:
     """False when the name exists."""
-    return write_rows(connection, "create_namespace", [_namespace_row(namespace)]) > 0
+    row = (
+        namespace.name,
+        namespace.description,
+        namespace.retention_days,
+        namespace.status,
+        encode_optional(namespace.external_storage),
+        namespace.created_at,
+        namespace.updated_at,
+    )
+    return bool(fetch(connection, "create_namespace", *row))
 
 
-def update_namespace(connection: sqlite3.Connection, namespace: Namespace) -> bool:
-    """False when there is none of that name."""
-    return write_rows(connection, "update_namespace", [_namespace_row(namespace)]) > 0
+def update_namespace(
+    connection: sqlite3.Connection,
+    name: str,
+    *,
+    description: str | None,
+    retention_days: int | None,
+    external_storage: JsonMap | None,
+    at: int,
+) -> Namespace | None:
+    changed = (description, retention_days, encode_optional(external_storage))
+    args = (name, *changed, at)
+    return fetch_one(connection, records.to_namespace, "update_namespace", *args)
 
 
 def list_search_attributes(
@@ -58,7 +71,7 @@ def put_search_attribute(
 ) -> bool:
     """False when the name exists."""
     row = (namespace, name, value_type, created_at)
-    return write_rows(connection, "put_search_attribute", [row]) > 0
+    return bool(fetch(connection, "put_search_attribute", *row))
 
 
 def delete_search_attribute(
@@ -89,12 +102,42 @@ def list_workers_of_queue(
 
 
 def put_worker(
-    connection: sqlite3.Connection, worker: WorkerRegistration
-) -> WorkerRegistration:
-    row = (*_worker(worker), *map(encode_json, _documents(worker)))
-    write_rows(connection, "put_worker", [row])
-    written = find_worker(connection, worker.namespace, worker.worker_id)
-    return written or worker
+    connection: sqlite3.Connection,
+    worker: WorkerRegistration,
+    *,
+    over: Mapping[str, str] | None,
+) -> WorkerRegistration | None:
+    row = (
+        worker.namespace,
+        worker.worker_id,
+        worker.task_queue,
+        worker.runtime,
+        worker.sdk_version,
+        worker.build_id,
+        worker.max_workflow_tasks,
+        worker.max_activity_tasks,
+        worker.registered_at,
+        worker.last_heartbeat_at,
+        encode_json(worker.workflow_types),
+        encode_json(worker.activity_types),
+        encode_json(worker.fingerprints),
+        encode_json(worker.details),
+        encode_optional(over),
+    )
+    rows = fetch(connection, "put_worker", *row)
+    return replace(worker, status=rows[0]["status"]) if rows else None
+
+
+def renew_worker(
+    connection: sqlite3.Connection,
+    worker: WorkerRegistration,
+    *,
+    details: JsonMap,
+    at: int,
+) -> WorkerRegistration | None:
+    key = (worker.namespace, worker.worker_id)
+    args = (*key, encode_json(worker.details), encode_json(details), at)
+    return fetch_one(connection, records.to_worker, "renew_worker", *args)
 
 
 def delete_worker(
@@ -117,7 +160,3 @@ def touch_workers(
     return [
         records.to_worker(row) for row in fetch(connection, "touch_workers", keys, at)
     ]
-
-
-def _namespace_row(namespace: Namespace) -> Row:
-    return (*_namespace(namespace), encode_optional(namespace.external_storage))

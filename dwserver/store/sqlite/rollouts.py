@@ -39,7 +39,7 @@ class Rollouts(OnThreads):
     async def list_cohort_workers(
         self, queues: Sequence[QueueName], *, silent_since: int, rows: int
     ) -> list[CohortWorkers]:
-        return await self._list(_list_cohort_workers, queues, silent_since, rows)
+        return await self._list(_list_cohort_workers, silent_since, rows, queues)
 
     async def list_draining_queues(
         self, namespace: str | None, *, rows: int, limit: int
@@ -62,14 +62,17 @@ def _resume_workers(connection: sqlite3.Connection, cohort: CohortKey) -> list[s
 def _list_rollouts(
     connection: sqlite3.Connection, queues: Sequence[QueueName], limit: int
 ) -> list[Rollout]:
-    return to_rollouts(fetch(connection, "list_rollouts", _pairs(queues), limit))
+    return to_rollouts(fetch(connection, "list_rollouts", queue_pairs(queues), limit))
 
 
 def _list_cohort_workers(
-    connection: sqlite3.Connection, queues: Sequence[QueueName], *bounds: int
+    connection: sqlite3.Connection,
+    silent_since: int,
+    rows: int,
+    queues: Sequence[QueueName],
 ) -> list[CohortWorkers]:
-    block = "list_cohort_workers"
-    return to_cohort_workers(fetch(connection, block, _pairs(queues), *bounds))
+    args = (silent_since, rows, queue_pairs(queues))
+    return to_cohort_workers(fetch(connection, "list_cohort_workers", *args))
 
 
 def _list_draining_queues(
@@ -80,5 +83,6 @@ def _list_draining_queues(
     ]
 
 
-def _pairs(queues: Sequence[QueueName]) -> str:
+def queue_pairs(queues: Sequence[QueueName]) -> str:
+    """As statements take queues."""
     return encode_json(list(map(list, queues))).decode()

@@ -19,10 +19,18 @@ _ROWS = "{rows}"
 _ARGUMENT = re.compile(r"\$(\d+)")
 _COLUMNS = re.compile(r"(?:insert into \w+|with x) \(([^)]*)\)")
 
-BLOCKS = {
-    name: _ARGUMENT.sub(r"?\1", fill_columns(text))
-    for name, text in load_blocks("dwserver.store.sqlite").items()
-}
+_BLOCKS = load_blocks("dwserver.store.sqlite")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def _filled(text: str) -> str:
+    """With columns and other blocks in their places; what is no name of either stays,
+    to be filled in for each use."""
+    text = _PLACEHOLDER.sub(lambda match: _BLOCKS.get(match[1], match[0]), text)
+    return _ARGUMENT.sub(r"?\1", fill_columns(text))
+
+
+BLOCKS = {name: _filled(text) for name, text in _BLOCKS.items()}
 
 
 @cache

@@ -12,6 +12,7 @@ from dwserver.engine.model import (
     Command,
     Failure,
     Instance,
+    JsonMap,
     OutboxEntry,
     Payload,
     Run,
@@ -280,8 +281,23 @@ class SqliteStore(
     async def create_namespace(self, namespace: Namespace) -> bool:
         return await self._write(registry.create_namespace, namespace)
 
-    async def update_namespace(self, namespace: Namespace) -> bool:
-        return await self._write(registry.update_namespace, namespace)
+    async def update_namespace(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        retention_days: int | None = None,
+        external_storage: JsonMap | None = None,
+        at: int,
+    ) -> Namespace | None:
+        return await self._write(
+            registry.update_namespace,
+            name,
+            description=description,
+            retention_days=retention_days,
+            external_storage=external_storage,
+            at=at,
+        )
 
     # search attributes ----------------------------------------------------------
     async def search_attribute_types(self, namespace: str) -> dict[str, str]:
@@ -307,8 +323,15 @@ class SqliteStore(
     ) -> WorkerRegistration | None:
         return await self._read(registry.find_worker, namespace, worker_id)
 
-    async def put_worker(self, worker: WorkerRegistration) -> WorkerRegistration:
-        return await self._write(registry.put_worker, worker)
+    async def put_worker(
+        self, worker: WorkerRegistration, *, over: Mapping[str, str] | None = None
+    ) -> WorkerRegistration | None:
+        return await self._write(registry.put_worker, worker, over=over)
+
+    async def renew_worker(
+        self, worker: WorkerRegistration, *, details: JsonMap, at: int
+    ) -> WorkerRegistration | None:
+        return await self._write(registry.renew_worker, worker, details=details, at=at)
 
     async def delete_worker(self, namespace: str, worker_id: str) -> bool:
         return await self._write(registry.delete_worker, namespace, worker_id)

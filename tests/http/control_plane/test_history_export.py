@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from durable_workflow.history_bundle_verify import verify_bundle
 
+from dwserver.protocol.history_bundles.verification.verifying import verify_text
 from tests.support.json_http import (
     WORKER_HEADER,
     JsonHttp,
@@ -150,6 +151,33 @@ def test_a_run_with_a_bit_of_everything(
     bundle["workflow"]["status"] = "completed"
     report = verify_bundle(bundle, KEY)
     assert report["status"] == "failed"
+
+
+VALUES = {
+    "whole": 1.0,
+    "tiny": -1.5e-9,
+    "huge": 1e22,
+    "long": 2**63 - 1,
+    "text": 'Grüße / 😀 "\\ \x7f\u2028',
+    "none": [{}, [], None],
+}
+
+
+def test_whatever_users_put_in_is_verified(
+    start_server: StartServer, store_url: str
+) -> None:
+    stand = Stand(start_server, store_url)
+    start = {"workflow_id": "v", **FLOW, "input": [VALUES], "memo": VALUES}
+    stand.control.request("POST", "/api/workflows", start).expect(201)
+    stand.complete({"type": "record_side_effect", "result": VALUES})
+    stand.command("v/signal/go", {"input": [VALUES]}, status=202)
+    # Nothing of the run says that it was refused.
+    stand.command("v/archive", {"reason": "too early"}, status=409)
+    bundle = stand.export("v")
+    report = verify_text(orjson.dumps(bundle), signing_key=KEY)
+    assert (report.findings, report.signature_verified) == ((), True)
+    assert bundle["workflow"]["memo"] == VALUES
+    assert [each["type"] for each in bundle["commands"]] == ["start", "signal"]
 
 
 def test_a_run_is_linked_with_its_parent_and_its_predecessor(

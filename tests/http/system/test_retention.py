@@ -13,8 +13,10 @@ from dwserver.store.api import StoreUnavailable
 from tests.http.handler_stage import NAMESPACE, NOW, Stage
 
 
-async def test_a_scan() -> None:
-    stage = Stage({"retention.expired": Expired(30, NOW, ("run-1", "run-2"))})
+@pytest.mark.parametrize("is_partial", [False, True])
+async def test_a_scan(is_partial: bool) -> None:
+    expired = Expired(30, NOW, ("run-1", "run-2"), is_partial=is_partial)
+    stage = Stage({"retention.expired": expired})
     answer = await stage.ask(status, query={"limit": "2"})
     assert answer.body == {
         "namespace": NAMESPACE,
@@ -23,7 +25,7 @@ async def test_a_scan() -> None:
         "expired_run_count": 2,
         "expired_run_ids": ["run-1", "run-2"],
         "scan_limit": 2,
-        "scan_pressure": True,
+        "scan_pressure": is_partial,
     }
     assert [(call.arguments, call.options) for call in stage.calls] == [
         ((NAMESPACE,), {"limit": 2})

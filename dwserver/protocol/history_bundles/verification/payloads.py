@@ -9,6 +9,7 @@ from typing import Final
 from dwserver.protocol.history_bundles.verification.findings import (
     Finding,
     found,
+    shown,
     text_or_none,
 )
 from dwserver.protocol.history_bundles.verification.rules import Rule
@@ -24,7 +25,7 @@ def check_payload_manifest(bundle: JsonObject) -> Iterator[Finding]:
     entries = _object(bundle.get("payload_manifest")).get("entries")
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(entry, dict):
-            place = text_or_none(entry.get("path"))
+            place = text_or_none(shown(entry.get("path")))
             yield from _check_entry(entry, place or f"payload_manifest.entries.{index}")
 
 

@@ -63,33 +63,3 @@ cross join lateral (
     limit 1
 ) w
 join runs r on r.id = w.run_id
-
--- name: count_workers_of_queues
--- Registrations by queue ($1: the namespace of each), of $4 that are looked at; those
--- heard of at $3 or before are stale.
-select
-    w.task_queue as queue,
-    count(*) filter (where w.is_live and w.status <> 'draining') as active,
-    count(*) filter (where w.is_live and w.status = 'draining') as draining,
-    count(*) filter (where not w.is_live) as stale,
-    coalesce(
-        sum(w.max_workflow_tasks) filter (where w.is_live and w.status <> 'draining'),
-        0
-    ) as workflow_slots,
-    coalesce(
-        sum(w.max_activity_tasks) filter (where w.is_live and w.status <> 'draining'),
-        0
-    ) as activity_slots
-from (
-    select
-        s.task_queue,
-        s.status,
-        s.max_workflow_tasks,
-        s.max_activity_tasks,
-        s.last_heartbeat_at > $3 as is_live
-    from unnest($1::text[], $2::text[]) q(namespace, queue)
-    join worker_registrations s on s.namespace = q.namespace
-    and s.task_queue = q.queue
-    limit $4
-) w
-group by w.task_queue

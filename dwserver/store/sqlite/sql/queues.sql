@@ -72,33 +72,3 @@ from (
 ) x
 join tasks t on t.id = x.id
 join runs r on r.id = t.run_id
-
--- name: count_workers_of_queues
--- Registrations by queue, of $4 that are looked at; those heard of at $3 or before are
--- stale.
-select
-    w.task_queue as queue,
-    count(*) filter (where w.is_live and w.status <> 'draining') as active,
-    count(*) filter (where w.is_live and w.status = 'draining') as draining,
-    count(*) filter (where not w.is_live) as stale,
-    coalesce(
-        sum(w.max_workflow_tasks) filter (where w.is_live and w.status <> 'draining'),
-        0
-    ) as workflow_slots,
-    coalesce(
-        sum(w.max_activity_tasks) filter (where w.is_live and w.status <> 'draining'),
-        0
-    ) as activity_slots
-from (
-    select
-        s.task_queue,
-        s.status,
-        s.max_workflow_tasks,
-        s.max_activity_tasks,
-        s.last_heartbeat_at > $3 as is_live
-    from worker_registrations s
-    where s.namespace = $1
-    and s.task_queue in (select value from json_each($2))
-    limit $4
-) w
-group by w.task_queue

@@ -1,7 +1,7 @@
--- Build-id rollouts of queues ($1: array of pairs of namespace and name).
+-- Build-id rollouts.
 
 -- name: list_rollouts
--- What is wanted of the cohorts of queues.
+-- What is wanted of the cohorts of queues ($1: array of pairs of namespace and name).
 select
     o.namespace,
     o.task_queue,
@@ -13,35 +13,8 @@ join build_id_rollouts o on o.namespace = h.value ->> 0
 and o.task_queue = h.value ->> 1
 limit $2
 
--- name: list_cohort_workers
--- Registrations of queues by cohort, runtime and SDK; those heard of at $2 or before
--- are stale.
-select
-    w.namespace,
-    w.task_queue,
-    w.build_id,
-    w.runtime,
-    w.sdk_version,
-    count(*) filter (where w.last_heartbeat_at > $2 and w.status <> 'draining')
-        as active,
-    count(*) filter (where w.last_heartbeat_at > $2 and w.status = 'draining')
-        as draining,
-    count(*) filter (where w.last_heartbeat_at <= $2) as stale,
-    min(w.registered_at) as first_seen_at,
-    max(w.last_heartbeat_at) as last_heartbeat_at
-from (
-    select
-        s.namespace,
-        s.task_queue,
-        s.build_id,
-        s.runtime,
-        s.sdk_version,
-        s.status,
-        s.registered_at,
-        s.last_heartbeat_at
-    from json_each($1) h
-    join worker_registrations s on s.namespace = h.value ->> 0
-    and s.task_queue = h.value ->> 1
-    limit $3
-) w
-group by w.namespace, w.task_queue, w.build_id, w.runtime, w.sdk_version
+-- name: registrations_of_queues
+-- The workers of queues ($3: array of pairs of namespace and name).
+json_each($3) h
+join worker_registrations s on s.namespace = h.value ->> 0
+and s.task_queue = h.value ->> 1

@@ -1,4 +1,4 @@
-"""Repair by a process of its own: what ``dwserver repair-pass`` runs.
+"""Maintenance by a process of its own: what the commands of the passes run on.
 
 It opens the database and the coordination like a node, so that what it announces wakes
 the polls that wait on the nodes, and serves nothing.
@@ -11,17 +11,16 @@ from contextlib import asynccontextmanager
 
 from dwserver.config.settings import Settings
 from dwserver.roles.compose import open_settings_store
-from dwserver.roles.core import build_core
+from dwserver.roles.core import Core, build_core
 from dwserver.roles.database import DatabaseService
 from dwserver.runtime.clock import SystemClock
 from dwserver.runtime.ids import UlidSource
 from dwserver.runtime.metrics import Metrics
 from dwserver.runtime.supervisor import Supervisor
-from dwserver.services.task_repair import TaskRepair
 
 
 @asynccontextmanager
-async def repairing(settings: Settings) -> AsyncIterator[TaskRepair]:
+async def maintaining(settings: Settings) -> AsyncIterator[Core]:
     """Raises ServiceStartError when the database does not answer. What was announced
     is sent before the end."""
     metrics, supervisor = Metrics(), Supervisor()
@@ -38,7 +37,7 @@ async def repairing(settings: Settings) -> AsyncIterator[TaskRepair]:
         supervisor.add(service)
     await supervisor.start()
     try:
-        yield core.services.task_repair
+        yield core
     finally:
         core.release_waits()
         await supervisor.stop()

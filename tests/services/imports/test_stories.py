@@ -1,0 +1,99 @@
+"""Whatever a run has come to, it is the same after it has moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from dwserver.engine.imports.eligibility import Rule
+from dwserver.engine.words import TaskStatus
+from dwserver.services.history_imports.reports import ImportStatus
+from dwserver.store.opening import open_store
+from tests.durability.checker import check_standing
+from tests.services.imports.moving import embedded, imported
+from tests.services.imports.test_round_trip import comparable, runs_of
+from tests.services.test_stories import MakeDatabase, NodeStory, sqlite_database
+from tests.support.small_server import SmallServer, small_server
+from tests.support.stored_state import read_state
+
+
+class MovingStory(NodeStory):
+    """A story whose runs move to another server in the end."""
+
+    template: Path
+
+    def teardown(self) -> None:
+        try:
+            self.run(self._do_what_is_due())
+            with sqlite_database(self.template) as url:
+                self.run(self._move(url))
+                assert check_standing(read_state(url)) == []
+        finally:
+            super().teardown()
+
+    async def _move(self, url: str) -> None:
+        store = open_store(url)
+        await store.open()
+        try:
+            async with small_server(store, first_id=10**9) as target:
+                target.clock.advance(
+                    microseconds=self.server.clock.now() - target.clock.now()
+                )
+                await move_all(self.server, target)
+        finally:
+            await store.close()
+
+
+async def move_all(source: SmallServer, target: SmallServer) -> None:
+    for run in await runs_of(source):
+        here = await source.state(run.id)
+        done = await imported(target, await embedded(source, run))
+        errors = [each["rule"] for each in done.report["eligibility"]["errors"]]
+        if any(task.status is TaskStatus.LEASED for task in here.tasks.values()):
+            assert errors == [Rule.LEASED_TASK_PRESENT]
+        elif holds_an_outcome_back(here):
+            assert errors == [Rule.OUTCOME_NOT_IN_HISTORY]
+        else:
+            assert done.status is ImportStatus.IMPORTED, errors
+            there = await target.state(run.id)
+            assert comparable(there) == comparable(here)
+
+
+def holds_an_outcome_back(state: object) -> bool:
+    steps = (
+        step
+        for kind in ("activities", "timers", "children")
+        for step in getattr(state, kind).values()
+    )
+    return any(step.is_held and not step.is_open for step in steps)
+
+
+def tell(template: Path, *, stories: int, steps: int) -> None:
+    class Story(MovingStory):
+        pass
+
+    make_database: MakeDatabase = lambda: sqlite_database(template)  # noqa: E731
+    Story.make_database = staticmethod(make_database)
+    Story.template = template
+    run_state_machine_as_test(
+        Story,
+        settings=settings(
+            max_examples=stories,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_runs_of_any_story_can_move(sqlite_file: Path) -> None:
+    tell(sqlite_file, stories=8, steps=30)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_runs_of_long_stories_can_move(sqlite_file: Path) -> None:
+    tell(sqlite_file, stories=150, steps=60)
