@@ -31,10 +31,16 @@ async def tell(server: SmallServer, steps: Sequence[Step], workflow_id: str) -> 
 
 
 def comparable(state: RunState) -> dict[str, Any]:
-    """The hot state but for what no bundle tells: how often a workflow task failed in a
-    row, what a child was given, by which id the task of a timer is known."""
+    """The hot state but for what no bundle tells: commands that were refused, how often
+    a workflow task failed in a row, what a child was given, by which id the task of a
+    timer is known."""
     run = replace(
-        state.run, version=0, task_failures=0, history_bytes=0, inherits_children=False
+        state.run,
+        version=0,
+        command_sequence=0,
+        task_failures=0,
+        history_bytes=0,
+        inherits_children=False,
     )
     if run.status.is_terminal:
         # Nothing is sent again.
