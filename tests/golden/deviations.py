@@ -65,6 +65,11 @@ SNAPSHOTS = (
 )
 LATER_MEMBERS = (
     Deviation(
+        r"(workflows\[\]\.)?engine_source",
+        "history-bundles §5.5: which engine began a run",
+        "extra",
+    ),
+    Deviation(
         r"poll_status|task\.(namespace|idempotency_key|cancel_requested)",
         "worker-protocol §5, §6.1, §9.1: members that later servers add",
         "extra",

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from benchmarks.metering import pss_bytes
+from tests.support.embedded_bundles import a_bundle
 from tests.support.json_http import WORKER_HEADER, JsonHttp, operator
 from tests.support.probes import run_in_thread
 from tests.support.processes import TEST_TOKEN, StartServer
@@ -196,3 +197,15 @@ async def transactions_per_second(
     first = await connection.fetchval(read)
     await asyncio.sleep(seconds)
     return float(await connection.fetchval(read) - first) / seconds
+
+
+def test_a_bundle_larger_than_other_requests_goes_through(split: Split) -> None:
+    large = {"available": True, "data": "A" * 3_000_000}
+    nothing = {"available": False, "data": None}
+    payloads = {"codec": "avro", "arguments": large, "output": nothing}
+    bundle = a_bundle("moved", payloads=payloads)
+    path = "/api/workflows/import/embedded-v2"
+    report = split.operator.request("POST", path, bundle).expect(201)
+    assert report["status"] == "imported"
+    split.register()
+    assert split.poll(30)["task"]["workflow_id"] == "moved"
