@@ -9,7 +9,7 @@ import orjson
 
 from dwserver.cli.failure import reported
 from dwserver.config.environment import process_environment
-from dwserver.config.settings import load_settings
+from dwserver.config.settings import Settings, load_settings
 from dwserver.protocol.json_types import JsonObject
 from dwserver.roles.cluster_status import read_cluster_status
 from dwserver.services.membership import MISSED_HEARTBEATS
@@ -30,17 +30,17 @@ def status(as_json: bool) -> None:
         report = asyncio.run(read_cluster_status(settings))
     if as_json:
         click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
-    elif report["nodes"]:
-        click.echo(describe(report))
-    elif settings.database.sqlite_path is not None:
-        click.echo("no live node; the node that serves an SQLite file is never listed")
     else:
+        click.echo(describe(report, settings))
+
+
+def describe(report: JsonObject, settings: Settings) -> str:
+    """The same as a table, or why there is none."""
+    if not report["nodes"]:
+        if settings.database.sqlite_path is not None:
+            return "no live node; the node that serves an SQLite file is never listed"
         seconds = MISSED_HEARTBEATS * settings.topology.heartbeat_seconds
-        click.echo(f"no live node: no heartbeat in the last {seconds:g} s")
-
-
-def describe(report: JsonObject) -> str:
-    """The same as a table; there is a node."""
+        return f"no live node: no heartbeat in the last {seconds:g} s"
     rows = [COLUMNS, *(_cells(node) for node in report["nodes"])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -164,7 +164,10 @@ async def _cache_issues(settings: Settings) -> list[Issue]:
     await redis.close()
     if why is None:
         return []
-    text = f"Redis does not answer, which costs time only: {without_secrets(why, url)}"
+    text = (
+        f"Redis does not answer ({without_secrets(why, url)}): until it does, queries "
+        "are refused, capped queues give out no tasks, and other news come late"
+    )
     return [Issue(Component.CACHE, Severity.WARNING, "cache_unreachable", text)]
 
 

@@ -74,8 +74,8 @@ def test_a_database_that_is_not_there() -> None:
     assert "hunter2secret" not in complaint
 
 
-def test_an_unprepared_database_is_one_line(empty_store_url: str) -> None:
-    complaint = run(PASS, env={"DW_DATABASE_URL": empty_store_url}).complaint
+def test_an_unprepared_database_is_one_line(empty_sqlite_url: str) -> None:
+    complaint = run(PASS, env={"DW_DATABASE_URL": empty_sqlite_url}).complaint
     assert "dwserver bootstrap" in complaint
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from dwserver.cli.failure import reported
 from dwserver.config.errors import ConfigurationError, Problem
+from dwserver.http.call import Refusal
 from dwserver.roles.errors import BootError
 from dwserver.runtime.supervisor import ServiceStartError
 from dwserver.store.api import StoreUnavailable
@@ -17,6 +18,7 @@ EXPECTED = [
     ServiceStartError("database", StoreUnavailable("gone")),
     StoreUnavailable("gone"),
     PermissionError("no entry"),
+    Refusal(422, "validation_failed", "too many"),
 ]
 
 

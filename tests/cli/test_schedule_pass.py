@@ -109,6 +109,6 @@ def test_a_file_that_is_served_has_its_leader(
     assert "served" in run(PASS, env={"DW_DATABASE_URL": sqlite_url}).complaint
 
 
-def test_an_unprepared_database_is_one_line(empty_store_url: str) -> None:
-    complaint = run(PASS, env={"DW_DATABASE_URL": empty_store_url}).complaint
+def test_an_unprepared_database_is_one_line(empty_postgres_url: str) -> None:
+    complaint = run(PASS, env={"DW_DATABASE_URL": empty_postgres_url}).complaint
     assert "dwserver bootstrap" in complaint

@@ -31,7 +31,7 @@ def nodes(url: str) -> dict[str, dict[str, Any]]:
     """The live nodes by id, as `dwserver cluster status` reads them."""
     settings = load_settings({"DW_DATABASE_URL": url})
     report = run_in_thread(read_cluster_status(settings))
-    assert ("no live node" in describe(report)) == (not report["nodes"])
+    assert ("no live node" in describe(report, settings)) == (not report["nodes"])
     return {node["node_id"]: node for node in report["nodes"]}
 
 
@@ -138,7 +138,7 @@ def test_an_empty_cluster_and_one_without_a_schema(
     assert (ended.status, orjson.loads(ended.output)) == (0, {"nodes": []})
     ended = run(*command, env={"DW_DATABASE_URL": empty_store_url})
     is_file = empty_store_url.startswith("sqlite:")
-    missing = "no database file" if is_file else "cluster_nodes"
+    missing = "no database file" if is_file else "dwserver bootstrap"
     assert missing in ended.complaint
 
 
