@@ -9,6 +9,8 @@ from dwserver.engine.model import JsonMap, RetryPolicy
 from dwserver.engine.parallel import GROUP_KEYS
 
 _PATH: Final = "parallel_group_path"
+# Attempts or seconds: what is added to an instant stays one.
+_MOST: Final = 10**9
 
 
 def text(payload: JsonMap, name: str) -> str | None:
@@ -49,20 +51,27 @@ def retry_policy_of(snapshot: JsonMap | None) -> RetryPolicy | None:
     if not snapshot:
         return None
     return RetryPolicy(
-        max_attempts=max(integer(snapshot, "max_attempts") or 1, 1),
+        max_attempts=max(_bounded(snapshot, "max_attempts") or 1, 1),
         backoff_seconds=tuple(
-            each for each in _list(snapshot, "backoff_seconds") if isinstance(each, int)
+            min(max(each, 0), _MOST)
+            for each in _list(snapshot, "backoff_seconds")
+            if isinstance(each, int)
         ),
         non_retryable_error_types=tuple(
             each
             for each in _list(snapshot, "non_retryable_error_types")
             if isinstance(each, str)
         ),
-        start_to_close_timeout=integer(snapshot, "start_to_close_timeout"),
-        schedule_to_start_timeout=integer(snapshot, "schedule_to_start_timeout"),
-        schedule_to_close_timeout=integer(snapshot, "schedule_to_close_timeout"),
-        heartbeat_timeout=integer(snapshot, "heartbeat_timeout"),
+        start_to_close_timeout=_bounded(snapshot, "start_to_close_timeout"),
+        schedule_to_start_timeout=_bounded(snapshot, "schedule_to_start_timeout"),
+        schedule_to_close_timeout=_bounded(snapshot, "schedule_to_close_timeout"),
+        heartbeat_timeout=_bounded(snapshot, "heartbeat_timeout"),
     )
+
+
+def _bounded(snapshot: JsonMap, name: str) -> int | None:
+    found = integer(snapshot, name)
+    return None if found is None else min(max(found, 0), _MOST)
 
 
 def _list(snapshot: JsonMap, name: str) -> list[object]:

@@ -79,8 +79,10 @@ def translate(bundle: Bundle, mark: RunImport, context: Context) -> RunChange:
         _by_step(timers),
         _by_step(children),
         told.waits,
-        {s.sequence: _placed(s, told, run) for s in bundle.signals},
-        {u.sequence: _told_update(_placed(u, told, run), told) for u in bundle.updates},
+        _by_sequence(_placed(signal, told, run) for signal in bundle.signals),
+        _by_sequence(
+            _told_update(_placed(update, told, run), told) for update in bundle.updates
+        ),
     )
     check_outcomes(rows, told)
     return RunChange(
@@ -202,6 +204,16 @@ def _ended_at(step: Activity | Timer | Child, told: Told) -> int:
 
 
 # messages and failures ----------------------------------------------------------
+def _by_sequence(messages: Iterable[_M]) -> dict[int, _M]:
+    found: dict[int, _M] = {}
+    for message in messages:
+        if message.sequence in found:
+            problem = f"Two messages came with command {message.sequence}."
+            raise InconsistentBundle(Rule.ROW_INVALID, problem)
+        found[message.sequence] = message
+    return found
+
+
 def _placed(message: _M, told: Told, run: Run) -> _M:
     """Where it stands in history; what is open is still to be shown to a worker."""
     event = told.received.get(message.id) or told.received.get(message.command_id)

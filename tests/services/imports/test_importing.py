@@ -342,3 +342,79 @@ async def test_an_overdue_timer_fires_at_once(
     await target.core.timers.fire_due()
     assert (await target.event_types(started.run.id))[-1] == "TimerFired"
     assert (await target.leased()).leased.task.run_id == started.run.id
+
+
+def of_the_embedded_engine() -> dict[str, Any]:
+    """Its timers have tasks, its events may name none, and more than one workflow task
+    may be open."""
+    bundle = a_bundle(workflow={"status": "waiting", "last_history_sequence": 4})
+    at = bundle["workflow"]["started_at"]
+    timers = [
+        {
+            "id": f"timer-{step}",
+            "sequence": step,
+            "status": "pending",
+            "delay_seconds": 60,
+            "fire_at": at,
+            "created_at": at,
+            "timer_kind": None,
+        }
+        for step in (1, 2)
+    ]
+    scheduled = [
+        an_event(
+            RUN_ID,
+            2 + timer["sequence"],
+            "TimerScheduled",
+            {"timer_id": timer["id"], "sequence": timer["sequence"]},
+        )
+        for timer in timers
+    ]
+    task = bundle["tasks"][0]
+    tasks = [
+        {**task, "id": "of-timer", "type": "timer", "payload": {"timer_id": "timer-1"}},
+        {**task, "id": "of-update", "payload": {"workflow_update_id": "u"}},
+        {**task, "id": "of-workflow"},
+    ]
+    return sealed(
+        {
+            **bundle,
+            "history_events": [*bundle["history_events"], *scheduled],
+            "timers": timers,
+            "tasks": tasks,
+        }
+    )
+
+
+async def test_habits_of_the_embedded_engine(taker: SmallServer) -> None:
+    await accepted(taker, of_the_embedded_engine())
+    state = await taker.state(RUN_ID)
+    assert list(state.tasks) == ["of-workflow"]
+    assert state.timers[1].task_id == "of-timer"
+    # Both were asked for at the same moment.
+    assert (state.run.batch_first, state.run.batch_size, state.run.last_step) == (
+        1,
+        2,
+        2,
+    )
+    assert [timer.batch for timer in state.timers.values()] == [1, 1]
+    await taker.core.timers.fire_due()
+    assert (await taker.event_types(RUN_ID))[-2:] == ["TimerFired", "TimerFired"]
+
+
+async def test_messages_of_one_command_are_refused(taker: SmallServer) -> None:
+    bundle = a_bundle()
+    signal = {
+        "id": "s1",
+        "command_id": bundle["commands"][0]["id"],
+        "name": "go",
+        "status": "applied",
+        "received_at": bundle["exported_at"],
+        "payload_codec": "avro",
+        "arguments": "AAAC",
+    }
+    doubled = sealed({**bundle, "signals": [signal, {**signal, "id": "s2"}]})
+    done = await imported(taker, doubled)
+    rules = [error["rule"] for error in done.report["eligibility"]["errors"]]
+    # The manifest of the bundle may be doubted as well; it is refused for its rows.
+    assert rules == [Rule.ROW_INVALID]
