@@ -65,8 +65,9 @@ SNAPSHOTS = (
 )
 LATER_MEMBERS = (
     Deviation(
-        r"(workflows\[\]\.)?engine_source",
-        "history-bundles §5.5: which engine began a run",
+        r"(workflows\[\]\.)?engine_source|embedded_v2_import_contract|"
+        r"capabilities\.embedded_v2_import",
+        "history-bundles §5.3, §5.5: which engine began a run, what can be imported",
         "extra",
     ),
     Deviation(
