@@ -27,7 +27,7 @@ from dwserver.http.body import (
 )
 from dwserver.http.call import Call, Refusal, Reply
 from dwserver.http.exchange import Endpoint, Exchange, endpoint_of
-from dwserver.http.forwarding.credential import FORWARDED_HEADER, Signed
+from dwserver.http.forwarding.credential import FORWARDED_HEADER, REFUSED, Signed
 from dwserver.http.namespace import requested_namespace
 from dwserver.http.node import Backend, NodeFacts
 from dwserver.http.observation import Observer
@@ -301,7 +301,7 @@ class Pipeline:
         )
         forwarded = self._trusted.verify(credential, signed)
         if forwarded is None:
-            raise errors.unauthorized(exchange.plane, _UNTRUSTED)
+            raise _for_sender(errors.unauthorized(exchange.plane, _UNTRUSTED))
         exchange.origin = forwarded.origin
         exchange.request_id = forwarded.origin.request_id
         self._observer.rename(exchange.request_id)
@@ -315,7 +315,8 @@ class Pipeline:
             is_here, required = endpoint.is_here, endpoint.route.required_roles
         if not is_here:
             identity = self._node.identity
-            raise errors.role_not_hosted(exchange.plane, identity, required)
+            refusal = errors.role_not_hosted(exchange.plane, identity, required)
+            raise _for_sender(refusal) if exchange.is_forwarded else refusal
 
     def _check_version(self, exchange: Exchange) -> None:
         headers, plane = exchange.request.headers, exchange.plane
@@ -354,6 +355,12 @@ class Pipeline:
             return errors.backend_unavailable(plane, request_id)
         self._observer.failed(label, error, params=params)
         return errors.unexpected(plane, request_id)
+
+
+def _for_sender(refusal: Refusal) -> Refusal:
+    """The node that passed the request on reads this, not its client."""
+    refusal.headers = {FORWARDED_HEADER: REFUSED}
+    return refusal
 
 
 def _parsed(exchange: Exchange, raw: bytes) -> JsonValue:

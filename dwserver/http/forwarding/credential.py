@@ -25,6 +25,10 @@ from dwserver.http.origin import Origin
 
 FORWARDED_HEADER: Final = istr("X-Durable-Workflow-Forwarded")
 
+REFUSED: Final = "refused"
+"""Under the same name in an answer: this node does nothing for that request, because
+of whom it came through or where it came to. Another node may be asked."""
+
 LIFETIME: Final = 60 * 1_000_000
 """Microseconds for which a header is good, by the clocks of both nodes."""
 

@@ -5,7 +5,8 @@ allowed, of a known version. The rest is said by the node that answers.
 
 When a second node may be asked:
 
-- always while nothing was sent: the first could not be reached, or was too busy;
+- always while nothing was done: the first could not be reached, was too busy, or does
+  not take requests from this node, which is no answer to the client's;
 - once more for what may be repeated, as long as the answer has not begun: reads (GET,
   HEAD) change nothing; a long poll that is lost may have leased a task, which the end
   of the lease gives back whether the poll is repeated or not. So nothing is lost when
@@ -20,6 +21,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import hdrs
@@ -32,8 +34,14 @@ from dwserver.http.call import Refusal, Reply
 from dwserver.http.departures import Departures
 from dwserver.http.exchange import Endpoint, Exchange
 from dwserver.http.forwarding.choice import QueuesOfWorkers, key_of
-from dwserver.http.forwarding.credential import CredentialTooLarge, Signed, sign
-from dwserver.http.forwarding.peer_connection import AnswerLost
+from dwserver.http.forwarding.credential import (
+    FORWARDED_HEADER,
+    REFUSED,
+    CredentialTooLarge,
+    Signed,
+    sign,
+)
+from dwserver.http.forwarding.peer_connection import AnswerHead, AnswerLost
 from dwserver.http.forwarding.peer_connections import (
     PATIENCE_SECONDS,
     Neighbours,
@@ -61,6 +69,7 @@ _REPEATABLE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _REPEAT_SECONDS: Final = 5.0
 # What is not answered when this node ends gets so long.
 _LAST_SECONDS: Final = 10.0
+_REFUSED_LINE: Final = f"{FORWARDED_HEADER}: {REFUSED}\r\n".encode()
 
 
 class Outcome(StrEnum):
@@ -76,6 +85,10 @@ class Outcome(StrEnum):
 
 class Released(ConnectionError):
     """The poll is answered without a task: this node ends, or the other one did."""
+
+
+class PeerRefused(ConnectionError):
+    """The node did nothing, for what it thinks of this one or of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +241,7 @@ class Forwarder:
         for pool in self.connections.in_order(passage.family, passage.key):
             try:
                 return Outcome.ANSWERED, await self._ask(pool, passage)
-            except ConnectFailed:
+            except (ConnectFailed, PeerRefused):
                 continue
             except TooManyPolls:
                 failure = Outcome.BUSY, errors.too_many_polls(plane, request_id)
@@ -277,8 +290,21 @@ class Forwarder:
             if isinstance(error, AnswerLost):
                 pool.failed(error)
             raise
+        if _REFUSED_LINE in head.lines:
+            refused = PeerRefused(_why_refused(head))
+            if not head.is_whole:
+                connection.abort(refused)
+            finish()
+            pool.failed(refused)
+            raise refused
         pool.heard(clock())
         if len(head.body) < head.length:
             return StreamedAnswer(head, connection, finish=finish)
         finish()
         return Answer(head.status, head.lines, head.body)
+
+
+def _why_refused(head: AnswerHead) -> str:
+    if head.status == HTTPStatus.UNAUTHORIZED:
+        return "it does not trust this node: DW_SERVER_KEY or the clocks differ"
+    return "it does not host the role that it is listed with"

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from aiohttp import hdrs
+
 from dwserver.http.auth.signature import SIGNATURE_HEADER
 from dwserver.http.forwarding.credential import FORWARDED_HEADER
+from dwserver.protocol.versions import (
+    CONTROL_PLANE_HEADER,
+    NAMESPACE_HEADER,
+    WORKER_PROTOCOL_HEADER,
+)
 
 # Of the client's connection, not of its request; or the client's secrets, which have
 # done their work; or what only this node says.
@@ -28,6 +35,17 @@ _DROPPED: Final = frozenset(
     }
 )
 _ORDINARY: Final = frozenset({b"close", b"keep-alive"})
+_KEPT: Final = _ORDINARY | frozenset(
+    name.lower().encode()
+    for name in (
+        hdrs.ACCEPT_ENCODING,
+        hdrs.CONTENT_TYPE,
+        hdrs.HOST,
+        CONTROL_PLANE_HEADER,
+        WORKER_PROTOCOL_HEADER,
+        NAMESPACE_HEADER,
+    )
+)
 
 
 def passed_on(
@@ -59,9 +77,10 @@ def passed_on(
 
 
 def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
-    """Headers that the client means for this connection only."""
+    """Headers that the client means for this connection only. Those by which this
+    server knows what is asked belong to the request, whatever a client says."""
     named: set[bytes] = set()
     for name, value in headers:
         if name.lower() == b"connection" and value.lower() not in _ORDINARY:
             named.update(word.strip().lower() for word in value.split(b","))
-    return named - _ORDINARY
+    return named - _KEPT

@@ -116,10 +116,11 @@ async def node(
     *,
     node_id: str = "peer",
     handlers: Mapping[str, Handler] = MappingProxyType({}),
+    key: bytes = KEY,
     **options: Any,
 ) -> AsyncIterator[Peer]:
     """A node that answers what is passed on to it. ``handlers``: by operation."""
-    described = Node(shape=SPLIT, process_class=process_class, peer_key=KEY, **options)
+    described = Node(shape=SPLIT, process_class=process_class, peer_key=key, **options)
     server = listener(described.pipeline(routes_with(node_id, **handlers)))
     await server.start()
     try:

@@ -163,6 +163,18 @@ async def test_secrets_and_lines_of_the_connection_stay_behind() -> None:
     assert FORWARDED_HEADER.lower() in found
 
 
+async def test_a_client_cannot_talk_away_what_its_request_is_about() -> None:
+    named = "Host, Content-Type, X-Namespace, X-Durable-Workflow-Protocol-Version"
+    headers = WORKER | {"Connection": f"close, {named}"}
+    unknown = headers | {"X-Namespace": "unknown"}
+    async with node(MATCHING) as peer, ingress(peer) as front:
+        answer = await front.client.send_json("POST", POLL, headers, body=POLL_BODY)
+        assert seen(answer)["body"] == POLL_BODY
+        answer = await front.client.send_json("POST", POLL, unknown, body=POLL_BODY)
+        assert (answer.status, answer.body["namespace"]) == (404, "unknown")
+        assert front.outcomes == ["answered"] * 2
+
+
 @pytest.mark.parametrize("header", ["", "forged", "1 2 3 4 5"])
 async def test_a_client_cannot_bring_a_header_of_its_own(header: str) -> None:
     async with node(MATCHING) as peer, ingress(peer) as front:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -14,6 +15,7 @@ from dwserver.http.call import Call, Reply
 from dwserver.http.forwarding import forwarder as forwarder_module
 from dwserver.http.forwarding import peer_pool
 from dwserver.http.forwarding.breaker import FAILURES_TO_OPEN
+from dwserver.http.forwarding.credential import FORWARDED_HEADER, forwarding_key
 from dwserver.http.forwarding.peer_connection import PeerConnection
 from dwserver.services.catalog import Services
 from dwserver.topology.peers import Peer
@@ -250,6 +252,41 @@ async def test_a_poll_that_was_held_for_long_ends_with_its_node(
         assert answer.status == 200
         assert answer.body["poll_status"] == "empty"
         assert front.outcomes == ["released"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body"),
+    [("GET", LIST, CONTROL, None), ("POST", COMPLETE, WORKER, None)],
+)
+async def test_a_node_that_takes_no_requests_from_this_one_is_passed_over(
+    method: str, path: str, headers: dict[str, str], body: bytes | None
+) -> None:
+    other_key = forwarding_key("another key")
+    async with (
+        node(CONTROL_PLANE, node_id="other-key", key=other_key) as stranger,
+        node(ProcessClass.SCHEDULER_NODE, node_id="moved") as scheduler,
+        node(CONTROL_PLANE, node_id="well") as well,
+        ingress() as front,
+    ):
+        # Listed as what it was before it came back as another class.
+        moved = replace(scheduler, roles=well.roles)
+        join(front, stranger, moved, well)
+        for _ in range(FAILURES_TO_OPEN):
+            answer = await front.client.send(method, path, headers, body=body)
+            assert place(answer) == "well"
+            assert FORWARDED_HEADER not in answer.headers
+        assert sorted(front.unreachable) == ["moved", "other-key"]
+
+
+async def test_a_node_that_does_not_trust_this_one_is_not_the_clients_fault() -> None:
+    async with (
+        node(CONTROL_PLANE, key=forwarding_key("another key")) as peer,
+        ingress(peer) as front,
+    ):
+        answer = await front.client.send("GET", LIST, CONTROL)
+        assert answer.status == 503, answer.raw
+        assert answer.body["reason"] == "topology_role_unavailable"
+        assert front.outcomes == ["unavailable"]
 
 
 async def test_reads_are_not_sent_round_a_broken_cluster() -> None:
