@@ -133,6 +133,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abandon(self, request: Request) -> None:
+        """End the connection if the rest of this request has not come yet."""
+        reader, transport = self._reader, self._transport
+        if reader is not None and transport is not None and reader.arriving is request:
+            transport.abort()
+
     async def cancel(self) -> None:
         """End the handler of the request that is being answered, and close."""
         self.close()

@@ -39,7 +39,8 @@ class ListenError(Exception):
 class ListenerSettings:
     """Where to listen and how long to take for the end. Port 0 takes a free one;
     ``reuse_port`` lets several processes share the port. ``internal_port``: a second
-    one, of this process alone."""
+    one, of this process alone. ``bundle_seconds``: how long a large body may be on its
+    way, since no other is let in meanwhile."""
 
     host: str
     port: int
@@ -47,6 +48,7 @@ class ListenerSettings:
     internal_port: int | None = None
     drain_delay_seconds: float = 0.0
     shutdown_timeout_seconds: float = 30.0
+    bundle_seconds: float = 60.0
 
 
 class HttpServer:
@@ -83,6 +85,7 @@ class HttpServer:
         self._busy: set[Connection] = set()
         # The one whose request has a large body, until it is answered.
         self._with_bundle: Connection | None = None
+        self._bundle_timer: asyncio.TimerHandle | None = None
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
@@ -222,12 +225,18 @@ class HttpServer:
             return False
         if self._with_bundle is None:
             self._with_bundle = connection
+            # Nobody knows yet who sends it: nor may anybody keep others out.
+            self._bundle_timer = asyncio.get_running_loop().call_later(
+                self._settings.bundle_seconds, connection.abandon, request
+            )
         request.is_crowded_out = self._with_bundle is not connection
         return not request.is_crowded_out
 
     def idle(self, connection: Connection) -> None:
         if self._with_bundle is connection:
             self._with_bundle = None
+            if self._bundle_timer is not None:
+                self._bundle_timer.cancel()
         self._busy.discard(connection)
         if not self._busy:
             self._is_idle.set()

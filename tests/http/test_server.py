@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 import orjson
 import pytest
@@ -75,6 +76,32 @@ async def test_started_server_answers_on_its_port() -> None:
         answer = await client.send("GET", "/api/schedules", CONTROL)
     assert answer.status == 200
     await server.stop()
+    await server.stop()
+
+
+async def test_a_large_body_that_does_not_come_keeps_nobody_out() -> None:
+    bundles = tuple(replace(route, takes_bundles=True) for route in ROUTES)
+    server = HttpServer(
+        Node(max_body_bytes=100).pipeline(bundles),
+        ListenerSettings(host=HOST, port=0, bundle_seconds=0.05),
+        begin_drain=lambda: None,
+        release_polls=lambda: None,
+    )
+    await server.start()
+    body = {"workflow_type": "t" * 100}
+    length = len(orjson.dumps(body))
+    for part in (b"", b'{"workflow_type": '):
+        reader, writer = await asyncio.open_connection(HOST, server.port)
+        head = f"POST /api/workflows HTTP/1.1\r\nHost: x\r\nContent-Length: {length}"
+        writer.write(head.encode() + b"\r\n\r\n" + part)
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        async with client_of(server.port) as client:
+            answer = await client.send_json(
+                "POST", "/api/workflows", CONTROL, body=body
+            )
+        assert answer.status == 201
     await server.stop()
 
 
