@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from dwserver.config.groups import AuthSettings
 from dwserver.config.settings import Settings
@@ -14,7 +16,12 @@ from dwserver.http.auth.provider import provider_access
 from dwserver.http.control_plane.rollout_views import routing_drains
 from dwserver.http.discovery.cluster_info import ClusterInfo, LiveBlocks
 from dwserver.http.discovery.handlers import Discovery
-from dwserver.http.discovery.readiness import Probes, Readiness, SchemaState
+from dwserver.http.discovery.readiness import (
+    PROBE_TIMEOUT_SECONDS,
+    Probes,
+    Readiness,
+    SchemaState,
+)
 from dwserver.http.forwarding.credential import forwarding_key
 from dwserver.http.forwarding.forwarder import Forwarder
 from dwserver.http.node import Backend, BackendFailures
@@ -34,6 +41,8 @@ from dwserver.runtime.metrics import Metrics
 from dwserver.services.fleet import fleet_block, worker_fleet
 from dwserver.services.runs import RunContended
 from dwserver.store.api import Store, StoreError
+
+Found = TypeVar("Found")
 
 RoleChecks = Mapping[str, Callable[[], JsonObject]]
 """State of what only some nodes run, by the name of the check."""
@@ -179,9 +188,8 @@ def _live_blocks(settings: Settings, core: Core) -> LiveBlocks:
 
     async def task_repair() -> JsonObject:
         policy = policy_view(repair.policy)
-        try:
-            selection = await repair.candidates()
-        except StoreError:
+        selection = await _soon(repair.candidates())
+        if selection is None:
             return {"policy": policy}
         return {
             "policy": policy,
@@ -189,18 +197,25 @@ def _live_blocks(settings: Settings, core: Core) -> LiveBlocks:
         }
 
     async def fleet(namespace: str) -> JsonObject:
-        try:
-            return await worker_fleet(workers, namespace, expires_after=expires_after)
-        except StoreError:
-            # Discovery answers on a node whose database does not (yet).
-            return fleet_block(namespace, (), expires_after=expires_after)
+        found = await _soon(
+            worker_fleet(workers, namespace, expires_after=expires_after)
+        )
+        return found or fleet_block(namespace, (), expires_after=expires_after)
 
     async def drains() -> JsonObject:
-        try:
-            return routing_drains(await core.services.rollouts.drained_queues())
-        except StoreError:
-            return routing_drains({})
+        found = await _soon(core.services.rollouts.drained_queues())
+        return routing_drains(found or {})
 
     return LiveBlocks(
         worker_fleet=fleet, task_repair=task_repair, routing_drains=drains
     )
+
+
+async def _soon(asked: Awaitable[Found]) -> Found | None:
+    """None when the database does not answer (yet), or not in time: discovery answers
+    without it."""
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+            return await asked
+    except (StoreError, TimeoutError):
+        return None

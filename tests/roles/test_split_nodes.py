@@ -3,15 +3,18 @@ is a member (``spec/topology-and-operations.md`` §7.1, V1–V4)."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from dwserver.topology.shapes import BUNDLES, ProcessClass, Shape
 from tests.cli.command import run
+from tests.support.faulty_link import faulty_link
 from tests.support.json_http import Answer, JsonHttp, operator
 from tests.support.processes import TEST_TOKEN
 from tests.support.server_process import ServerProcess
@@ -198,3 +201,34 @@ def test_r2_nodes_that_started_before_the_bootstrap_recover(
             lambda: not is_refused(client_of(nodes[INGRESS]).request("GET", HOSTED[0])),
             what="an answer through the ingress node",
         )
+
+
+async def test_discovery_answers_while_the_database_says_nothing(
+    postgres_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Long before the time that one statement may take, three of which it needs."""
+    server = urlsplit(postgres_url)
+    assert server.hostname is not None
+    assert server.port is not None
+    async with faulty_link(server.hostname, server.port) as link:
+        user = server.netloc.rpartition("@")[0]
+        url = server._replace(netloc=f"{user}@127.0.0.1:{link.port}").geturl()
+        node = a_node(ProcessClass.MATCHING_NODE, url, redis_url, folder=tmp_path)
+        await asyncio.to_thread(node.__enter__)
+        try:
+            client = operator(node.base_url, TEST_TOKEN)
+            link.freeze()
+            status = 200
+            while status != 503:
+                # What was found a moment ago counts for a second.
+                found = await asyncio.to_thread(client.request, "GET", "/api/ready")
+                status = found.status
+            answer = await asyncio.to_thread(client.request, "GET", "/api/cluster/info")
+        finally:
+            await asyncio.to_thread(node.kill)
+            link.mend()
+    info = answer.expect(200)
+    assert info["topology"]["current_roles"] == ["matching"]
+    assert info["coordination_health"]["blocked_by"] == ["database", "migrations"]
+    assert info["worker_fleet"]["active_workers"] == 0
+    assert "candidates" not in info["task_repair"]

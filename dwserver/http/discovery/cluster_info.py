@@ -5,6 +5,7 @@ Most of it never changes while the process runs and is serialised once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -113,10 +114,15 @@ class ClusterInfo:
     async def document(self, namespace: str, principal: Principal) -> bytes:
         """JSON text of the document; the namespace need not exist."""
         evaluation = await self._readiness.evaluate()
-        drains = await self._live.routing_drains()
+        # Together: each may wait for a database that says nothing.
+        drains, fleet, repair = await asyncio.gather(
+            self._live.routing_drains(),
+            self._live.worker_fleet(namespace),
+            self._live.task_repair(),
+        )
         blocks: JsonObject = {
-            "worker_fleet": await self._live.worker_fleet(namespace),
-            "task_repair": await self._live.task_repair(),
+            "worker_fleet": fleet,
+            "task_repair": repair,
             "coordination_health": evaluation.workflow.coordination_health(drains),
         }
         if self._shows_provenance(principal):
