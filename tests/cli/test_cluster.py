@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,20 @@ def test_without_urls_it_brings_its_own_databases(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def test_a_port_of_another_program_is_told_at_once(
+    empty_postgres_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Its answer could be taken for that of the ingress."""
+    urls = ("--database-url", empty_postgres_url, "--redis-url", redis_url)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = command.run(
+            "cluster", "up", *urls, "--port", str(port), "--state-dir", str(tmp_path)
+        )
+    assert f"ingress_node-1 cannot listen on 127.0.0.1:{port}" in ended.complaint
+    assert "is ready" not in ended.output
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -229,6 +245,15 @@ def test_nodes_differ_in_name_port_and_class() -> None:
         # Who has the key may speak for everybody: not the code of others.
         has_key = "DW_SERVER_KEY" in node.environment
         assert has_key == (node.process_class != ProcessClass.EXECUTION_NODE)
+
+
+def test_addresses_of_ipv6_are_bracketed() -> None:
+    wanted = replace(plan(ingress=1, matching=1), host="::1")
+    for node in node_plans(wanted, free_port=lambda: 9000):
+        assert node.base_url == f"http://[::1]:{node.port}"
+        assert node.environment["DW_INTERNAL_ADDRESS"] == node.base_url
+        assert node.environment["DW_HTTP_HOST"] == "::1"
+    assert wanted.base_url == "http://[::1]:8080"
 
 
 @pytest.mark.parametrize(

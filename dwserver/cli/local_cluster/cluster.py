@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -26,6 +27,22 @@ _DWSERVER: Final = (sys.executable, "-m", "dwserver")
 
 class NodeFailed(LocalClusterError):
     """A process ended, or did not become ready in time."""
+
+
+def _check_address(node: NodePlan) -> None:
+    """Whoever listens there already would be taken for the node."""
+    try:
+        found = socket.getaddrinfo(
+            node.host, node.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise NodeFailed(
+            f"{node.name} cannot listen on {node.host}:{node.port}: {error.strerror}"
+        ) from None
 
 
 class LocalCluster:
@@ -52,6 +69,8 @@ class LocalCluster:
     async def start(self) -> None:
         """Databases, schema, then nodes stage by stage. Raises
         :class:`LocalClusterError`."""
+        for node in self._nodes:
+            _check_address(node)
         for server, child in zip(self._databases, self._servers, strict=True):
             await self._start_server(server, child)
         await self._run_to_end(
@@ -123,6 +142,8 @@ class LocalCluster:
 
     async def _start_node(self, node: NodePlan) -> None:
         child = self._children[node.name]
+        if not child.is_running:
+            _check_address(node)
         await child.start()
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(timeout=timeout) as http:
@@ -168,6 +189,7 @@ class LocalCluster:
             status = await child.wait()
         finally:
             child.kill()
+            await child.wait()
         if status != 0:
             raise NodeFailed(f"{program.name} failed; see its lines")
 
