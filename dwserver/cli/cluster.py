@@ -126,8 +126,9 @@ def up(
             base=environ,
             terminal=terminal,
         )
-        token = settings.get("DW_AUTH_TOKEN") or environ.get("DW_AUTH_TOKEN", "")
-        banner = _banner(plan, token, hints=_hints(state_dir, databases))
+        banner = _banner(
+            plan, {**environ, **settings}, hints=_hints(state_dir, databases)
+        )
         asyncio.run(_run(local, state_dir, terminal, banner=banner))
 
 
@@ -200,19 +201,26 @@ def _counts(
     return counts
 
 
-def _banner(plan: ClusterPlan, token: str, *, hints: Sequence[str]) -> str:
-    """Where the cluster is and what to try. The token is shown on purpose."""
-    shown = token or "(as configured)"
+def _banner(
+    plan: ClusterPlan, environ: Mapping[str, str], *, hints: Sequence[str]
+) -> str:
+    """Where the cluster is and what to try. The tokens are shown on purpose."""
+
+    def first(*names: str) -> str:
+        return next((environ[name] for name in names if environ.get(name)), "")
+
+    token = first("DW_AUTH_TOKEN", "DW_ADMIN_TOKEN", "DW_OPERATOR_TOKEN")
+    worker_token = first("DW_AUTH_TOKEN", "DW_WORKER_TOKEN")
     return f"""
 The cluster is ready at {plan.base_url}
-  token      {shown}
+  token      {token or worker_token}
 
 Try:
   curl {plan.base_url}/api/ready
   curl -H 'Authorization: Bearer {token}' {plan.base_url}/api/cluster/info
   {f"{chr(10)}  ".join(hints)}
 
-Workers: durable_workflow.Client("{plan.base_url}", token="{token}")
+Workers: durable_workflow.Client("{plan.base_url}", token="{worker_token}")
 Stop with Ctrl-C.
 """
 

@@ -1,4 +1,5 @@
-"""Process signals: the first SIGTERM or SIGINT asks, the second one insists."""
+"""Process signals: the first SIGTERM or SIGINT asks, the second one insists. So does
+SIGHUP, when a terminal is closed, unless the process was started to outlive it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-SHUTDOWN_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SHUTDOWN_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _EXIT_STATUS_OF_SIGNAL = 128
 
 
@@ -33,7 +34,10 @@ class ShutdownSignals:
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for number in SHUTDOWN_SIGNALS:
-            self._previous[number] = signal.getsignal(number)
+            previous = signal.getsignal(number)
+            if number is signal.SIGHUP and previous is signal.SIG_IGN:
+                continue  # nohup
+            self._previous[number] = previous
             loop.add_signal_handler(number, self._receive, number)
         return self
 
@@ -51,6 +55,7 @@ class ShutdownSignals:
         self._previous.clear()
 
     def _receive(self, number: signal.Signals) -> None:
-        if self.requested.is_set():
+        # A terminal that is closed often says so twice.
+        if self.requested.is_set() and number is not signal.SIGHUP:
             self._on_abort(number)
         self.requested.set()

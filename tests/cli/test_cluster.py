@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,15 @@ def test_nodes_differ_in_name_port_and_class() -> None:
         # Who has the key may speak for everybody: not the code of others.
         has_key = "DW_SERVER_KEY" in node.environment
         assert has_key == (node.process_class != ProcessClass.EXECUTION_NODE)
+
+
+def test_addresses_of_ipv6_are_bracketed() -> None:
+    wanted = replace(plan(ingress=1, matching=1), host="::1")
+    for node in node_plans(wanted, free_port=lambda: 9000):
+        assert node.base_url == f"http://[::1]:{node.port}"
+        assert node.environment["DW_INTERNAL_ADDRESS"] == node.base_url
+        assert node.environment["DW_HTTP_HOST"] == "::1"
+    assert wanted.base_url == "http://[::1]:8080"
 
 
 @pytest.mark.parametrize(

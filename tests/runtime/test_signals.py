@@ -27,7 +27,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_first_signal_requests_the_shutdown(number: signal.Signals) -> None:
     aborted: list[int] = []
     with ShutdownSignals(aborted.append) as signals:
@@ -43,6 +43,27 @@ async def test_second_signal_aborts_with_its_number() -> None:
         await asyncio.wait_for(signals.requested.wait(), 10)
         os.kill(os.getpid(), signal.SIGINT)
         assert await asyncio.wait_for(aborted.get(), 10) == signal.SIGINT
+
+
+async def test_a_terminal_that_is_closed_does_not_insist() -> None:
+    aborted: asyncio.Queue[int] = asyncio.Queue()
+    with ShutdownSignals(aborted.put_nowait) as signals:
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+            await asyncio.wait_for(signals.requested.wait(), 10)
+        assert await asyncio.wait_for(aborted.get(), 10) == signal.SIGTERM
+    assert aborted.empty()
+
+
+async def test_a_process_that_is_to_outlive_its_terminal_does() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ShutdownSignals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert not signals.requested.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_handlers_from_before_return_when_the_context_closes() -> None:

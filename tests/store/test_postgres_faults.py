@@ -172,6 +172,29 @@ async def test_a_process_that_freezes_behind_a_pooler_keeps_no_locks(
                 await commit
 
 
+async def test_whoever_gives_up_on_a_silent_server_is_not_held_up(dsn: str) -> None:
+    """A probe of two seconds must not take the thirty that a statement may take."""
+    place = urlsplit(dsn)
+    assert place.hostname is not None
+    assert place.port is not None
+
+    async def probe(store: PostgresStore) -> None:
+        async with asyncio.timeout(0.2):
+            await store.ping()
+
+    async with faulty_link(place.hostname, place.port) as link:
+        far = dsn.replace(f":{place.port}/", f":{link.port}/")
+        async with opened(far) as store:
+            await store.ping()
+            link.freeze()
+            probing = asyncio.create_task(probe(store))
+            done, _ = await asyncio.wait((probing,), timeout=TIMEOUT / 3)
+            link.mend()
+            assert done
+            assert isinstance(probing.exception(), TimeoutError)
+            await store.ping()
+
+
 async def test_a_statement_error_is_not_a_lost_database(dsn: str) -> None:
     async with opened(dsn) as store:
         with pytest.raises(StoreError) as caught:

@@ -29,6 +29,23 @@ class NodeFailed(LocalClusterError):
     """A process ended, or did not become ready in time."""
 
 
+def _check_address(node: NodePlan) -> None:
+    """Whoever listens there already would be taken for the node."""
+    try:
+        found = socket.getaddrinfo(
+            node.host, node.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise NodeFailed(
+            f"{node.name} cannot listen on {node.host}:{node.port}: "
+            f"{error.strerror}; --host and --port name another address"
+        ) from None
+
+
 class LocalCluster:
     """``base``: the environment of the caller; a node's own settings go on top."""
 
@@ -54,7 +71,7 @@ class LocalCluster:
         """Databases, schema, then nodes stage by stage. Raises
         :class:`LocalClusterError`."""
         for node in self._nodes:
-            _require_port(node)
+            _check_address(node)
         for server, child in zip(self._databases, self._servers, strict=True):
             await self._start_server(server, child)
         await self._run_to_end(
@@ -127,6 +144,8 @@ class LocalCluster:
 
     async def _start_node(self, node: NodePlan) -> None:
         child = self._children[node.name]
+        if not child.is_running:
+            _check_address(node)
         await child.start()
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(timeout=timeout) as http:
@@ -175,6 +194,7 @@ class LocalCluster:
             status = await child.wait()
         finally:
             child.kill()
+            await child.wait()
         if status != 0:
             raise NodeFailed(f"{program.name} failed{_why(child)}")
 
@@ -204,16 +224,3 @@ class LocalCluster:
 def _why(child: Child) -> str:
     said = child.last_line.removeprefix("dwserver: ")
     return f": {said}" if said else ""
-
-
-def _require_port(node: NodePlan) -> None:
-    """Raises LocalClusterError now rather than when everything else has started."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((node.host, node.port))
-        except OSError as error:
-            raise LocalClusterError(
-                f"{node.name} cannot listen on {node.host}:{node.port}: "
-                f"{error.strerror}; --host and --port name another address"
-            ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -26,12 +27,17 @@ class Terminal:
         role = source.rpartition("-")[0] or source
         colour = COLOURS[zlib.crc32(role.encode()) % len(COLOURS)]
         prefix = click.style(f"{source:<{NAME_WIDTH}}|", fg=colour)
-        click.echo(f"{prefix} {text}", color=self._has_colours)
+        self._write(f"{prefix} {text}")
 
     def say(self, text: str, *, is_bad: bool = False) -> None:
         """A line of the cluster itself."""
         shown = click.style(text, bold=True, fg="red" if is_bad else None)
-        click.echo(shown, color=self._has_colours)
+        self._write(shown)
+
+    def _write(self, text: str) -> None:
+        # Who closes the terminal still wants everything ended in its order.
+        with suppress(OSError):
+            click.echo(text, color=self._has_colours)
 
 
 async def pump(stream: asyncio.StreamReader, emit: Callable[[str], None]) -> None:

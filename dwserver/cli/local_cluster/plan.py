@@ -39,7 +39,7 @@ class ClusterPlan:
     @property
     def base_url(self) -> str:
         """Where clients find the cluster."""
-        return f"http://{self.host}:{self.port}"
+        return _url(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,11 @@ class NodePlan:
 
     @property
     def base_url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return _url(self.host, self.port)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def node_plans(
@@ -93,7 +97,7 @@ def _node(
             "DW_SERVER_ID": name,
             "DW_HTTP_HOST": plan.host,
             "DW_HTTP_PORT": str(port),
-            "DW_INTERNAL_ADDRESS": f"http://{plan.host}:{port}",
+            "DW_INTERNAL_ADDRESS": _url(plan.host, port),
             "DW_V2_MULTI_NODE": "true",
             # Several nodes of a machine cannot share the port of one.
             "DW_METRICS_PORT": "0",

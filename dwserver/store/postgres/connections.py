@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,9 @@ set jit = off"""
 
 # Less than what is left of a leader's lease when it freezes (10 s, renewed in thirds).
 BEGIN_POOLED = "begin; set local idle_in_transaction_session_timeout = '5s'"
+
+RELEASE_SECONDS = 0.5
+"""What a server gets to confirm that it has ended a statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,10 @@ class ConnectionPool:
         try:
             return await fetch(connection, self._options, sql, *args)
         finally:
-            await self._pool.release(connection)
+            # Whoever gave a statement up does not wait for a silent server to say that
+            # it has ended: the pool gives that connection up then.
+            with suppress(TimeoutError):
+                await self._pool.release(connection, timeout=RELEASE_SECONDS)
 
 
 class Writers:
