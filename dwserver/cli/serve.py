@@ -46,7 +46,8 @@ def serve(*, processes: int, supervisor_fd: int | None, **options: object) -> No
     """
     environ = dict(process_environment())
     for name, variable in OPTIONS.items():
-        if options[name] is not None:
+        # One that is empty says nothing, like an empty variable.
+        if options[name] not in (None, ""):
             environ[variable] = str(options[name])
     with reported():
         settings = load_settings(environ)

@@ -75,6 +75,7 @@ class Resolver:
     def _read(self, variable: Variable, found: tuple[str, str]) -> Any:
         name, text = found
         try:
+            _check_encoding(text)
             if variable.type is ValueType.URL and variable.name in _URLS:
                 return self._url(variable, text)
             return parse_value(variable, text)
@@ -125,3 +126,11 @@ class Resolver:
         if port and same_host and port == self.value("DW_HTTP_PORT"):
             expected = "a port other than DW_HTTP_PORT"
             self.problems.append(Problem("DW_METRICS_PORT", expected, str(port)))
+
+
+def _check_encoding(text: str) -> None:
+    """Bytes that are no UTF-8 stand as lone surrogates in an environment."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidValueError("text in UTF-8") from None

@@ -51,7 +51,7 @@ def select_topology(shape: str | None, process_class: str | None) -> Selection:
     """Selection for the configured words; ``None`` or blank takes the default.
 
     The default class depends on the shape, and a class counts only in a shape
-    that has it.
+    that has it. Case means nothing.
     """
     warnings: list[SelectionWarning] = []
     chosen_shape = _select_shape((shape or "").strip(), warnings)
@@ -63,7 +63,7 @@ def _select_shape(word: str, warnings: list[SelectionWarning]) -> Shape:
     if not word:
         return DEFAULT_SHAPE
     try:
-        return Shape(word)
+        return Shape(word.lower())
     except ValueError:
         warnings.append(SelectionWarning(SelectedPart.SHAPE, word, DEFAULT_SHAPE.value))
         return DEFAULT_SHAPE
@@ -76,7 +76,7 @@ def _select_class(
     if not word:
         return default
     for candidate in BUNDLES[shape]:
-        if candidate.value == word:
+        if candidate.value == word.lower():
             return candidate
     warnings.append(SelectionWarning(SelectedPart.PROCESS_CLASS, word, default.value))
     return default

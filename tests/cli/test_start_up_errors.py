@@ -41,12 +41,33 @@ def serve(env: Mapping[str, str]) -> str:
             {"DW_SERVER_TOPOLOGY_SHAPE": "split_control_execution"},
             ["PostgreSQL", "SQLite", "DW_DATABASE_URL"],
         ),
+        ({"DW_SERVER_ID": "a\nb"}, ["DW_SERVER_ID", "control characters"]),
+        ({"DW_SERVER_ID": "\udcff"}, ["DW_SERVER_ID", "UTF-8"]),
+        (
+            {"DW_INTERNAL_ADDRESS": "https://host:8080"},
+            ["DW_INTERNAL_ADDRESS", "http:// address"],
+        ),
+        (
+            {"DW_INTERNAL_ADDRESS": "http://name@host:8080"},
+            ["DW_INTERNAL_ADDRESS", "without user"],
+        ),
         (
             {"DW_ENV_AUDIT_STRICT": "true", "DW_HTTP_PROT": "80"},
             ["DW_ENV_AUDIT_STRICT", "env-audit"],
         ),
     ],
-    ids=["setting", "settings", "database", "version", "split shape", "audit"],
+    ids=[
+        "setting",
+        "settings",
+        "database",
+        "version",
+        "split shape",
+        "name",
+        "bytes",
+        "scheme",
+        "user",
+        "audit",
+    ],
 )
 def test_what_is_wrong_with_the_configuration(
     sqlite_url: str, env: Mapping[str, str], told: list[str]
@@ -117,6 +138,14 @@ def test_a_second_process_on_one_sqlite_file(
     complaint = serve({"DW_DATABASE_URL": sqlite_url})
     assert "SQLite" in complaint
     assert first.ready_status() == 200
+
+
+@pytest.mark.parametrize("words", [("cluster", "status"), ("scheduler", "status")])
+def test_a_database_that_was_never_prepared(
+    empty_postgres_url: str, words: tuple[str, str]
+) -> None:
+    complaint = run(*words, env={"DW_DATABASE_URL": empty_postgres_url}).complaint
+    assert "dwserver bootstrap" in complaint
 
 
 @pytest.mark.parametrize("command", ["bootstrap", "dev"])

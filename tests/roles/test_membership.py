@@ -116,7 +116,7 @@ async def test_a_farewell_that_fails_is_told(member: Member) -> None:
         ({}, "http://127.0.0.1:81"),
         ({"DW_HTTP_HOST": "10.0.0.1"}, "http://10.0.0.1:81"),
         ({"DW_HTTP_HOST": "fd00::1"}, "http://[fd00::1]:81"),
-        ({"DW_INTERNAL_ADDRESS": "https://a.b:7/"}, "https://a.b:7"),
+        ({"DW_INTERNAL_ADDRESS": "HTTP://a.b:7/"}, "HTTP://a.b:7"),
         (
             {"DW_INTERNAL_ADDRESS": "http://[fd00::2]:7", "DW_INTERNAL_PORT": "0"},
             "http://[fd00::2]:81",

@@ -63,6 +63,11 @@ def test_a_class_of_another_shape_has_no_roles() -> None:
             "matching_node",
             (Shape.SPLIT_CONTROL_EXECUTION, ProcessClass.MATCHING_NODE),
         ),
+        (
+            "Split_Control_Execution",
+            "INGRESS_NODE",
+            (Shape.SPLIT_CONTROL_EXECUTION, ProcessClass.INGRESS_NODE),
+        ),
     ],
 )
 def test_valid_words(
