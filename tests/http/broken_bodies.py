@@ -150,8 +150,10 @@ def huge_number(route: Route, dice: random.Random) -> Body:
     return Body("huge number", raw, REFUSED | BAD_JSON)
 
 
-def _sized(size: int, kind: str, statuses: frozenset[int]) -> Maker:
+def _sized(size: int, kind: str) -> Maker:
     def make(route: Route, dice: random.Random) -> Body:
+        is_too_large = size > LIMIT and not route.takes_bundles
+        statuses = TOO_LARGE if is_too_large else REFUSED
         raw = _with_defect(route, dice)
         filler = size - len(raw) - len(b'"x":"",')
         padded = b'{"x":"%b",%b' % (b"x" * filler, raw[1:])
@@ -162,9 +164,9 @@ def _sized(size: int, kind: str, statuses: frozenset[int]) -> Maker:
 
 SCALARS = (b"null", b"0", b"-1", b'""', b'"\\u0000"', b"1e10", b"[[]]", b'{"":{}}')
 LARGE_MAKERS: tuple[Maker, ...] = (
-    _sized(LIMIT - 1, "just below the limit", REFUSED),
-    _sized(LIMIT, "at the limit", REFUSED),
-    _sized(LIMIT + 1, "just over the limit", TOO_LARGE),
+    _sized(LIMIT - 1, "just below the limit"),
+    _sized(LIMIT, "at the limit"),
+    _sized(LIMIT + 1, "just over the limit"),
 )
 MAKERS: tuple[Maker, ...] = (
     wrong_type,

@@ -43,8 +43,10 @@ def comparable(state: RunState) -> dict[str, Any]:
         inherits_children=False,
     )
     if run.status.is_terminal:
-        # Nothing is sent again.
+        # Nothing is sent again, and no step is waited for; which of them are in memory
+        # depends on what was held back.
         run = replace(run, batch_resolved_sequence=0)
+        state = RunState(run, state.tasks)
     return {
         "run": run,
         "tasks": {
