@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 
 from tests.cli.command import Ended, run
 from tests.cli.left_undone import leave, overdue_activity
@@ -54,6 +55,7 @@ def test_failures_show_in_the_status(sqlite_url: str) -> None:
     ]
 
 
+@pytest.mark.full
 def test_a_server_is_asked(postgres_url: str, start_server: StartServer) -> None:
     server = start_server(postgres_url)
     words = (PASS, "--json", "--server", server.base_url, "--execution-id", "nope")

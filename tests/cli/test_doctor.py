@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from dwserver.topology.identity import NodeIdentity
 from dwserver.topology.manifest import topology_manifest
@@ -110,6 +111,7 @@ def test_a_schema_that_is_not_ours(sqlite_url: str) -> None:
     }
 
 
+@pytest.mark.full
 def test_a_database_that_does_not_answer(postgres_url: str, tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("Not a database at all.\n" * 100, encoding="utf-8")

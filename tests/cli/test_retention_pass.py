@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 
 from tests.cli.command import Ended, run
 from tests.cli.left_undone import closed_run, leave
@@ -47,6 +48,7 @@ def test_each_namespace_has_its_report(store_url: str) -> None:
     ]
 
 
+@pytest.mark.full
 def test_a_pass_about_some_runs(postgres_url: str) -> None:
     ids = leave(postgres_url, some_runs)
     env = {"DW_DATABASE_URL": postgres_url}
@@ -81,6 +83,7 @@ def test_failures_show_in_the_status(sqlite_url: str) -> None:
     assert f"failed: {run_id}: backend_unavailable" in ended.output
 
 
+@pytest.mark.full
 def test_a_file_that_is_served_is_asked_for(
     sqlite_url: str, start_server: StartServer
 ) -> None:

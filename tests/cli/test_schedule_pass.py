@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 
 from dwserver.engine.wire_time import MICROS
 from dwserver.store.opening import open_store
@@ -47,6 +48,7 @@ def test_what_is_due_is_fired_once(store_url: str) -> None:
     assert leadership(store_url) == (3, False)
 
 
+@pytest.mark.full
 def test_several_at_once_fire_each_once(postgres_url: str) -> None:
     names = [f"s-{n}" for n in range(20)]
     leave(postgres_url, lambda node: due_schedules(node, *names))
@@ -58,6 +60,7 @@ def test_several_at_once_fire_each_once(postgres_url: str) -> None:
     assert all(r["term"] or r["leader"]["term"] for r in found)
 
 
+@pytest.mark.full
 def test_while_another_leads_nothing_is_fired(postgres_url: str) -> None:
     leave(postgres_url, lambda node: due_schedules(node, "hourly"))
 
@@ -102,6 +105,7 @@ def test_failures_show_in_the_status(sqlite_url: str) -> None:
     assert failed.startswith("failed: default/broken: ")
 
 
+@pytest.mark.full
 def test_a_file_that_is_served_has_its_leader(
     sqlite_url: str, start_server: StartServer
 ) -> None:
