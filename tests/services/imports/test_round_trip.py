@@ -32,8 +32,8 @@ async def tell(server: SmallServer, steps: Sequence[Step], workflow_id: str) -> 
 
 def comparable(state: RunState) -> dict[str, Any]:
     """The hot state but for what no bundle tells: commands that were refused, how often
-    a workflow task failed in a row, what a child was given, by which id the task of a
-    timer is known."""
+    a workflow task failed in a row, what a child was given and when it closed (its end
+    may have come into history later), by which id the task of a timer is known."""
     run = replace(
         state.run,
         version=0,
@@ -62,7 +62,8 @@ def comparable(state: RunState) -> dict[str, Any]:
             for key, timer in state.timers.items()
         },
         "children": {
-            key: replace(child, digest="") for key, child in state.children.items()
+            key: replace(child, digest="", closed_at=None)
+            for key, child in state.children.items()
         },
         "waits": state.waits,
         "signals": state.signals,
