@@ -18,6 +18,7 @@ from dwserver.engine.transition import (
     TermGuard,
     Transition,
 )
+from dwserver.engine.words import TaskStatus
 from dwserver.matching.pollers import Delivery, Poller
 from dwserver.services.hot_runs import HotRuns
 from dwserver.store.api import Store
@@ -106,7 +107,7 @@ class Commits:
             return False
         for change in transition.changes:
             for task in change.new_tasks:
-                if task.status == "ready":
+                if task.status is TaskStatus.READY:
                     self._hand_off.became_ready(task)
             for observer in self._observers:
                 observer.committed(change)

@@ -36,6 +36,8 @@ from dwserver.store.api import RunPlace, Store, StoreError
 
 # Looks at what there is before its caller is told to repeat.
 MAX_ROUNDS = 5
+# Of an id that nobody has checked yet.
+MAX_LOGGED = 255
 _WRITE_FAILED = "The database refused the rows of the run; nothing was written."
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -88,7 +90,9 @@ class HistoryImports:
             context = replace(self._runs.context(), next_id=UlidSource().next)
             # Long histories take long to check; the event loop need not wait for it.
             prepared = await asyncio.to_thread(self._prepare, request, context)
-            return await self._finish(request, prepared)
+            imported = await self._finish(request, prepared)
+        _note(request, imported)
+        return imported
 
     def _prepare(self, request: ImportRequest, context: Context) -> _Prepared:
         """On a thread of its own."""
@@ -193,6 +197,20 @@ class HistoryImports:
         if error.is_applied_unknown:
             raise error
         return _refused(request, prepared, Finding(Rule.WRITE_FAILED, _WRITE_FAILED))
+
+
+def _note(request: ImportRequest, imported: Imported) -> None:
+    """Operators look for it later: which run came from where, or why it did not."""
+    report = imported.report
+    _log.info(
+        "import_answered",
+        status=imported.status.value,
+        is_dry_run=request.is_dry_run,
+        namespace=request.namespace,
+        run_id=(report["workflow"]["run_id"] or "")[:MAX_LOGGED],
+        import_id=report.get("import_id") or report.get("existing_import_id"),
+        refused_by=[each["rule"] for each in report["eligibility"]["errors"]],
+    )
 
 
 def _already_there(

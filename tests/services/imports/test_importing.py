@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from dwserver.engine.imports.eligibility import Rule
 from dwserver.engine.words import TaskKind
@@ -45,6 +46,23 @@ async def is_empty(server: SmallServer, run_id: str = RUN_ID) -> bool:
         and await store.find_instance(NAMESPACE, "order-1") is None
         and not await store.history(run_id, after=0, upto=None, limit=10)
     )
+
+
+async def test_the_log_tells_what_came_of_an_import(taker: SmallServer) -> None:
+    leased = changed(a_bundle(), "tasks", 0, status="leased")
+    with capture_logs() as lines:
+        await imported(taker, leased, signing_key="a secret")
+        report = await accepted(taker, a_bundle())
+        await imported(taker, a_bundle())
+    told = [line for line in lines if line["event"] == "import_answered"]
+    assert [(line["status"], line["refused_by"]) for line in told] == [
+        ("rejected", ["tasks.leased_task_present"]),
+        ("imported", []),
+        ("already_imported", []),
+    ]
+    assert [line["import_id"] for line in told[1:]] == [report["import_id"]] * 2
+    assert {line["run_id"] for line in told} == {RUN_ID}
+    assert "a secret" not in str(lines)
 
 
 async def test_the_report_tells_what_was_written(taker: SmallServer) -> None:
